@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package worker
+
+// Config is what oriond tells a worker of its session, as JSON in the environment variable ConfigEnv.
+// The worker inherits the client's socket as descriptor SocketFD and the region as RegionFD.
+type Config struct {
+	Session string `json:"session"`
+	Program string `json:"program"`
+	PID     int    `json:"pid"`     // of the client, in oriond's PID namespace; 0 where unknown
+	Backend string `json:"backend"` // "cuda" or "softgpu"
+	// Node seeds the identities of software GPUs, so that they stay the same from session to session.
+	Node       string `json:"node"`
+	VGPUs      []VGPU `json:"vgpus"`
+	RegionBase uint64 `json:"region_base"`
+	RegionSize uint64 `json:"region_size"`
+	Release    string `json:"release"`
+	LogLevel   string `json:"log_level"` // of the session's log, which the worker writes to its standard error
+}
+
+// VGPU is one granted share of a GPU.
+type VGPU struct {
+	UUID         string `json:"uuid"`
+	Index        int    `json:"index"`         // of the physical GPU on this node
+	TotalBytes   uint64 `json:"total_bytes"`   // memory of the physical GPU
+	MemoryBytes  uint64 `json:"memory_bytes"`  // the quota
+	RatioPercent int    `json:"ratio_percent"` // the share of compute
+}
+
+// How a worker receives its inheritance.
+const (
+	ConfigEnv = "ORION_WORKER_CONFIG"
+	SocketFD  = 3
+	RegionFD  = 4
+	// ClientFD is a pidfd of the client process, or closed where the client's process is not known.
+	ClientFD = 5
+)

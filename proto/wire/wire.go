@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wire
+
+// Identity of the protocol. Version changes when the layout of the region, the handshake or a command's
+// frame changes; the set of commands has its own hash (cuda.SpecHash), exchanged in the handshake.
+const (
+	Magic   = 0x314E524F // "ORN1"
+	Version = 1
+)
+
+// Layout of a region, in bytes from its start.
+const (
+	HeaderOffset = 0x0000
+	RingControl  = 0x1000
+	StatusOffset = 0x2000
+	CallbackRing = 0x4000 // CallbackEntries requests to run a host function
+	SlotsOffset  = 0x10000
+	SlotSize     = 0x1000
+	SlotCount    = 1024
+	RingOffset   = SlotsOffset + SlotCount*SlotSize
+	RingSize     = 4 << 20
+	StageOffset  = RingOffset + RingSize
+	StageSize    = 64 << 20
+	HeapOffset   = StageOffset + StageSize
+
+	// DefaultBase is where both sides map the region unless the handshake settles on another address.
+	DefaultBase = 0x600000000000
+	// MinRegionSize leaves a little room for pinned memory.
+	MinRegionSize = HeapOffset + 16<<20
+)
+
+// Fields of the header.
+const (
+	HdrMagic       = 0x00 // u32
+	HdrVersion     = 0x04 // u32
+	HdrSize        = 0x08 // u64, bytes of the whole region
+	HdrBase        = 0x10 // u64, the address at which the region is mapped
+	HdrDevices     = 0x18 // u32, number of vGPUs
+	HdrDriver      = 0x1c // u32, driver version as cuDriverGetVersion reports it
+	HdrSpin        = 0x20 // u32, microseconds the client should spin before it sleeps
+	HdrFeatures    = 0x24 // u32, Feature bits
+	HdrDeviceTable = 0x40 // DeviceSize bytes a device
+)
+
+// Feature bits of HdrFeatures.
+const (
+	// FeatureGPUFlags: completions are written into slots by the GPU itself.
+	FeatureGPUFlags = 1 << 0
+)
+
+// What the client learns of a device in the header, so that queries need no round trip. Attributes come by
+// the device_facts command.
+const (
+	MaxDevices   = 16
+	DeviceSize   = 0xC0
+	DevUUID      = 0x00 // 16 bytes
+	DevMemory    = 0x10 // u64, bytes of the vGPU's quota
+	DevDomain    = 0x18 // i32, PCI address
+	DevBus       = 0x1c // i32
+	DevSlot      = 0x20 // i32
+	DevName      = 0x28 // NUL-ended
+	DevNameBytes = 96
+)
+
+// Ring control: free-running byte counters, each on its own pair of cache lines.
+const (
+	RingHead   = RingControl + 0x000 // u64, stored by the worker
+	RingTail   = RingControl + 0x080 // u64, stored by the client
+	RingParked = RingControl + 0x100 // u32, worker sleeps and wants a byte on the socket
+)
+
+// Status: stored by the worker only.
+const (
+	StatusAsyncSeq  = StatusOffset + 0x00  // u32, incremented for each deferred error
+	StatusAsyncCode = StatusOffset + 0x04  // u32, CUresult of the latest
+	StatusEnded     = StatusOffset + 0x08  // u32, not 0: the worker has ended the session; a CUresult
+	StatusMessage   = StatusOffset + 0x40  // NUL-ended reason of the end, StatusMessageBytes long
+	StatusCallHead  = StatusOffset + 0x200 // u32, host callbacks requested
+	StatusCallTail  = StatusOffset + 0x280 // u32, host callbacks completed (stored by the client)
+
+	StatusMessageBytes = 256
+	CallbackEntries    = 1024
+	CallbackSize       = 16 // u64 id, u32 result, u32 sequence
+)
+
+// Command frame: FrameSize bytes, then extents, then arguments; the whole is a multiple of 8 bytes and
+// never wraps: a filler (OpFiller) leads back to the ring's start.
+const (
+	CmdSize    = 0x00 // u32, bytes of the whole command
+	CmdOp      = 0x04 // u16
+	CmdVersion = 0x06 // u8, version of this command's arguments
+	CmdExtents = 0x07 // u8, number of extents
+	CmdContext = 0x08 // u32, id of the calling thread's current context, 0 for none
+	CmdSlot    = 0x0c // u32, 1 + index of the slot to answer in; 0 for no answer
+	CmdSeq     = 0x10 // u32, to be stored in the slot when the answer is there
+	CmdFlags   = 0x14 // u32, reserved, 0
+	FrameSize  = 0x18
+
+	ExtentSize  = 0x10 // u64 offset in the region with ExtentWrite in its top bit, u64 length
+	ExtentWrite = 1 << 63
+	MaxExtents  = 16
+
+	OpFiller   = 0
+	MaxCommand = 1 << 20
+)
+
+// Reply slot: one page. The worker (SlotSeq) or the GPU (SlotFlag) stores the command's sequence number
+// last; the client waits for either.
+const (
+	SlotSeq    = 0x00 // u32, stored by the worker
+	SlotResult = 0x04 // i32, CUresult
+	SlotBytes  = 0x08 // u32, bytes of reply data
+	SlotFlag   = 0x40 // u32, stored by the GPU; a success without reply data
+	SlotData   = 0x80
+	SlotRoom   = SlotSize - SlotData
+)
