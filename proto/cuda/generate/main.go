@@ -43,6 +43,8 @@ func main() {
 		"guest/libcuda/generated/aliases.ld":  aliasScript,
 		"host/driver/api_gen.go":              apiFile,
 		"host/driver/unsupported_gen.go":      unsupportedFile,
+		"host/driver/results_gen.go":          resultsFile,
+		"guest/libcuda/generated/results.h":   resultsHeader,
 		"host/driver/cuda/calls_gen.go":       backendFile,
 		"host/worker/dispatch_gen.go":         dispatchFile,
 		"docs/coverage.md":                    coveragePage,
