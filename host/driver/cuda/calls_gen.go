@@ -608,7 +608,6 @@ func (t *Thread) CtxRecordEvent(ctx driver.Context, event driver.Event) driver.R
 
 // CtxResetPersistingL2Cache calls cuCtxResetPersistingL2Cache.
 func (t *Thread) CtxResetPersistingL2Cache() driver.Result {
-	f := t.frame
 	r := t.call(symCtxResetPersistingL2Cache, 0)
 	return r
 }
@@ -648,7 +647,6 @@ func (t *Thread) CtxSetSharedMemConfig(config uint32) driver.Result {
 
 // CtxSynchronize calls cuCtxSynchronize.
 func (t *Thread) CtxSynchronize() driver.Result {
-	f := t.frame
 	r := t.call(symCtxSynchronize, 0)
 	return r
 }

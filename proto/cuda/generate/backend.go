@@ -35,7 +35,9 @@ func backendFile(s *source, all []*cuda.Func) {
 
 func backendCall(s *source, f *cuda.Func) {
 	s.p("// %s calls %s.\nfunc (t *Thread) %s%s {", method(f), f.Symbol, method(f), goSignature(f, "driver.", true))
-	s.p("\tf := t.frame")
+	if len(f.Params) > 0 {
+		s.p("\tf := t.frame")
+	}
 	var outs, keep []string
 	for i, p := range f.Params {
 		name := ident(p.Name)

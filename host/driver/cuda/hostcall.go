@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cuda
+
+/*
+#include <stdint.h>
+extern void orionHostCall(void *);
+static void *orion_host_call_address(void) { return (void *)orionHostCall; }
+*/
+import "C"
+
+import (
+	"runtime/cgo"
+	"unsafe"
+
+	"github.com/orion-vgpu/orion/host/driver"
+)
+
+// hostCall is what the driver hands back to orionHostCall.
+type hostCall struct {
+	call driver.HostCall
+	once bool // run once; a graph's node runs at each launch
+}
+
+//export orionHostCall
+func orionHostCall(data unsafe.Pointer) {
+	h := cgo.Handle(uintptr(data))
+	c := h.Value().(hostCall)
+	if c.once {
+		h.Delete()
+	}
+	c.call.Run()
+}
+
+// LaunchHost calls cuLaunchHostFunc. The call may run more than once where the stream is being captured.
+func (t *Thread) LaunchHost(stream driver.Stream, call driver.HostCall) driver.Result {
+	status, r := t.StreamIsCapturing(stream)
+	if r != driver.Success {
+		return r
+	}
+	h := cgo.NewHandle(hostCall{call, status == 0})
+	a := t.frame.args
+	a[0], a[1], a[2] = uint64(stream), uint64(uintptr(C.orion_host_call_address())), uint64(h)
+	if r = t.invoke(t.d.extra.launchHostFunc, 3); r != driver.Success {
+		h.Delete()
+	}
+	return r
+}
+
+// GraphAddHost calls cuGraphAddHostNode. The call belongs to the graph and to all that is made of it, so it
+// lives as long as the process.
+func (t *Thread) GraphAddHost(g driver.Graph, deps []driver.GraphNode, call driver.HostCall) (driver.GraphNode, driver.Result) {
+	h := cgo.NewHandle(hostCall{call, false})
+	params := []uint64{uint64(uintptr(C.orion_host_call_address())), uint64(h)}
+	a := t.frame.args
+	a[0], a[1], a[2], a[3], a[4] = t.frame.out(0, 0), uint64(g), address(deps), uint64(len(deps)), address(params)
+	r := t.invoke(t.d.extra.addHost, 5)
+	if r != driver.Success {
+		h.Delete()
+	}
+	return driver.GraphNode(t.frame.outs[0]), r
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cuda
+
+/*
+#cgo LDFLAGS: -ldl
+#include <dlfcn.h>
+#include <stdlib.h>
+*/
+import "C"
+
+import (
+	"fmt"
+	"unsafe"
+
+	"github.com/orion-vgpu/orion/host/driver"
+)
+
+// Driver is the opened libcuda.so.1.
+type Driver struct {
+	library unsafe.Pointer
+	fns     [len(symbols)]unsafe.Pointer
+	extra   extraSymbols
+}
+
+var _ driver.Driver = (*Driver)(nil)
+
+// extraSymbols are functions that Composite needs and the generated interface does not have.
+type extraSymbols struct {
+	launchKernel, launchKernelEx, launchHostFunc, writeValue32             unsafe.Pointer
+	moduleLoadDataEx, libraryLoadData                                      unsafe.Pointer
+	moduleFunctionCount, moduleEnumerate, funcGetName                      unsafe.Pointer
+	libraryKernelCount, libraryEnumerate, kernelGetName                    unsafe.Pointer
+	linkCreate, linkAddData, linkComplete                                  unsafe.Pointer
+	graphGetNodes, graphGetRootNodes, graphGetEdges, nodeDeps, nodeDepends unsafe.Pointer
+	captureInfo2, captureInfo3                                             unsafe.Pointer
+	addKernel, getKernel, setKernel, execSetKernel, addHost                unsafe.Pointer
+	maxActiveClusters, maxClusterSize                                      unsafe.Pointer
+}
+
+// Open loads path ("" for libcuda.so.1 as the dynamic linker finds it) and initialises the driver.
+// CUDA_VISIBLE_DEVICES, set before, chooses the devices and their order.
+func Open(path string) (*Driver, error) {
+	if path == "" {
+		path = "libcuda.so.1"
+	}
+	name := C.CString(path)
+	defer C.free(unsafe.Pointer(name))
+	lib := C.dlopen(name, C.RTLD_NOW|C.RTLD_LOCAL)
+	if lib == nil {
+		return nil, fmt.Errorf("load the NVIDIA driver library: %s", C.GoString(C.dlerror()))
+	}
+	d := &Driver{library: lib}
+	for i, s := range symbols {
+		d.fns[i] = d.symbol(s)
+	}
+	x := &d.extra
+	for p, s := range map[*unsafe.Pointer]string{
+		&x.launchKernel: "cuLaunchKernel", &x.launchKernelEx: "cuLaunchKernelEx", &x.launchHostFunc: "cuLaunchHostFunc",
+		&x.writeValue32: "cuStreamWriteValue32_v2", &x.moduleLoadDataEx: "cuModuleLoadDataEx", &x.libraryLoadData: "cuLibraryLoadData",
+		&x.moduleFunctionCount: "cuModuleGetFunctionCount", &x.moduleEnumerate: "cuModuleEnumerateFunctions", &x.funcGetName: "cuFuncGetName",
+		&x.libraryKernelCount: "cuLibraryGetKernelCount", &x.libraryEnumerate: "cuLibraryEnumerateKernels", &x.kernelGetName: "cuKernelGetName",
+		&x.linkCreate: "cuLinkCreate_v2", &x.linkAddData: "cuLinkAddData_v2", &x.linkComplete: "cuLinkComplete",
+		&x.graphGetNodes: "cuGraphGetNodes", &x.graphGetRootNodes: "cuGraphGetRootNodes", &x.graphGetEdges: "cuGraphGetEdges_v2",
+		&x.nodeDeps: "cuGraphNodeGetDependencies_v2", &x.nodeDepends: "cuGraphNodeGetDependentNodes_v2",
+		&x.captureInfo2: "cuStreamGetCaptureInfo_v2", &x.captureInfo3: "cuStreamGetCaptureInfo_v3",
+		&x.addKernel: "cuGraphAddKernelNode_v2", &x.getKernel: "cuGraphKernelNodeGetParams_v2", &x.setKernel: "cuGraphKernelNodeSetParams_v2",
+		&x.execSetKernel: "cuGraphExecKernelNodeSetParams_v2", &x.addHost: "cuGraphAddHostNode",
+		&x.maxActiveClusters: "cuOccupancyMaxActiveClusters", &x.maxClusterSize: "cuOccupancyMaxPotentialClusterSize",
+	} {
+		*p = d.symbol(s)
+	}
+	t, err := d.NewThread()
+	if err != nil {
+		return nil, err
+	}
+	defer t.Close()
+	if r := t.Init(0); r != driver.Success {
+		return nil, fmt.Errorf("initialise the NVIDIA driver: %w", r)
+	}
+	return d, nil
+}
+
+func (d *Driver) symbol(name string) unsafe.Pointer {
+	s := C.CString(name)
+	defer C.free(unsafe.Pointer(s))
+	return C.dlsym(d.library, s)
+}
+
+// Close leaves the library loaded: the driver cannot be unloaded safely, and the process ends soon.
+func (d *Driver) Close() error { return nil }
