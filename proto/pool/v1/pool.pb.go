@@ -143,13 +143,12 @@ type GPU struct {
 	Uuid               string                 `protobuf:"bytes,2,opt,name=uuid,proto3" json:"uuid,omitempty"`    // "GPU-..."
 	Name               string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	MemoryBytes        uint64                 `protobuf:"varint,4,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
-	UsedBytes          uint64                 `protobuf:"varint,5,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"` // in use now, by anybody
-	ComputeMajor       uint32                 `protobuf:"varint,6,opt,name=compute_major,json=computeMajor,proto3" json:"compute_major,omitempty"`
-	ComputeMinor       uint32                 `protobuf:"varint,7,opt,name=compute_minor,json=computeMinor,proto3" json:"compute_minor,omitempty"`
-	DriverVersion      string                 `protobuf:"bytes,8,opt,name=driver_version,json=driverVersion,proto3" json:"driver_version,omitempty"` // of the kernel driver, as nvidia-smi prints it
-	PciBusId           string                 `protobuf:"bytes,9,opt,name=pci_bus_id,json=pciBusId,proto3" json:"pci_bus_id,omitempty"`              // "00000000:3B:00.0"
-	Backend            Backend                `protobuf:"varint,10,opt,name=backend,proto3,enum=orion.pool.v1.Backend" json:"backend,omitempty"`
-	UtilizationPercent uint32                 `protobuf:"varint,11,opt,name=utilization_percent,json=utilizationPercent,proto3" json:"utilization_percent,omitempty"`
+	UsedBytes          uint64                 `protobuf:"varint,5,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`                        // in use now, by anybody
+	ComputeCapability  string                 `protobuf:"bytes,6,opt,name=compute_capability,json=computeCapability,proto3" json:"compute_capability,omitempty"` // "9.0"
+	DriverVersion      string                 `protobuf:"bytes,7,opt,name=driver_version,json=driverVersion,proto3" json:"driver_version,omitempty"`             // of the kernel driver, as nvidia-smi prints it
+	PciBusId           string                 `protobuf:"bytes,8,opt,name=pci_bus_id,json=pciBusId,proto3" json:"pci_bus_id,omitempty"`                          // "00000000:3B:00.0"
+	Backend            Backend                `protobuf:"varint,9,opt,name=backend,proto3,enum=orion.pool.v1.Backend" json:"backend,omitempty"`
+	UtilizationPercent uint32                 `protobuf:"varint,10,opt,name=utilization_percent,json=utilizationPercent,proto3" json:"utilization_percent,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
@@ -219,18 +218,11 @@ func (x *GPU) GetUsedBytes() uint64 {
 	return 0
 }
 
-func (x *GPU) GetComputeMajor() uint32 {
+func (x *GPU) GetComputeCapability() string {
 	if x != nil {
-		return x.ComputeMajor
+		return x.ComputeCapability
 	}
-	return 0
-}
-
-func (x *GPU) GetComputeMinor() uint32 {
-	if x != nil {
-		return x.ComputeMinor
-	}
-	return 0
+	return ""
 }
 
 func (x *GPU) GetDriverVersion() string {
@@ -1294,22 +1286,21 @@ var File_v1_pool_proto protoreflect.FileDescriptor
 
 const file_v1_pool_proto_rawDesc = "" +
 	"\n" +
-	"\rv1/pool.proto\x12\rorion.pool.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf7\x02\n" +
+	"\rv1/pool.proto\x12\rorion.pool.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdc\x02\n" +
 	"\x03GPU\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x12\n" +
 	"\x04uuid\x18\x02 \x01(\tR\x04uuid\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12!\n" +
 	"\fmemory_bytes\x18\x04 \x01(\x04R\vmemoryBytes\x12\x1d\n" +
 	"\n" +
-	"used_bytes\x18\x05 \x01(\x04R\tusedBytes\x12#\n" +
-	"\rcompute_major\x18\x06 \x01(\rR\fcomputeMajor\x12#\n" +
-	"\rcompute_minor\x18\a \x01(\rR\fcomputeMinor\x12%\n" +
-	"\x0edriver_version\x18\b \x01(\tR\rdriverVersion\x12\x1c\n" +
+	"used_bytes\x18\x05 \x01(\x04R\tusedBytes\x12-\n" +
+	"\x12compute_capability\x18\x06 \x01(\tR\x11computeCapability\x12%\n" +
+	"\x0edriver_version\x18\a \x01(\tR\rdriverVersion\x12\x1c\n" +
 	"\n" +
-	"pci_bus_id\x18\t \x01(\tR\bpciBusId\x120\n" +
-	"\abackend\x18\n" +
-	" \x01(\x0e2\x16.orion.pool.v1.BackendR\abackend\x12/\n" +
-	"\x13utilization_percent\x18\v \x01(\rR\x12utilizationPercent\"\x8e\x02\n" +
+	"pci_bus_id\x18\b \x01(\tR\bpciBusId\x120\n" +
+	"\abackend\x18\t \x01(\x0e2\x16.orion.pool.v1.BackendR\abackend\x12/\n" +
+	"\x13utilization_percent\x18\n" +
+	" \x01(\rR\x12utilizationPercent\"\x8e\x02\n" +
 	"\x04Node\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x17\n" +
 	"\aboot_id\x18\x02 \x01(\tR\x06bootId\x12\x1a\n" +
