@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package config is the configuration of oriond: /etc/orion/server.conf.
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/orion-vgpu/orion/host/keyfile"
+	"github.com/orion-vgpu/orion/host/logging"
+)
+
+// Path is where the configuration lies unless a flag names another file.
+const Path = "/etc/orion/server.conf"
+
+// Config is what server.conf says. Each field stands beside its key in schema.
+type Config struct {
+	Log        logging.Config
+	Controller string // address of orion-controller, host:port
+	Server     Server
+	NCCL       NCCL
+	Throttle   Throttle
+}
+
+// Server is the section [server].
+type Server struct {
+	VGPUCount        int    // vGPUs that each GPU is cut into
+	BindAddr         string // of the data plane; or
+	BindNet          string // a network in CIDR form, one of whose addresses this host has
+	ListenPort       int
+	EnableKVM        bool
+	EnableShm        bool
+	EnableRDMA       bool
+	IbverbsDevice    string // empty: the first
+	Socket           string // Unix socket where clients of this host knock
+	GPUs             string // "auto", "cuda" or "softgpu"
+	SoftGPUDevices   int
+	SoftGPUMemoryMiB int
+	NodeName         string // of this node in the pool
+	MaxSessions      int    // client processes at one time
+}
+
+// NCCL is the section [server-nccl].
+type NCCL struct {
+	CommID string // host:port where the ranks of one communicator meet
+}
+
+// Throttle is the section [throttle].
+type Throttle struct {
+	Level            int // percent of a GPU that throttled programs share
+	EnableCompute    bool
+	ComputationMode2 bool // charge measured GPU time, not launches
+}
+
+// Load reads the file at path, which must be there, or, where path is empty, Path, which may be absent.
+// Its errors name file, line and key, and are fit to be shown.
+func Load(path string) (*Config, error) {
+	file := keyfile.File{Path: path}
+	if path == "" {
+		file = keyfile.File{Path: Path, Optional: true}
+	}
+	c := &Config{}
+	s := c.schema()
+	if err := s.Load([]keyfile.File{file}, os.LookupEnv); err != nil {
+		return nil, err
+	}
+	if err := c.settle(s); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Config) schema() *keyfile.Schema {
+	s := &keyfile.Schema{}
+	c.Log.Declare(s, "server.log")
+	s.HostPort(&c.Controller, "controller", "controller_addr", "127.0.0.1:9123")
+	v := &c.Server
+	s.Int(&v.VGPUCount, "server", "vgpu_count", 4, 1, 100)
+	s.Func("server", "bind_addr", "127.0.0.1", addr(&v.BindAddr))
+	s.Func("server", "bind_net", "", network(&v.BindNet))
+	s.Int(&v.ListenPort, "server", "listen_port", 9960, 0, 65535)
+	s.Bool(&v.EnableKVM, "server", "enable_kvm", true)
+	s.Bool(&v.EnableShm, "server", "enable_shm", true)
+	s.Bool(&v.EnableRDMA, "server", "enable_rdma", true)
+	s.String(&v.IbverbsDevice, "server", "ibverbs_device", "")
+	s.Func("server", "socket", "/run/orion/oriond.sock", socket(&v.Socket))
+	s.Choice(&v.GPUs, "server", "gpus", "auto", "auto", "cuda", "softgpu")
+	s.Int(&v.SoftGPUDevices, "server", "softgpu_devices", 2, 1, 16)
+	s.Int(&v.SoftGPUMemoryMiB, "server", "softgpu_memory_mib", 4096, 64, 1<<20)
+	s.Func("server", "node_name", "", nodeName(&v.NodeName))
+	s.Int(&v.MaxSessions, "server", "max_sessions", 256, 1, 65536)
+	s.HostPort(&c.NCCL.CommID, "server-nccl", "comm_id", "127.0.0.1:9970")
+	s.Int(&c.Throttle.Level, "throttle", "throttle_level", 100, 1, 100)
+	s.Bool(&c.Throttle.EnableCompute, "throttle", "enable_computation_throttle", true)
+	s.Bool(&c.Throttle.ComputationMode2, "throttle", "computation_throttle_mode2", true)
+	return s
+}
+
+// settle checks what no key can check alone and fills in what depends on the host.
+func (c *Config) settle(s *keyfile.Schema) error {
+	source := map[string]string{}
+	for _, k := range s.Keys() {
+		source[k.Name] = k.Source()
+	}
+	if c.Server.BindNet != "" && source["bind_addr"] != "" {
+		return fmt.Errorf("%s: [server] bind_net excludes bind_addr, which %s sets; remove one", source["bind_net"], source["bind_addr"])
+	}
+	if c.Server.NodeName == "" {
+		name, err := os.Hostname()
+		if err != nil || name == "" {
+			return fmt.Errorf("find a name for this node: set [server] node_name (%w)", err)
+		}
+		c.Server.NodeName = name
+	}
+	return nil
+}
+
+// maxSocketPath is what fits into a Unix socket's address, with its final zero.
+const maxSocketPath = 107
+
+func socket(p *string) func(string) error {
+	return func(v string) error {
+		if !filepath.IsAbs(v) || len(v) > maxSocketPath {
+			return fmt.Errorf("want an absolute path of at most %d bytes", maxSocketPath)
+		}
+		*p = v
+		return nil
+	}
+}
+
+func nodeName(p *string) func(string) error {
+	return func(v string) error {
+		if len(v) > 253 || strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r == '/' || r >= 0x7f }) {
+			return fmt.Errorf("want a name like a host's: printable ASCII without spaces and slashes, at most 253 bytes")
+		}
+		*p = v
+		return nil
+	}
+}
