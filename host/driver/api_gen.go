@@ -20,6 +20,7 @@ type Functions interface {
 	CtxDisablePeerAccess(peerContext Context) Result
 	CtxEnablePeerAccess(peerContext Context, flags uint32) Result
 	CtxGetCacheConfig() (pconfig uint32, r Result)
+	CtxGetDevice() (device Device, r Result)
 	CtxGetLimit(limit uint32) (pvalue uint64, r Result)
 	CtxGetSharedMemConfig() (pConfig uint32, r Result)
 	CtxGetStreamPriorityRange() (leastPriority int32, greatestPriority int32, r Result)

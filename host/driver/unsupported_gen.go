@@ -84,6 +84,12 @@ func (u Unsupported) CtxGetCacheConfig() (pconfig uint32, r Result) {
 	return
 }
 
+// CtxGetDevice refuses cuCtxGetDevice.
+func (u Unsupported) CtxGetDevice() (device Device, r Result) {
+	r = u.refuse("cuCtxGetDevice")
+	return
+}
+
 // CtxGetLimit refuses cuCtxGetLimit.
 func (u Unsupported) CtxGetLimit(limit uint32) (pvalue uint64, r Result) {
 	r = u.refuse("cuCtxGetLimit")

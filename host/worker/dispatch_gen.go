@@ -1082,20 +1082,6 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		}
 		r := api.MemAdviseV2(devPtr, count, advice, location)
 		return r
-	case cuda.OpCuMemCreate:
-		handleID := a.newID()
-		size := a.u64()
-		prop := a.blob()
-		flags := a.u64()
-		a.length(prop, 32)
-		if r := a.result(); r != driver.Success {
-			return r
-		}
-		handle, r := api.MemCreate(size, prop, flags)
-		if r == driver.Success {
-			s.handles.bind(handleID, cuda.KindMemHandle, uint64(handle))
-		}
-		return r
 	case cuda.OpCuMemGetAccess:
 		location := a.blob()
 		ptr := driver.DevicePtr(a.u64())
@@ -1261,17 +1247,6 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		r := api.MemRangeGetAttribute(data, dataSize, attribute, devPtr, count)
 		if r == driver.Success {
 			reply.blob(data)
-		}
-		return r
-	case cuda.OpCuMemRelease:
-		handleID := a.peek()
-		handle := driver.MemHandle(a.handle(s, cuda.KindMemHandle))
-		if r := a.result(); r != driver.Success {
-			return r
-		}
-		r := api.MemRelease(handle)
-		if r == driver.Success {
-			s.handles.unbind(handleID)
 		}
 		return r
 	case cuda.OpCuMemSetAccess:
@@ -2220,6 +2195,20 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			reply.u64(uint64(pitch))
 		}
 		return r
+	case cuda.OpMemCreate:
+		handleID := a.newID()
+		size := a.u64()
+		prop := a.blob()
+		flags := a.u64()
+		a.length(prop, 32)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		handle, r := s.onMemCreate(api, size, prop, flags)
+		if r == driver.Success {
+			s.handles.bind(handleID, cuda.KindMemHandle, uint64(handle))
+		}
+		return r
 	case cuda.OpMemFree:
 		ptr := driver.DevicePtr(a.u64())
 		if r := a.result(); r != driver.Success {
@@ -2243,6 +2232,17 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		if r == driver.Success {
 			reply.u64(uint64(free))
 			reply.u64(uint64(total))
+		}
+		return r
+	case cuda.OpMemRelease:
+		handleID := a.peek()
+		handle := driver.MemHandle(a.handle(s, cuda.KindMemHandle))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onMemRelease(api, handle)
+		if r == driver.Success {
+			s.handles.unbind(handleID)
 		}
 		return r
 	case cuda.OpMemReserve:

@@ -4,4 +4,4 @@
 package cuda
 
 // SpecHash identifies the set of commands that this build understands.
-const SpecHash uint64 = 0x6eef4bc90ccab410
+const SpecHash uint64 = 0xc87b1eccf16fcf3e

@@ -109,104 +109,104 @@ const (
 	OpCuLinkDestroy                                        = 102
 	OpCuMemAdvise                                          = 103
 	OpCuMemAdvise_v2                                       = 104
-	OpCuMemCreate                                          = 105
-	OpCuMemGetAccess                                       = 106
-	OpCuMemGetAddressRange_v2                              = 107
-	OpCuMemGetAllocationGranularity                        = 108
-	OpCuMemGetAllocationPropertiesFromHandle               = 109
-	OpCuMemMap                                             = 110
-	OpCuMemPoolCreate                                      = 111
-	OpCuMemPoolDestroy                                     = 112
-	OpCuMemPoolGetAccess                                   = 113
-	OpCuMemPoolGetAttribute                                = 114
-	OpCuMemPoolSetAccess                                   = 115
-	OpCuMemPoolSetAttribute                                = 116
-	OpCuMemPoolTrimTo                                      = 117
-	OpCuMemPrefetchAsync                                   = 118
-	OpCuMemPrefetchAsync_v2                                = 119
-	OpCuMemRangeGetAttribute                               = 120
-	OpCuMemRelease                                         = 121
-	OpCuMemSetAccess                                       = 122
-	OpCuMemUnmap                                           = 123
-	OpCuMemcpyAsync                                        = 124
-	OpCuMemcpyAtoA_v2                                      = 125
-	OpCuMemcpyAtoD_v2                                      = 126
-	OpCuMemcpyDtoA_v2                                      = 127
-	OpCuMemcpyDtoDAsync_v2                                 = 128
-	OpCuMemcpyDtoD_v2                                      = 129
-	OpCuMemcpyPeerAsync                                    = 130
-	OpCuMemsetD16Async                                     = 131
-	OpCuMemsetD2D16Async                                   = 132
-	OpCuMemsetD2D32Async                                   = 133
-	OpCuMemsetD2D8Async                                    = 134
-	OpCuMemsetD32Async                                     = 135
-	OpCuMemsetD8Async                                      = 136
-	OpCuMipmappedArrayCreate                               = 137
-	OpCuMipmappedArrayDestroy                              = 138
-	OpCuMipmappedArrayGetLevel                             = 139
-	OpCuMipmappedArrayGetMemoryRequirements                = 140
-	OpCuMipmappedArrayGetSparseProperties                  = 141
-	OpCuModuleGetFunctionCount                             = 142
-	OpCuModuleGetGlobal_v2                                 = 143
-	OpCuModuleUnload                                       = 144
-	OpCuOccupancyAvailableDynamicSMemPerBlock              = 145
-	OpCuOccupancyMaxActiveBlocksPerMultiprocessor          = 146
-	OpCuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags = 147
-	OpCuStreamAttachMemAsync                               = 148
-	OpCuStreamBeginCapture_v2                              = 149
-	OpCuStreamCopyAttributes                               = 150
-	OpCuStreamCreateWithPriority                           = 151
-	OpCuStreamDestroy_v2                                   = 152
-	OpCuStreamEndCapture                                   = 153
-	OpCuStreamGetAttribute                                 = 154
-	OpCuStreamIsCapturing                                  = 155
-	OpCuStreamQuery                                        = 156
-	OpCuStreamSetAttribute                                 = 157
-	OpCuStreamUpdateCaptureDependencies                    = 158
-	OpCuStreamWaitEvent                                    = 159
-	OpCuStreamWaitValue32                                  = 160
-	OpCuStreamWaitValue32_v2                               = 161
-	OpCuStreamWaitValue64                                  = 162
-	OpCuStreamWaitValue64_v2                               = 163
-	OpCuStreamWriteValue32                                 = 164
-	OpCuStreamWriteValue32_v2                              = 165
-	OpCuStreamWriteValue64                                 = 166
-	OpCuStreamWriteValue64_v2                              = 167
-	OpCuTensorMapEncodeIm2col                              = 168
-	OpCuTensorMapEncodeIm2colWide                          = 169
-	OpCuTensorMapEncodeTiled                               = 170
-	OpCuTensorMapReplaceAddress                            = 171
-	OpCuThreadExchangeStreamCaptureMode                    = 172
-	OpDeviceFacts                                          = 173
-	OpEventWait                                            = 174
-	OpFunctionAttribute                                    = 175
-	OpGraphAddHost                                         = 176
-	OpGraphAddKernel                                       = 177
-	OpGraphAddMemcpy                                       = 178
-	OpGraphGetKernel                                       = 179
-	OpGraphList                                            = 180
-	OpGraphSetKernel                                       = 181
-	OpGraphSetMemcpy                                       = 182
-	OpHostAlloc                                            = 183
-	OpHostFree                                             = 184
-	OpHostFunc                                             = 185
-	OpImageAppend                                          = 186
-	OpKernelAttribute                                      = 187
-	OpKernelFunction                                       = 188
-	OpLaunch                                               = 189
-	OpLaunchEx                                             = 190
-	OpLibraryKernel                                        = 191
-	OpLibraryLoad                                          = 192
-	OpLinkAdd                                              = 193
-	OpLinkComplete                                         = 194
-	OpLinkCreate                                           = 195
-	OpLinkRead                                             = 196
-	OpMemAlloc                                             = 197
-	OpMemAllocAsync                                        = 198
-	OpMemAllocPitch                                        = 199
-	OpMemFree                                              = 200
-	OpMemFreeAsync                                         = 201
-	OpMemInfo                                              = 202
+	OpCuMemGetAccess                                       = 105
+	OpCuMemGetAddressRange_v2                              = 106
+	OpCuMemGetAllocationGranularity                        = 107
+	OpCuMemGetAllocationPropertiesFromHandle               = 108
+	OpCuMemMap                                             = 109
+	OpCuMemPoolCreate                                      = 110
+	OpCuMemPoolDestroy                                     = 111
+	OpCuMemPoolGetAccess                                   = 112
+	OpCuMemPoolGetAttribute                                = 113
+	OpCuMemPoolSetAccess                                   = 114
+	OpCuMemPoolSetAttribute                                = 115
+	OpCuMemPoolTrimTo                                      = 116
+	OpCuMemPrefetchAsync                                   = 117
+	OpCuMemPrefetchAsync_v2                                = 118
+	OpCuMemRangeGetAttribute                               = 119
+	OpCuMemSetAccess                                       = 120
+	OpCuMemUnmap                                           = 121
+	OpCuMemcpyAsync                                        = 122
+	OpCuMemcpyAtoA_v2                                      = 123
+	OpCuMemcpyAtoD_v2                                      = 124
+	OpCuMemcpyDtoA_v2                                      = 125
+	OpCuMemcpyDtoDAsync_v2                                 = 126
+	OpCuMemcpyDtoD_v2                                      = 127
+	OpCuMemcpyPeerAsync                                    = 128
+	OpCuMemsetD16Async                                     = 129
+	OpCuMemsetD2D16Async                                   = 130
+	OpCuMemsetD2D32Async                                   = 131
+	OpCuMemsetD2D8Async                                    = 132
+	OpCuMemsetD32Async                                     = 133
+	OpCuMemsetD8Async                                      = 134
+	OpCuMipmappedArrayCreate                               = 135
+	OpCuMipmappedArrayDestroy                              = 136
+	OpCuMipmappedArrayGetLevel                             = 137
+	OpCuMipmappedArrayGetMemoryRequirements                = 138
+	OpCuMipmappedArrayGetSparseProperties                  = 139
+	OpCuModuleGetFunctionCount                             = 140
+	OpCuModuleGetGlobal_v2                                 = 141
+	OpCuModuleUnload                                       = 142
+	OpCuOccupancyAvailableDynamicSMemPerBlock              = 143
+	OpCuOccupancyMaxActiveBlocksPerMultiprocessor          = 144
+	OpCuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags = 145
+	OpCuStreamAttachMemAsync                               = 146
+	OpCuStreamBeginCapture_v2                              = 147
+	OpCuStreamCopyAttributes                               = 148
+	OpCuStreamCreateWithPriority                           = 149
+	OpCuStreamDestroy_v2                                   = 150
+	OpCuStreamEndCapture                                   = 151
+	OpCuStreamGetAttribute                                 = 152
+	OpCuStreamIsCapturing                                  = 153
+	OpCuStreamQuery                                        = 154
+	OpCuStreamSetAttribute                                 = 155
+	OpCuStreamUpdateCaptureDependencies                    = 156
+	OpCuStreamWaitEvent                                    = 157
+	OpCuStreamWaitValue32                                  = 158
+	OpCuStreamWaitValue32_v2                               = 159
+	OpCuStreamWaitValue64                                  = 160
+	OpCuStreamWaitValue64_v2                               = 161
+	OpCuStreamWriteValue32                                 = 162
+	OpCuStreamWriteValue32_v2                              = 163
+	OpCuStreamWriteValue64                                 = 164
+	OpCuStreamWriteValue64_v2                              = 165
+	OpCuTensorMapEncodeIm2col                              = 166
+	OpCuTensorMapEncodeIm2colWide                          = 167
+	OpCuTensorMapEncodeTiled                               = 168
+	OpCuTensorMapReplaceAddress                            = 169
+	OpCuThreadExchangeStreamCaptureMode                    = 170
+	OpDeviceFacts                                          = 171
+	OpEventWait                                            = 172
+	OpFunctionAttribute                                    = 173
+	OpGraphAddHost                                         = 174
+	OpGraphAddKernel                                       = 175
+	OpGraphAddMemcpy                                       = 176
+	OpGraphGetKernel                                       = 177
+	OpGraphList                                            = 178
+	OpGraphSetKernel                                       = 179
+	OpGraphSetMemcpy                                       = 180
+	OpHostAlloc                                            = 181
+	OpHostFree                                             = 182
+	OpHostFunc                                             = 183
+	OpImageAppend                                          = 184
+	OpKernelAttribute                                      = 185
+	OpKernelFunction                                       = 186
+	OpLaunch                                               = 187
+	OpLaunchEx                                             = 188
+	OpLibraryKernel                                        = 189
+	OpLibraryLoad                                          = 190
+	OpLinkAdd                                              = 191
+	OpLinkComplete                                         = 192
+	OpLinkCreate                                           = 193
+	OpLinkRead                                             = 194
+	OpMemAlloc                                             = 195
+	OpMemAllocAsync                                        = 196
+	OpMemAllocPitch                                        = 197
+	OpMemCreate                                            = 198
+	OpMemFree                                              = 199
+	OpMemFreeAsync                                         = 200
+	OpMemInfo                                              = 201
+	OpMemRelease                                           = 202
 	OpMemReserve                                           = 203
 	OpMemRetainHandle                                      = 204
 	OpMemUnreserve                                         = 205
@@ -331,7 +331,6 @@ var OpNames = [OpCount]string{
 	OpCuLinkDestroy:                               "cuLinkDestroy",
 	OpCuMemAdvise:                                 "cuMemAdvise",
 	OpCuMemAdvise_v2:                              "cuMemAdvise_v2",
-	OpCuMemCreate:                                 "cuMemCreate",
 	OpCuMemGetAccess:                              "cuMemGetAccess",
 	OpCuMemGetAddressRange_v2:                     "cuMemGetAddressRange_v2",
 	OpCuMemGetAllocationGranularity:               "cuMemGetAllocationGranularity",
@@ -347,7 +346,6 @@ var OpNames = [OpCount]string{
 	OpCuMemPrefetchAsync:                          "cuMemPrefetchAsync",
 	OpCuMemPrefetchAsync_v2:                       "cuMemPrefetchAsync_v2",
 	OpCuMemRangeGetAttribute:                      "cuMemRangeGetAttribute",
-	OpCuMemRelease:                                "cuMemRelease",
 	OpCuMemSetAccess:                              "cuMemSetAccess",
 	OpCuMemUnmap:                                  "cuMemUnmap",
 	OpCuMemcpyAsync:                               "cuMemcpyAsync",
@@ -426,9 +424,11 @@ var OpNames = [OpCount]string{
 	OpMemAlloc:                                             "mem_alloc",
 	OpMemAllocAsync:                                        "mem_alloc_async",
 	OpMemAllocPitch:                                        "mem_alloc_pitch",
+	OpMemCreate:                                            "mem_create",
 	OpMemFree:                                              "mem_free",
 	OpMemFreeAsync:                                         "mem_free_async",
 	OpMemInfo:                                              "mem_info",
+	OpMemRelease:                                           "mem_release",
 	OpMemReserve:                                           "mem_reserve",
 	OpMemRetainHandle:                                      "mem_retain_handle",
 	OpMemUnreserve:                                         "mem_unreserve",

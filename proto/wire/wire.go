@@ -79,6 +79,13 @@ const (
 	StatusCallHead  = StatusOffset + 0x200 // u32, host callbacks requested
 	StatusCallTail  = StatusOffset + 0x280 // u32, host callbacks completed (stored by the client)
 
+	// What kernels and the driver print, for the client's standard output and error: records of a u32 (descriptor
+	// in the top byte, length in the rest) and text, padded to 4, in a ring of ConsoleSize bytes.
+	StatusConsoleHead = StatusOffset + 0x300 // u32, bytes written by the worker
+	StatusConsoleTail = StatusOffset + 0x380 // u32, bytes taken by the client
+	ConsoleOffset     = 0x8000
+	ConsoleSize       = 0x8000
+
 	StatusMessageBytes = 256
 	CallbackEntries    = 1024
 	CallbackSize       = 16 // u64 id, u32 result, u32 sequence
@@ -114,4 +121,39 @@ const (
 	SlotFlag   = 0x40 // u32, stored by the GPU; a success without reply data
 	SlotData   = 0x80
 	SlotRoom   = SlotSize - SlotData
+)
+
+// Layout of a function's information, as module_function and library_kernel return it.
+const (
+	InfoParamCount = 0x00 // u32
+	InfoAttributes = 0x08 // i32 for each CUfunction_attribute below 16
+	InfoParams     = 0x48 // u32 offset, u32 size for each parameter
+	InfoSize       = 3584
+	InfoMaxParams  = (InfoSize - InfoParams) / 8
+)
+
+// Layout of a just-in-time compiler's options and log.
+const (
+	JITOptionSize = 16 // u32 CUjit_option, padding, u64 value; log sizes travel, log buffers do not
+	JITLogHeader  = 16 // u32 bytes of information, u32 bytes of errors, f32 milliseconds
+	JITLogBytes   = 1500
+	JITLogInfo    = JITLogHeader
+	JITLogError   = JITLogHeader + 1504
+	JITLogSize    = 3072
+)
+
+// Facts of a device: one i32 for each CUdevice_attribute.
+const (
+	AttributeCount = 512
+	NoAttribute    = -1 << 31
+)
+
+// What graph_list lists, in entries of EdgeSize bytes: u64 from, u64 to, CUgraphEdgeData.
+const (
+	ListNodes        = 0
+	ListRoots        = 1
+	ListEdges        = 2
+	ListDependencies = 3
+	ListDependents   = 4
+	EdgeSize         = 24
 )

@@ -111,7 +111,6 @@ const char *const op_names[] = {
 	[OP_cuLinkDestroy] = "cuLinkDestroy",
 	[OP_cuMemAdvise] = "cuMemAdvise",
 	[OP_cuMemAdvise_v2] = "cuMemAdvise_v2",
-	[OP_cuMemCreate] = "cuMemCreate",
 	[OP_cuMemGetAccess] = "cuMemGetAccess",
 	[OP_cuMemGetAddressRange_v2] = "cuMemGetAddressRange_v2",
 	[OP_cuMemGetAllocationGranularity] = "cuMemGetAllocationGranularity",
@@ -127,7 +126,6 @@ const char *const op_names[] = {
 	[OP_cuMemPrefetchAsync] = "cuMemPrefetchAsync",
 	[OP_cuMemPrefetchAsync_v2] = "cuMemPrefetchAsync_v2",
 	[OP_cuMemRangeGetAttribute] = "cuMemRangeGetAttribute",
-	[OP_cuMemRelease] = "cuMemRelease",
 	[OP_cuMemSetAccess] = "cuMemSetAccess",
 	[OP_cuMemUnmap] = "cuMemUnmap",
 	[OP_cuMemcpyAsync] = "cuMemcpyAsync",
@@ -206,9 +204,11 @@ const char *const op_names[] = {
 	[OP_mem_alloc] = "mem_alloc",
 	[OP_mem_alloc_async] = "mem_alloc_async",
 	[OP_mem_alloc_pitch] = "mem_alloc_pitch",
+	[OP_mem_create] = "mem_create",
 	[OP_mem_free] = "mem_free",
 	[OP_mem_free_async] = "mem_free_async",
 	[OP_mem_info] = "mem_info",
+	[OP_mem_release] = "mem_release",
 	[OP_mem_reserve] = "mem_reserve",
 	[OP_mem_retain_handle] = "mem_retain_handle",
 	[OP_mem_unreserve] = "mem_unreserve",
@@ -2979,42 +2979,6 @@ EXPORT int cuMemAdvise_v2(uint64_t devPtr, uint64_t count, unsigned int advice, 
 	return r ? r : wire_cuMemAdvise_v2(devPtr, count, advice, location);
 }
 
-int wire_cuMemCreate(void **handle, uint64_t size, const void *prop, uint64_t flags)
-{
-	size_t prop_bytes = prop ? (size_t)(32) : 0;
-	if (!prop && (32))
-		return CUDA_ERROR_INVALID_VALUE;
-	if (!handle)
-		return CUDA_ERROR_INVALID_VALUE;
-	struct object *handle_object = object_new(KIND_MEMH);
-	if (!handle_object)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	struct call c;
-	int r = call_begin(&c, OP_cuMemCreate, 32 + call_pad(prop_bytes), CALL_WAIT);
-	if (r) {
-		object_free(handle_object);
-		return r;
-	}
-	call_u64(&c, object_id(handle_object));
-	call_u64(&c, size);
-	call_blob(&c, prop, prop_bytes);
-	call_u64(&c, flags);
-	r = call_end(&c);
-	if (r == CUDA_SUCCESS) {
-		*handle = handle_object;
-	} else {
-		object_free(handle_object);
-	}
-	call_done(&c);
-	return r;
-}
-
-EXPORT int cuMemCreate(void **handle, uint64_t size, const void *prop, uint64_t flags)
-{
-	int r = enter();
-	return r ? r : wire_cuMemCreate(handle, size, prop, flags);
-}
-
 int wire_cuMemGetAccess(uint64_t *flags, const void *location, uint64_t ptr)
 {
 	if (!flags)
@@ -3426,31 +3390,6 @@ EXPORT int cuMemRangeGetAttribute(void *data, uint64_t dataSize, unsigned int at
 {
 	int r = enter_context();
 	return r ? r : wire_cuMemRangeGetAttribute(data, dataSize, attribute, devPtr, count);
-}
-
-int wire_cuMemRelease(void *handle)
-{
-	uint64_t handle_id;
-	if (!handle_id(KIND_MEMH, handle, &handle_id))
-		return CUDA_ERROR_INVALID_HANDLE;
-	struct call c;
-	int r = call_begin(&c, OP_cuMemRelease, 8, CALL_WAIT);
-	if (r) {
-		return r;
-	}
-	call_u64(&c, handle_id);
-	r = call_end(&c);
-	if (r == CUDA_SUCCESS) {
-		object_free(handle);
-	}
-	call_done(&c);
-	return r;
-}
-
-EXPORT int cuMemRelease(void *handle)
-{
-	int r = enter();
-	return r ? r : wire_cuMemRelease(handle);
 }
 
 int wire_cuMemSetAccess(uint64_t ptr, uint64_t size, const void *desc, uint64_t count)
@@ -5762,6 +5701,42 @@ EXPORT int mem_alloc_pitch(uint64_t width, uint64_t height, unsigned int element
 	return r ? r : wire_mem_alloc_pitch(width, height, element, ptr, pitch);
 }
 
+int wire_mem_create(void **handle, uint64_t size, const void *prop, uint64_t flags)
+{
+	size_t prop_bytes = prop ? (size_t)(32) : 0;
+	if (!prop && (32))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!handle)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct object *handle_object = object_new(KIND_MEMH);
+	if (!handle_object)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	struct call c;
+	int r = call_begin(&c, OP_mem_create, 32 + call_pad(prop_bytes), CALL_WAIT);
+	if (r) {
+		object_free(handle_object);
+		return r;
+	}
+	call_u64(&c, object_id(handle_object));
+	call_u64(&c, size);
+	call_blob(&c, prop, prop_bytes);
+	call_u64(&c, flags);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*handle = handle_object;
+	} else {
+		object_free(handle_object);
+	}
+	call_done(&c);
+	return r;
+}
+
+EXPORT int mem_create(void **handle, uint64_t size, const void *prop, uint64_t flags)
+{
+	int r = enter_context();
+	return r ? r : wire_mem_create(handle, size, prop, flags);
+}
+
 int wire_mem_free(uint64_t ptr)
 {
 	struct call c;
@@ -5828,6 +5803,31 @@ EXPORT int mem_info(uint64_t *free, uint64_t *total)
 {
 	int r = enter_context();
 	return r ? r : wire_mem_info(free, total);
+}
+
+int wire_mem_release(void *handle)
+{
+	uint64_t handle_id;
+	if (!handle_id(KIND_MEMH, handle, &handle_id))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_mem_release, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, handle_id);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		object_free(handle);
+	}
+	call_done(&c);
+	return r;
+}
+
+EXPORT int mem_release(void *handle)
+{
+	int r = enter_context();
+	return r ? r : wire_mem_release(handle);
 }
 
 int wire_mem_reserve(uint64_t size, uint64_t alignment, uint64_t addr, uint64_t flags, uint64_t *ptr)

@@ -24,6 +24,7 @@ var symbols = [...]string{
 	"cuCtxDisablePeerAccess",
 	"cuCtxEnablePeerAccess",
 	"cuCtxGetCacheConfig",
+	"cuCtxGetDevice",
 	"cuCtxGetLimit",
 	"cuCtxGetSharedMemConfig",
 	"cuCtxGetStreamPriorityRange",
@@ -239,6 +240,7 @@ const (
 	symCtxDisablePeerAccess
 	symCtxEnablePeerAccess
 	symCtxGetCacheConfig
+	symCtxGetDevice
 	symCtxGetLimit
 	symCtxGetSharedMemConfig
 	symCtxGetStreamPriorityRange
@@ -564,6 +566,15 @@ func (t *Thread) CtxGetCacheConfig() (pconfig uint32, r driver.Result) {
 	f.args[0] = f.out(0, 0)
 	r = t.call(symCtxGetCacheConfig, 1)
 	pconfig = uint32(f.outs[0])
+	return
+}
+
+// CtxGetDevice calls cuCtxGetDevice.
+func (t *Thread) CtxGetDevice() (device driver.Device, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	r = t.call(symCtxGetDevice, 1)
+	device = driver.Device(f.outs[0])
 	return
 }
 

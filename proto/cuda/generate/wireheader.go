@@ -50,6 +50,8 @@ func wireHeader(s *source, _ []*cuda.Func) {
 		}
 		if v, exact := constant.Uint64Val(constant.ToInt(c.Val())); exact {
 			s.p("#define WIRE_%s %#xull", upperSnake(name), v)
+		} else if v, exact := constant.Int64Val(constant.ToInt(c.Val())); exact {
+			s.p("#define WIRE_%s (%dll)", upperSnake(name), v)
 		}
 	}
 }

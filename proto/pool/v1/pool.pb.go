@@ -87,6 +87,61 @@ func (Backend) EnumDescriptor() ([]byte, []int) {
 	return file_v1_pool_proto_rawDescGZIP(), []int{0}
 }
 
+type Refusal_Shortage int32
+
+const (
+	Refusal_SHORTAGE_UNSPECIFIED Refusal_Shortage = 0
+	Refusal_SHORTAGE_GPUS        Refusal_Shortage = 1 // too few GPUs
+	Refusal_SHORTAGE_MEMORY      Refusal_Shortage = 2 // GPUs, but not the memory
+	Refusal_SHORTAGE_RATIO       Refusal_Shortage = 3 // GPUs with the memory, but not the compute
+	Refusal_SHORTAGE_VGPUS       Refusal_Shortage = 4 // all vgpu_count shares of the GPUs are taken
+)
+
+// Enum value maps for Refusal_Shortage.
+var (
+	Refusal_Shortage_name = map[int32]string{
+		0: "SHORTAGE_UNSPECIFIED",
+		1: "SHORTAGE_GPUS",
+		2: "SHORTAGE_MEMORY",
+		3: "SHORTAGE_RATIO",
+		4: "SHORTAGE_VGPUS",
+	}
+	Refusal_Shortage_value = map[string]int32{
+		"SHORTAGE_UNSPECIFIED": 0,
+		"SHORTAGE_GPUS":        1,
+		"SHORTAGE_MEMORY":      2,
+		"SHORTAGE_RATIO":       3,
+		"SHORTAGE_VGPUS":       4,
+	}
+)
+
+func (x Refusal_Shortage) Enum() *Refusal_Shortage {
+	p := new(Refusal_Shortage)
+	*p = x
+	return p
+}
+
+func (x Refusal_Shortage) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Refusal_Shortage) Descriptor() protoreflect.EnumDescriptor {
+	return file_v1_pool_proto_enumTypes[1].Descriptor()
+}
+
+func (Refusal_Shortage) Type() protoreflect.EnumType {
+	return &file_v1_pool_proto_enumTypes[1]
+}
+
+func (x Refusal_Shortage) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Refusal_Shortage.Descriptor instead.
+func (Refusal_Shortage) EnumDescriptor() ([]byte, []int) {
+	return file_v1_pool_proto_rawDescGZIP(), []int{0, 0}
+}
+
 type NodeStatus_State int32
 
 const (
@@ -120,11 +175,11 @@ func (x NodeStatus_State) String() string {
 }
 
 func (NodeStatus_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_v1_pool_proto_enumTypes[1].Descriptor()
+	return file_v1_pool_proto_enumTypes[2].Descriptor()
 }
 
 func (NodeStatus_State) Type() protoreflect.EnumType {
-	return &file_v1_pool_proto_enumTypes[1]
+	return &file_v1_pool_proto_enumTypes[2]
 }
 
 func (x NodeStatus_State) Number() protoreflect.EnumNumber {
@@ -133,7 +188,52 @@ func (x NodeStatus_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use NodeStatus_State.Descriptor instead.
 func (NodeStatus_State) EnumDescriptor() ([]byte, []int) {
-	return file_v1_pool_proto_rawDescGZIP(), []int{15, 0}
+	return file_v1_pool_proto_rawDescGZIP(), []int{16, 0}
+}
+
+// Refusal is the detail of a Grant's error: what was short.
+type Refusal struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Shortage      Refusal_Shortage       `protobuf:"varint,1,opt,name=shortage,proto3,enum=orion.pool.v1.Refusal_Shortage" json:"shortage,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Refusal) Reset() {
+	*x = Refusal{}
+	mi := &file_v1_pool_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Refusal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Refusal) ProtoMessage() {}
+
+func (x *Refusal) ProtoReflect() protoreflect.Message {
+	mi := &file_v1_pool_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
+func (*Refusal) Descriptor() ([]byte, []int) {
+	return file_v1_pool_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *Refusal) GetShortage() Refusal_Shortage {
+	if x != nil {
+		return x.Shortage
+	}
+	return Refusal_SHORTAGE_UNSPECIFIED
 }
 
 // GPU is one physical (or software) GPU of a node.
@@ -155,7 +255,7 @@ type GPU struct {
 
 func (x *GPU) Reset() {
 	*x = GPU{}
-	mi := &file_v1_pool_proto_msgTypes[0]
+	mi := &file_v1_pool_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -167,7 +267,7 @@ func (x *GPU) String() string {
 func (*GPU) ProtoMessage() {}
 
 func (x *GPU) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_pool_proto_msgTypes[0]
+	mi := &file_v1_pool_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -180,7 +280,7 @@ func (x *GPU) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GPU.ProtoReflect.Descriptor instead.
 func (*GPU) Descriptor() ([]byte, []int) {
-	return file_v1_pool_proto_rawDescGZIP(), []int{0}
+	return file_v1_pool_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *GPU) GetIndex() uint32 {
@@ -270,7 +370,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_v1_pool_proto_msgTypes[1]
+	mi := &file_v1_pool_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -282,7 +382,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_pool_proto_msgTypes[1]
+	mi := &file_v1_pool_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -295,7 +395,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_v1_pool_proto_rawDescGZIP(), []int{1}
+	return file_v1_pool_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Node) GetName() string {
@@ -368,7 +468,7 @@ type VGPU struct {
 
 func (x *VGPU) Reset() {
 	*x = VGPU{}
-	mi := &file_v1_pool_proto_msgTypes[2]
+	mi := &file_v1_pool_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -380,7 +480,7 @@ func (x *VGPU) String() string {
 func (*VGPU) ProtoMessage() {}
 
 func (x *VGPU) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_pool_proto_msgTypes[2]
+	mi := &file_v1_pool_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -393,7 +493,7 @@ func (x *VGPU) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VGPU.ProtoReflect.Descriptor instead.
 func (*VGPU) Descriptor() ([]byte, []int) {
-	return file_v1_pool_proto_rawDescGZIP(), []int{2}
+	return file_v1_pool_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *VGPU) GetNode() string {
@@ -448,7 +548,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_v1_pool_proto_msgTypes[3]
+	mi := &file_v1_pool_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -460,7 +560,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_pool_proto_msgTypes[3]
+	mi := &file_v1_pool_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -473,7 +573,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_v1_pool_proto_rawDescGZIP(), []int{3}
+	return file_v1_pool_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Lease) GetId() string {
@@ -545,7 +645,7 @@ type HeartbeatRequest struct {
 
 func (x *HeartbeatRequest) Reset() {
 	*x = HeartbeatRequest{}
-	mi := &file_v1_pool_proto_msgTypes[4]
+	mi := &file_v1_pool_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -557,7 +657,7 @@ func (x *HeartbeatRequest) String() string {
 func (*HeartbeatRequest) ProtoMessage() {}
 
 func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_pool_proto_msgTypes[4]
+	mi := &file_v1_pool_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -570,7 +670,7 @@ func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatRequest.ProtoReflect.Descriptor instead.
 func (*HeartbeatRequest) Descriptor() ([]byte, []int) {
-	return file_v1_pool_proto_rawDescGZIP(), []int{4}
+	return file_v1_pool_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *HeartbeatRequest) GetProtocol() uint32 {
@@ -617,7 +717,7 @@ type HeartbeatResponse struct {
 
 func (x *HeartbeatResponse) Reset() {
 	*x = HeartbeatResponse{}
-	mi := &file_v1_pool_proto_msgTypes[5]
+	mi := &file_v1_pool_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -629,7 +729,7 @@ func (x *HeartbeatResponse) String() string {
 func (*HeartbeatResponse) ProtoMessage() {}
 
 func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_pool_proto_msgTypes[5]
+	mi := &file_v1_pool_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -642,7 +742,7 @@ func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatResponse.ProtoReflect.Descriptor instead.
 func (*HeartbeatResponse) Descriptor() ([]byte, []int) {
-	return file_v1_pool_proto_rawDescGZIP(), []int{5}
+	return file_v1_pool_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *HeartbeatResponse) GetRelease() string {
@@ -671,7 +771,7 @@ type GrantRequest struct {
 
 func (x *GrantRequest) Reset() {
 	*x = GrantRequest{}
-	mi := &file_v1_pool_proto_msgTypes[6]
+	mi := &file_v1_pool_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -683,7 +783,7 @@ func (x *GrantRequest) String() string {
 func (*GrantRequest) ProtoMessage() {}
 
 func (x *GrantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_pool_proto_msgTypes[6]
+	mi := &file_v1_pool_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -696,7 +796,7 @@ func (x *GrantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantRequest.ProtoReflect.Descriptor instead.
 func (*GrantRequest) Descriptor() ([]byte, []int) {
-	return file_v1_pool_proto_rawDescGZIP(), []int{6}
+	return file_v1_pool_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GrantRequest) GetProtocol() uint32 {
@@ -785,7 +885,7 @@ type GrantResponse struct {
 
 func (x *GrantResponse) Reset() {
 	*x = GrantResponse{}
-	mi := &file_v1_pool_proto_msgTypes[7]
+	mi := &file_v1_pool_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -797,7 +897,7 @@ func (x *GrantResponse) String() string {
 func (*GrantResponse) ProtoMessage() {}
 
 func (x *GrantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_pool_proto_msgTypes[7]
+	mi := &file_v1_pool_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -810,7 +910,7 @@ func (x *GrantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantResponse.ProtoReflect.Descriptor instead.
 func (*GrantResponse) Descriptor() ([]byte, []int) {
-	return file_v1_pool_proto_rawDescGZIP(), []int{7}
+	return file_v1_pool_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GrantResponse) GetLease() *Lease {
@@ -830,7 +930,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_v1_pool_proto_msgTypes[8]
+	mi := &file_v1_pool_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -842,7 +942,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_pool_proto_msgTypes[8]
+	mi := &file_v1_pool_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -855,7 +955,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_v1_pool_proto_rawDescGZIP(), []int{8}
+	return file_v1_pool_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ReleaseRequest) GetProtocol() uint32 {
@@ -880,7 +980,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_v1_pool_proto_msgTypes[9]
+	mi := &file_v1_pool_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -892,7 +992,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_pool_proto_msgTypes[9]
+	mi := &file_v1_pool_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -905,7 +1005,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_v1_pool_proto_rawDescGZIP(), []int{9}
+	return file_v1_pool_proto_rawDescGZIP(), []int{10}
 }
 
 type ListRequest struct {
@@ -917,7 +1017,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_v1_pool_proto_msgTypes[10]
+	mi := &file_v1_pool_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -929,7 +1029,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_pool_proto_msgTypes[10]
+	mi := &file_v1_pool_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -942,7 +1042,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_v1_pool_proto_rawDescGZIP(), []int{10}
+	return file_v1_pool_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListRequest) GetProtocol() uint32 {
@@ -961,7 +1061,7 @@ type ListResponse struct {
 
 func (x *ListResponse) Reset() {
 	*x = ListResponse{}
-	mi := &file_v1_pool_proto_msgTypes[11]
+	mi := &file_v1_pool_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -973,7 +1073,7 @@ func (x *ListResponse) String() string {
 func (*ListResponse) ProtoMessage() {}
 
 func (x *ListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_pool_proto_msgTypes[11]
+	mi := &file_v1_pool_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -986,7 +1086,7 @@ func (x *ListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResponse.ProtoReflect.Descriptor instead.
 func (*ListResponse) Descriptor() ([]byte, []int) {
-	return file_v1_pool_proto_rawDescGZIP(), []int{11}
+	return file_v1_pool_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListResponse) GetPool() *Pool {
@@ -1005,7 +1105,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_v1_pool_proto_msgTypes[12]
+	mi := &file_v1_pool_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1017,7 +1117,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_pool_proto_msgTypes[12]
+	mi := &file_v1_pool_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1030,7 +1130,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_v1_pool_proto_rawDescGZIP(), []int{12}
+	return file_v1_pool_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *WatchRequest) GetProtocol() uint32 {
@@ -1049,7 +1149,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_v1_pool_proto_msgTypes[13]
+	mi := &file_v1_pool_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1061,7 +1161,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_pool_proto_msgTypes[13]
+	mi := &file_v1_pool_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1074,7 +1174,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_v1_pool_proto_rawDescGZIP(), []int{13}
+	return file_v1_pool_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *WatchResponse) GetPool() *Pool {
@@ -1097,7 +1197,7 @@ type Pool struct {
 
 func (x *Pool) Reset() {
 	*x = Pool{}
-	mi := &file_v1_pool_proto_msgTypes[14]
+	mi := &file_v1_pool_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1109,7 +1209,7 @@ func (x *Pool) String() string {
 func (*Pool) ProtoMessage() {}
 
 func (x *Pool) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_pool_proto_msgTypes[14]
+	mi := &file_v1_pool_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1122,7 +1222,7 @@ func (x *Pool) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pool.ProtoReflect.Descriptor instead.
 func (*Pool) Descriptor() ([]byte, []int) {
-	return file_v1_pool_proto_rawDescGZIP(), []int{14}
+	return file_v1_pool_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Pool) GetAt() *timestamppb.Timestamp {
@@ -1165,7 +1265,7 @@ type NodeStatus struct {
 
 func (x *NodeStatus) Reset() {
 	*x = NodeStatus{}
-	mi := &file_v1_pool_proto_msgTypes[15]
+	mi := &file_v1_pool_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1177,7 +1277,7 @@ func (x *NodeStatus) String() string {
 func (*NodeStatus) ProtoMessage() {}
 
 func (x *NodeStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_pool_proto_msgTypes[15]
+	mi := &file_v1_pool_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1190,7 +1290,7 @@ func (x *NodeStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatus.ProtoReflect.Descriptor instead.
 func (*NodeStatus) Descriptor() ([]byte, []int) {
-	return file_v1_pool_proto_rawDescGZIP(), []int{15}
+	return file_v1_pool_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *NodeStatus) GetNode() *Node {
@@ -1233,7 +1333,7 @@ type Granted struct {
 
 func (x *Granted) Reset() {
 	*x = Granted{}
-	mi := &file_v1_pool_proto_msgTypes[16]
+	mi := &file_v1_pool_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1245,7 +1345,7 @@ func (x *Granted) String() string {
 func (*Granted) ProtoMessage() {}
 
 func (x *Granted) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_pool_proto_msgTypes[16]
+	mi := &file_v1_pool_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1258,7 +1358,7 @@ func (x *Granted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Granted.ProtoReflect.Descriptor instead.
 func (*Granted) Descriptor() ([]byte, []int) {
-	return file_v1_pool_proto_rawDescGZIP(), []int{16}
+	return file_v1_pool_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Granted) GetVgpus() uint32 {
@@ -1286,7 +1386,15 @@ var File_v1_pool_proto protoreflect.FileDescriptor
 
 const file_v1_pool_proto_rawDesc = "" +
 	"\n" +
-	"\rv1/pool.proto\x12\rorion.pool.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdc\x02\n" +
+	"\rv1/pool.proto\x12\rorion.pool.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbc\x01\n" +
+	"\aRefusal\x12;\n" +
+	"\bshortage\x18\x01 \x01(\x0e2\x1f.orion.pool.v1.Refusal.ShortageR\bshortage\"t\n" +
+	"\bShortage\x12\x18\n" +
+	"\x14SHORTAGE_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rSHORTAGE_GPUS\x10\x01\x12\x13\n" +
+	"\x0fSHORTAGE_MEMORY\x10\x02\x12\x12\n" +
+	"\x0eSHORTAGE_RATIO\x10\x03\x12\x12\n" +
+	"\x0eSHORTAGE_VGPUS\x10\x04\"\xdc\x02\n" +
 	"\x03GPU\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x12\n" +
 	"\x04uuid\x18\x02 \x01(\tR\x04uuid\x12\x12\n" +
@@ -1410,63 +1518,66 @@ func file_v1_pool_proto_rawDescGZIP() []byte {
 	return file_v1_pool_proto_rawDescData
 }
 
-var file_v1_pool_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_v1_pool_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_v1_pool_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_v1_pool_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_v1_pool_proto_goTypes = []any{
 	(Backend)(0),                  // 0: orion.pool.v1.Backend
-	(NodeStatus_State)(0),         // 1: orion.pool.v1.NodeStatus.State
-	(*GPU)(nil),                   // 2: orion.pool.v1.GPU
-	(*Node)(nil),                  // 3: orion.pool.v1.Node
-	(*VGPU)(nil),                  // 4: orion.pool.v1.VGPU
-	(*Lease)(nil),                 // 5: orion.pool.v1.Lease
-	(*HeartbeatRequest)(nil),      // 6: orion.pool.v1.HeartbeatRequest
-	(*HeartbeatResponse)(nil),     // 7: orion.pool.v1.HeartbeatResponse
-	(*GrantRequest)(nil),          // 8: orion.pool.v1.GrantRequest
-	(*GrantResponse)(nil),         // 9: orion.pool.v1.GrantResponse
-	(*ReleaseRequest)(nil),        // 10: orion.pool.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),       // 11: orion.pool.v1.ReleaseResponse
-	(*ListRequest)(nil),           // 12: orion.pool.v1.ListRequest
-	(*ListResponse)(nil),          // 13: orion.pool.v1.ListResponse
-	(*WatchRequest)(nil),          // 14: orion.pool.v1.WatchRequest
-	(*WatchResponse)(nil),         // 15: orion.pool.v1.WatchResponse
-	(*Pool)(nil),                  // 16: orion.pool.v1.Pool
-	(*NodeStatus)(nil),            // 17: orion.pool.v1.NodeStatus
-	(*Granted)(nil),               // 18: orion.pool.v1.Granted
-	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(Refusal_Shortage)(0),         // 1: orion.pool.v1.Refusal.Shortage
+	(NodeStatus_State)(0),         // 2: orion.pool.v1.NodeStatus.State
+	(*Refusal)(nil),               // 3: orion.pool.v1.Refusal
+	(*GPU)(nil),                   // 4: orion.pool.v1.GPU
+	(*Node)(nil),                  // 5: orion.pool.v1.Node
+	(*VGPU)(nil),                  // 6: orion.pool.v1.VGPU
+	(*Lease)(nil),                 // 7: orion.pool.v1.Lease
+	(*HeartbeatRequest)(nil),      // 8: orion.pool.v1.HeartbeatRequest
+	(*HeartbeatResponse)(nil),     // 9: orion.pool.v1.HeartbeatResponse
+	(*GrantRequest)(nil),          // 10: orion.pool.v1.GrantRequest
+	(*GrantResponse)(nil),         // 11: orion.pool.v1.GrantResponse
+	(*ReleaseRequest)(nil),        // 12: orion.pool.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),       // 13: orion.pool.v1.ReleaseResponse
+	(*ListRequest)(nil),           // 14: orion.pool.v1.ListRequest
+	(*ListResponse)(nil),          // 15: orion.pool.v1.ListResponse
+	(*WatchRequest)(nil),          // 16: orion.pool.v1.WatchRequest
+	(*WatchResponse)(nil),         // 17: orion.pool.v1.WatchResponse
+	(*Pool)(nil),                  // 18: orion.pool.v1.Pool
+	(*NodeStatus)(nil),            // 19: orion.pool.v1.NodeStatus
+	(*Granted)(nil),               // 20: orion.pool.v1.Granted
+	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
 }
 var file_v1_pool_proto_depIdxs = []int32{
-	0,  // 0: orion.pool.v1.GPU.backend:type_name -> orion.pool.v1.Backend
-	19, // 1: orion.pool.v1.Node.started_at:type_name -> google.protobuf.Timestamp
-	2,  // 2: orion.pool.v1.Node.gpus:type_name -> orion.pool.v1.GPU
-	4,  // 3: orion.pool.v1.Lease.vgpus:type_name -> orion.pool.v1.VGPU
-	19, // 4: orion.pool.v1.Lease.granted_at:type_name -> google.protobuf.Timestamp
-	3,  // 5: orion.pool.v1.HeartbeatRequest.node:type_name -> orion.pool.v1.Node
-	5,  // 6: orion.pool.v1.HeartbeatRequest.leases:type_name -> orion.pool.v1.Lease
-	5,  // 7: orion.pool.v1.GrantResponse.lease:type_name -> orion.pool.v1.Lease
-	16, // 8: orion.pool.v1.ListResponse.pool:type_name -> orion.pool.v1.Pool
-	16, // 9: orion.pool.v1.WatchResponse.pool:type_name -> orion.pool.v1.Pool
-	19, // 10: orion.pool.v1.Pool.at:type_name -> google.protobuf.Timestamp
-	17, // 11: orion.pool.v1.Pool.nodes:type_name -> orion.pool.v1.NodeStatus
-	5,  // 12: orion.pool.v1.Pool.leases:type_name -> orion.pool.v1.Lease
-	3,  // 13: orion.pool.v1.NodeStatus.node:type_name -> orion.pool.v1.Node
-	1,  // 14: orion.pool.v1.NodeStatus.state:type_name -> orion.pool.v1.NodeStatus.State
-	19, // 15: orion.pool.v1.NodeStatus.last_heartbeat:type_name -> google.protobuf.Timestamp
-	18, // 16: orion.pool.v1.NodeStatus.granted:type_name -> orion.pool.v1.Granted
-	6,  // 17: orion.pool.v1.PoolService.Heartbeat:input_type -> orion.pool.v1.HeartbeatRequest
-	8,  // 18: orion.pool.v1.PoolService.Grant:input_type -> orion.pool.v1.GrantRequest
-	10, // 19: orion.pool.v1.PoolService.Release:input_type -> orion.pool.v1.ReleaseRequest
-	12, // 20: orion.pool.v1.PoolService.List:input_type -> orion.pool.v1.ListRequest
-	14, // 21: orion.pool.v1.PoolService.Watch:input_type -> orion.pool.v1.WatchRequest
-	7,  // 22: orion.pool.v1.PoolService.Heartbeat:output_type -> orion.pool.v1.HeartbeatResponse
-	9,  // 23: orion.pool.v1.PoolService.Grant:output_type -> orion.pool.v1.GrantResponse
-	11, // 24: orion.pool.v1.PoolService.Release:output_type -> orion.pool.v1.ReleaseResponse
-	13, // 25: orion.pool.v1.PoolService.List:output_type -> orion.pool.v1.ListResponse
-	15, // 26: orion.pool.v1.PoolService.Watch:output_type -> orion.pool.v1.WatchResponse
-	22, // [22:27] is the sub-list for method output_type
-	17, // [17:22] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	1,  // 0: orion.pool.v1.Refusal.shortage:type_name -> orion.pool.v1.Refusal.Shortage
+	0,  // 1: orion.pool.v1.GPU.backend:type_name -> orion.pool.v1.Backend
+	21, // 2: orion.pool.v1.Node.started_at:type_name -> google.protobuf.Timestamp
+	4,  // 3: orion.pool.v1.Node.gpus:type_name -> orion.pool.v1.GPU
+	6,  // 4: orion.pool.v1.Lease.vgpus:type_name -> orion.pool.v1.VGPU
+	21, // 5: orion.pool.v1.Lease.granted_at:type_name -> google.protobuf.Timestamp
+	5,  // 6: orion.pool.v1.HeartbeatRequest.node:type_name -> orion.pool.v1.Node
+	7,  // 7: orion.pool.v1.HeartbeatRequest.leases:type_name -> orion.pool.v1.Lease
+	7,  // 8: orion.pool.v1.GrantResponse.lease:type_name -> orion.pool.v1.Lease
+	18, // 9: orion.pool.v1.ListResponse.pool:type_name -> orion.pool.v1.Pool
+	18, // 10: orion.pool.v1.WatchResponse.pool:type_name -> orion.pool.v1.Pool
+	21, // 11: orion.pool.v1.Pool.at:type_name -> google.protobuf.Timestamp
+	19, // 12: orion.pool.v1.Pool.nodes:type_name -> orion.pool.v1.NodeStatus
+	7,  // 13: orion.pool.v1.Pool.leases:type_name -> orion.pool.v1.Lease
+	5,  // 14: orion.pool.v1.NodeStatus.node:type_name -> orion.pool.v1.Node
+	2,  // 15: orion.pool.v1.NodeStatus.state:type_name -> orion.pool.v1.NodeStatus.State
+	21, // 16: orion.pool.v1.NodeStatus.last_heartbeat:type_name -> google.protobuf.Timestamp
+	20, // 17: orion.pool.v1.NodeStatus.granted:type_name -> orion.pool.v1.Granted
+	8,  // 18: orion.pool.v1.PoolService.Heartbeat:input_type -> orion.pool.v1.HeartbeatRequest
+	10, // 19: orion.pool.v1.PoolService.Grant:input_type -> orion.pool.v1.GrantRequest
+	12, // 20: orion.pool.v1.PoolService.Release:input_type -> orion.pool.v1.ReleaseRequest
+	14, // 21: orion.pool.v1.PoolService.List:input_type -> orion.pool.v1.ListRequest
+	16, // 22: orion.pool.v1.PoolService.Watch:input_type -> orion.pool.v1.WatchRequest
+	9,  // 23: orion.pool.v1.PoolService.Heartbeat:output_type -> orion.pool.v1.HeartbeatResponse
+	11, // 24: orion.pool.v1.PoolService.Grant:output_type -> orion.pool.v1.GrantResponse
+	13, // 25: orion.pool.v1.PoolService.Release:output_type -> orion.pool.v1.ReleaseResponse
+	15, // 26: orion.pool.v1.PoolService.List:output_type -> orion.pool.v1.ListResponse
+	17, // 27: orion.pool.v1.PoolService.Watch:output_type -> orion.pool.v1.WatchResponse
+	23, // [23:28] is the sub-list for method output_type
+	18, // [18:23] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_v1_pool_proto_init() }
@@ -1479,8 +1590,8 @@ func file_v1_pool_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_v1_pool_proto_rawDesc), len(file_v1_pool_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   17,
+			NumEnums:      3,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

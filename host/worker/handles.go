@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package worker
+
+import "github.com/orion-vgpu/orion/proto/cuda"
+
+// Ids below firstMinted are chosen by the client, the others by the worker, for handles that the client has
+// not created itself: the nodes of a captured graph, for example.
+const (
+	handlePage  = 1 << 12
+	firstMinted = 1 << 22
+	lastHandle  = 2 * firstMinted
+)
+
+// handle is one entry: its kind and the backend's value.
+type handle struct {
+	value uint64
+	kind  uint8
+}
+
+// handleTable maps ids on the wire to handles of the backend and back. It belongs to the ring goroutine.
+type handleTable struct {
+	pages   [lastHandle / handlePage]*[handlePage]handle
+	ids     map[handle]uint32
+	nextNew uint32
+}
+
+func newHandleTable() *handleTable {
+	return &handleTable{ids: map[handle]uint32{}, nextNew: firstMinted}
+}
+
+// lookup returns the handle of an id if it has that kind. Id 0 is no handle and belongs to every kind; a
+// stream of id 1 is the legacy default stream by its explicit name.
+func (t *handleTable) lookup(id uint64, kind uint8) (uint64, bool) {
+	if id == 0 || id == 1 && kind == cuda.KindStream {
+		return id, true
+	}
+	if id >= lastHandle {
+		return 0, false
+	}
+	page := t.pages[id/handlePage]
+	if page == nil || page[id%handlePage].kind != kind {
+		return 0, false
+	}
+	return page[id%handlePage].value, true
+}
+
+// bind makes id name a handle. A client that binds an id twice loses the first.
+func (t *handleTable) bind(id uint32, kind uint8, value uint64) {
+	page := t.pages[id/handlePage]
+	if page == nil {
+		page = new([handlePage]handle)
+		t.pages[id/handlePage] = page
+	}
+	if old := page[id%handlePage]; old.kind != 0 && t.ids[old] == id {
+		delete(t.ids, old)
+	}
+	h := handle{value: value, kind: kind}
+	page[id%handlePage] = h
+	t.ids[h] = id
+}
+
+// unbind forgets an id.
+func (t *handleTable) unbind(id uint64) {
+	if id == 0 || id >= lastHandle || t.pages[id/handlePage] == nil {
+		return
+	}
+	e := &t.pages[id/handlePage][id%handlePage]
+	if t.ids[*e] == uint32(id) {
+		delete(t.ids, *e)
+	}
+	*e = handle{}
+}
+
+// idOf returns the id of a handle of the backend, and mints one if it has none. It is 0 for no handle, and
+// when the ids are used up.
+func (t *handleTable) idOf(kind uint8, value uint64) uint64 {
+	if value == 0 {
+		return 0
+	}
+	if id, ok := t.ids[handle{value: value, kind: kind}]; ok {
+		return uint64(id)
+	}
+	if t.nextNew >= lastHandle {
+		return 0
+	}
+	id := t.nextNew
+	t.nextNew++
+	t.bind(id, kind, value)
+	return uint64(id)
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package worker
+
+import (
+	"sync"
+
+	"github.com/orion-vgpu/orion/host/driver"
+)
+
+// memory accounts what a session holds, against each vGPU's quota, and the ranges of the region that are
+// registered with the driver as pinned memory.
+type memory struct {
+	mu     sync.Mutex
+	quota  []uint64
+	used   []uint64
+	device map[driver.DevicePtr]allocation
+	chunks map[driver.MemHandle]allocation
+	host   map[driver.HostPtr]uint64
+}
+
+type allocation struct {
+	gpu   int
+	bytes uint64
+}
+
+func newMemory(vgpus []VGPU) *memory {
+	m := &memory{device: map[driver.DevicePtr]allocation{}, chunks: map[driver.MemHandle]allocation{}, host: map[driver.HostPtr]uint64{}}
+	for _, v := range vgpus {
+		m.quota = append(m.quota, v.MemoryBytes)
+		m.used = append(m.used, 0)
+	}
+	return m
+}
+
+// reserve takes bytes of a vGPU's quota; false if they do not fit.
+func (m *memory) reserve(gpu int, bytes uint64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if gpu < 0 || gpu >= len(m.quota) || bytes > m.quota[gpu]-min(m.used[gpu], m.quota[gpu]) {
+		return false
+	}
+	m.used[gpu] += bytes
+	return true
+}
+
+func (m *memory) unreserve(gpu int, bytes uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.used[gpu] -= min(bytes, m.used[gpu])
+}
+
+// note records what reserved bytes were allocated as.
+func (m *memory) note(p driver.DevicePtr, gpu int, bytes uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.device[p] = allocation{gpu, bytes}
+}
+
+// forget returns an allocation's bytes to its quota.
+func (m *memory) forget(p driver.DevicePtr) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if a, ok := m.device[p]; ok {
+		m.used[a.gpu] -= min(a.bytes, m.used[a.gpu])
+		delete(m.device, p)
+	}
+}
+
+// free is what a vGPU has left, of what its GPU has free.
+func (m *memory) free(gpu int, physical uint64) (free, total uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if gpu < 0 || gpu >= len(m.quota) {
+		return 0, 0
+	}
+	return min(physical, m.quota[gpu]-min(m.used[gpu], m.quota[gpu])), m.quota[gpu]
+}
+
+// addHost records a registered range; false if it overlaps one.
+func (m *memory) addHost(p driver.HostPtr, bytes uint64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if bytes == 0 {
+		return false
+	}
+	for q, n := range m.host {
+		if uint64(p) < uint64(q)+n && uint64(q) < uint64(p)+bytes {
+			return false
+		}
+	}
+	m.host[p] = bytes
+	return true
+}
+
+// removeHost forgets a registered range; false if there is none that starts there.
+func (m *memory) removeHost(p driver.HostPtr) (bytes uint64, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	bytes, ok = m.host[p]
+	delete(m.host, p)
+	return bytes, ok
+}
+
+// noteHandle and forgetHandle do for physical memory made by cuMemCreate what note and forget do for
+// allocations.
+func (m *memory) noteHandle(h driver.MemHandle, gpu int, bytes uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.chunks[h] = allocation{gpu, bytes}
+}
+
+func (m *memory) forgetHandle(h driver.MemHandle) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if a, ok := m.chunks[h]; ok {
+		m.used[a.gpu] -= min(a.bytes, m.used[a.gpu])
+		delete(m.chunks, h)
+	}
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package worker
+
+import (
+	"encoding/binary"
+
+	"github.com/orion-vgpu/orion/host/driver"
+	"github.com/orion-vgpu/orion/proto/cuda"
+	"github.com/orion-vgpu/orion/proto/wire"
+)
+
+// onGraphList writes a page of a graph's nodes, roots or edges, or of a node's neighbours.
+func (s *server) onGraphList(api driver.API, what uint32, g driver.Graph, n driver.GraphNode, start uint64, out []byte) (uint64, driver.Result) {
+	var nodes []driver.GraphNode
+	var edges []driver.GraphEdge
+	var r driver.Result
+	switch what {
+	case wire.ListNodes:
+		nodes, r = api.GraphNodes(g)
+	case wire.ListRoots:
+		nodes, r = api.GraphRootNodes(g)
+	case wire.ListEdges:
+		edges, r = api.GraphEdges(g)
+	case wire.ListDependencies:
+		edges, r = api.NodeDependencies(n)
+	case wire.ListDependents:
+		edges, r = api.NodeDependents(n)
+	default:
+		return 0, driver.ErrorInvalidValue
+	}
+	if r != driver.Success {
+		return 0, r
+	}
+	for _, node := range nodes {
+		edges = append(edges, driver.GraphEdge{From: node})
+	}
+	s.putEdges(out, edges, start)
+	return uint64(len(edges)), r
+}
+
+func (s *server) putEdges(out []byte, edges []driver.GraphEdge, start uint64) {
+	le := binary.LittleEndian
+	for i := start; i < uint64(len(edges)) && len(out) >= wire.EdgeSize; i++ {
+		le.PutUint64(out, s.handles.idOf(cuda.KindGraphNode, uint64(edges[i].From)))
+		le.PutUint64(out[8:], s.handles.idOf(cuda.KindGraphNode, uint64(edges[i].To)))
+		copy(out[16:], edges[i].Data[:])
+		out = out[wire.EdgeSize:]
+	}
+}
+
+func (s *server) onCaptureInfo(api driver.API, stream driver.Stream, start uint64, out []byte) (status uint32, id uint64, g driver.Graph, total uint64, r driver.Result) {
+	info, r := api.CaptureInfo(stream)
+	s.putEdges(out, info.Dependencies, start)
+	return info.Status, info.ID, info.Graph, uint64(len(info.Dependencies)), r
+}
+
+func kernelNode(f driver.Function, k driver.Kernel, gx, gy, gz, bx, by, bz, shared uint32, params []byte) *driver.KernelNode {
+	return &driver.KernelNode{Function: f, Kernel: k, Grid: [3]uint32{gx, gy, gz}, Block: [3]uint32{bx, by, bz}, SharedBytes: shared, Params: params}
+}
+
+func (s *server) onGraphAddKernel(api driver.API, g driver.Graph, deps []driver.GraphNode, _ uint64, f driver.Function, k driver.Kernel, gx, gy, gz, bx, by, bz, shared uint32, params []byte, _ uint64) (driver.GraphNode, driver.Result) {
+	return api.GraphAddKernel(g, deps, kernelNode(f, k, gx, gy, gz, bx, by, bz, shared, params))
+}
+
+func (s *server) onGraphSetKernel(api driver.API, e driver.GraphExec, n driver.GraphNode, f driver.Function, k driver.Kernel, gx, gy, gz, bx, by, bz, shared uint32, params []byte, _ uint64) driver.Result {
+	node := kernelNode(f, k, gx, gy, gz, bx, by, bz, shared, params)
+	if e != 0 {
+		return api.GraphExecSetKernelParams(e, n, node)
+	}
+	return api.GraphSetKernelParams(n, node)
+}
+
+func (s *server) onGraphGetKernel(api driver.API, n driver.GraphNode, shape []byte) (driver.Function, driver.Result) {
+	k, r := api.GraphKernelParams(n)
+	le := binary.LittleEndian
+	for i := range 3 {
+		le.PutUint32(shape[4*i:], k.Grid[i])
+		le.PutUint32(shape[12+4*i:], k.Block[i])
+	}
+	le.PutUint32(shape[24:], k.SharedBytes)
+	return k.Function, r
+}
+
+func (s *server) onGraphAddMemcpy(api driver.API, g driver.Graph, deps []driver.GraphNode, n uint64, b []byte) (driver.GraphNode, driver.Result) {
+	if r := s.translate3D(b, false); r != driver.Success {
+		return 0, r
+	}
+	return api.GraphAddMemcpyNode(g, deps, n, b, s.current)
+}
+
+func (s *server) onGraphSetMemcpy(api driver.API, e driver.GraphExec, n driver.GraphNode, b []byte) driver.Result {
+	if r := s.translate3D(b, false); r != driver.Success {
+		return r
+	}
+	if e != 0 {
+		return api.GraphExecMemcpyNodeSetParams(e, n, b, s.current)
+	}
+	return api.GraphMemcpyNodeSetParams(n, b)
+}
+
+func (s *server) onGraphAddHost(api driver.API, g driver.Graph, deps []driver.GraphNode, _ uint64, id uint64) (driver.GraphNode, driver.Result) {
+	return api.GraphAddHost(g, deps, s.calls.call(id))
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package worker
+
+import (
+	"encoding/binary"
+
+	"github.com/orion-vgpu/orion/host/driver"
+)
+
+// gpu is the ordinal of the current context's device, -1 without one.
+func (s *server) gpu(api driver.API) int {
+	d, r := api.CtxGetDevice()
+	if r != driver.Success {
+		return -1
+	}
+	return int(d)
+}
+
+// allocate runs an allocation within the quota of the current context's vGPU.
+func (s *server) allocate(api driver.API, bytes uint64, run func() (driver.DevicePtr, driver.Result)) (driver.DevicePtr, driver.Result) {
+	gpu := s.gpu(api)
+	if !s.memory.reserve(gpu, bytes) {
+		return 0, driver.ErrorOutOfMemory
+	}
+	p, r := run()
+	if r != driver.Success {
+		s.memory.unreserve(gpu, bytes)
+		return 0, r
+	}
+	s.memory.note(p, gpu, bytes)
+	return p, r
+}
+
+func (s *server) onMemAlloc(api driver.API, bytes uint64) (driver.DevicePtr, driver.Result) {
+	return s.allocate(api, bytes, func() (driver.DevicePtr, driver.Result) { return api.MemAlloc(bytes) })
+}
+
+func (s *server) onMemAllocPitch(api driver.API, width, height uint64, element uint32) (p driver.DevicePtr, pitch uint64, r driver.Result) {
+	const align = 512 // at least what devices round a row to
+	if width > 1<<40 || height > 1<<24 {
+		return 0, 0, driver.ErrorOutOfMemory
+	}
+	bytes := (width + align - 1) &^ (align - 1)
+	p, r = s.allocate(api, bytes*height, func() (driver.DevicePtr, driver.Result) {
+		var inner driver.Result
+		var q driver.DevicePtr
+		q, pitch, inner = api.MemAllocPitch(width, height, element)
+		return q, inner
+	})
+	return p, pitch, r
+}
+
+func (s *server) onMemFree(api driver.API, p driver.DevicePtr) driver.Result {
+	r := api.MemFree(p)
+	if r == driver.Success {
+		s.memory.forget(p)
+	}
+	return r
+}
+
+func (s *server) onMemAllocAsync(api driver.API, bytes uint64, pool driver.MemPool, stream driver.Stream) (driver.DevicePtr, driver.Result) {
+	return s.allocate(api, bytes, func() (driver.DevicePtr, driver.Result) {
+		if pool != 0 {
+			return api.MemAllocFromPoolAsync(bytes, pool, stream)
+		}
+		return api.MemAllocAsync(bytes, stream)
+	})
+}
+
+func (s *server) onMemFreeAsync(api driver.API, p driver.DevicePtr, stream driver.Stream) driver.Result {
+	r := api.MemFreeAsync(p, stream)
+	if r == driver.Success {
+		s.memory.forget(p)
+	}
+	return r
+}
+
+// onMemCreate charges physical memory to the vGPU that its properties name: CUmemAllocationProp has the
+// location's type at 8 and its ordinal at 12.
+func (s *server) onMemCreate(api driver.API, bytes uint64, prop []byte, flags uint64) (driver.MemHandle, driver.Result) {
+	const locationDevice = 1
+	gpu := -1
+	if binary.LittleEndian.Uint32(prop[8:]) == locationDevice {
+		gpu = int(int32(binary.LittleEndian.Uint32(prop[12:])))
+		if !s.memory.reserve(gpu, bytes) {
+			return 0, driver.ErrorOutOfMemory
+		}
+	}
+	h, r := api.MemCreate(bytes, prop, flags)
+	switch {
+	case r != driver.Success && gpu >= 0:
+		s.memory.unreserve(gpu, bytes)
+	case r == driver.Success && gpu >= 0:
+		s.memory.noteHandle(h, gpu, bytes)
+	}
+	return h, r
+}
+
+func (s *server) onMemRelease(api driver.API, h driver.MemHandle) driver.Result {
+	r := api.MemRelease(h)
+	if r == driver.Success {
+		s.memory.forgetHandle(h)
+	}
+	return r
+}
+
+func (s *server) onMemRetainHandle(api driver.API, addr driver.DevicePtr) (driver.MemHandle, driver.Result) {
+	return api.MemRetainAllocationHandle(driver.HostPtr(addr))
+}
+
+func (s *server) onMemReserve(api driver.API, size, alignment uint64, addr driver.DevicePtr, flags uint64) (driver.DevicePtr, driver.Result) {
+	return api.MemAddressReserve(size, alignment, addr, flags)
+}
+
+func (s *server) onMemUnreserve(api driver.API, p driver.DevicePtr, size uint64) driver.Result {
+	return api.MemAddressFree(p, size)
+}
+
+func (s *server) onMemInfo(api driver.API) (free, total uint64, r driver.Result) {
+	physical, _, r := api.MemGetInfo()
+	if r != driver.Success {
+		return 0, 0, r
+	}
+	free, total = s.memory.free(s.gpu(api), physical)
+	return free, total, driver.Success
+}
+
+// Flags of cuMemHostRegister.
+const (
+	registerPortable  = 1
+	registerDeviceMap = 2
+)
+
+// onHostAlloc makes a range of the region pinned memory that every device can use.
+func (s *server) onHostAlloc(api driver.API, host driver.HostPtr, bytes uint64, _ uint32) (driver.DevicePtr, driver.Result) {
+	if !s.region.contains(host, bytes) || host%4096 != 0 || bytes%4096 != 0 {
+		return 0, driver.ErrorInvalidValue
+	}
+	if !s.memory.addHost(host, bytes) {
+		return 0, driver.ErrorHostMemoryAlreadyRegistered
+	}
+	if r := api.MemHostRegister(host, bytes, registerPortable|registerDeviceMap); r != driver.Success {
+		s.memory.removeHost(host)
+		return 0, r
+	}
+	p, r := api.MemHostGetDevicePointer(host, 0)
+	if r != driver.Success {
+		s.memory.removeHost(host)
+		api.MemHostUnregister(host)
+	}
+	return p, r
+}
+
+func (s *server) onHostFree(api driver.API, host driver.HostPtr, _ uint64) driver.Result {
+	bytes, ok := s.memory.removeHost(host)
+	if !ok {
+		return driver.ErrorInvalidValue
+	}
+	r := api.MemHostUnregister(host)
+	s.region.discard(host, bytes)
+	return r
+}
+
+func (s *server) onPointerAttribute(api driver.API, p driver.DevicePtr, attribute uint32, value []byte) driver.Result {
+	const context, p2pTokens = 1, 5
+	switch attribute {
+	case context, p2pTokens:
+		return driver.ErrorNotSupported // the guest knows its contexts itself
+	}
+	return api.PointerGetAttribute(value, attribute, p)
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package worker
+
+import (
+	"encoding/binary"
+	"math"
+
+	"github.com/orion-vgpu/orion/host/driver"
+	"github.com/orion-vgpu/orion/proto/wire"
+)
+
+// maxImage bounds a module, library or link input.
+const maxImage = 4 << 30
+
+// onImageAppend takes the next piece of an image; total is its size when complete.
+func (s *server) onImageAppend(_ driver.API, total, stage, n uint64) driver.Result {
+	if total > maxImage || uint64(len(s.image))+n > total || !s.region.contains(driver.HostPtr(stage), n) {
+		s.image = nil
+		return driver.ErrorInvalidValue
+	}
+	if s.image == nil {
+		s.image = make([]byte, 0, total)
+	}
+	s.image = append(s.image, s.region.window(driver.HostPtr(stage), n)...)
+	return driver.Success
+}
+
+func (s *server) takeImage() []byte {
+	image := s.image
+	s.image = nil
+	return image
+}
+
+// jit decodes an option list and the sizes of the logs that are asked for.
+func jit(b []byte) ([]driver.JITOption, *driver.JITLog) {
+	const infoBytes, errorBytes = 4, 6
+	log := &driver.JITLog{InfoBytes: wire.JITLogBytes, ErrorBytes: wire.JITLogBytes}
+	var options []driver.JITOption
+	for ; len(b) >= wire.JITOptionSize; b = b[wire.JITOptionSize:] {
+		o := driver.JITOption{ID: binary.LittleEndian.Uint32(b), Value: binary.LittleEndian.Uint64(b[8:])}
+		switch o.ID {
+		case infoBytes:
+			log.InfoBytes = int(min(o.Value, wire.JITLogBytes))
+		case errorBytes:
+			log.ErrorBytes = int(min(o.Value, wire.JITLogBytes))
+		default:
+			options = append(options, o)
+		}
+	}
+	return options, log
+}
+
+// putLog writes a log in the layout of wire: lengths, wall time, texts.
+func putLog(b []byte, log *driver.JITLog) {
+	le := binary.LittleEndian
+	info, fault := log.Info[:min(len(log.Info), wire.JITLogBytes)], log.Error[:min(len(log.Error), wire.JITLogBytes)]
+	le.PutUint32(b, uint32(len(info)))
+	le.PutUint32(b[4:], uint32(len(fault)))
+	le.PutUint32(b[8:], math.Float32bits(log.WallTime))
+	copy(b[wire.JITLogInfo:], info)
+	copy(b[wire.JITLogError:], fault)
+}
+
+func (s *server) onModuleLoad(api driver.API, options []byte, _ uint64, out []byte) (driver.Module, driver.Result) {
+	opts, log := jit(options)
+	m, r := api.ModuleLoad(s.takeImage(), opts, log)
+	putLog(out, log)
+	s.logJIT("load a module", r, log)
+	return m, r
+}
+
+func (s *server) onLibraryLoad(api driver.API, options []byte, _ uint64, out []byte) (driver.Library, driver.Result) {
+	opts, log := jit(options)
+	l, r := api.LibraryLoad(s.takeImage(), opts, log)
+	putLog(out, log)
+	s.logJIT("load a library", r, log)
+	return l, r
+}
+
+func (s *server) logJIT(what string, r driver.Result, log *driver.JITLog) {
+	if r != driver.Success {
+		s.log.Info("cannot "+what, "result", r.Error(), "compiler", log.Error)
+	}
+}
+
+func (s *server) onLinkCreate(api driver.API, options []byte, _ uint64) (driver.LinkState, driver.Result) {
+	opts, _ := jit(options)
+	return api.LinkCreate(opts)
+}
+
+func (s *server) onLinkAdd(api driver.API, l driver.LinkState, kind uint32, name string, options []byte, _ uint64, out []byte) driver.Result {
+	opts, log := jit(options)
+	r := api.LinkAdd(l, kind, s.takeImage(), name, opts, log)
+	putLog(out, log)
+	return r
+}
+
+func (s *server) onLinkComplete(api driver.API, l driver.LinkState, out []byte) (uint64, driver.Result) {
+	log := &driver.JITLog{}
+	b, r := api.LinkComplete(l, log)
+	putLog(out, log)
+	if r == driver.Success {
+		s.linked[l] = append([]byte(nil), b...)
+	}
+	return uint64(len(b)), r
+}
+
+// onLinkRead copies a piece of a linked image into staging.
+func (s *server) onLinkRead(_ driver.API, l driver.LinkState, offset, stage, n uint64) driver.Result {
+	b := s.linked[l]
+	if offset > uint64(len(b)) || n > uint64(len(b))-offset || !s.region.contains(driver.HostPtr(stage), n) {
+		return driver.ErrorInvalidValue
+	}
+	copy(s.region.window(driver.HostPtr(stage), n), b[offset:offset+n])
+	return driver.Success
+}
+
+// functionAttributes are fetched with a function, so that the guest can check launches by itself.
+const functionAttributes = 16
+
+func (s *server) onModuleFunction(api driver.API, m driver.Module, name string, info []byte) (driver.Function, driver.Result) {
+	f, r := api.ModuleGetFunction(m, name)
+	if r != driver.Success {
+		return 0, r
+	}
+	params, r := api.FunctionParams(f)
+	if r != driver.Success {
+		return 0, r
+	}
+	return f, putInfo(info, params, func(attribute uint32) (int32, driver.Result) { return api.FuncGetAttribute(attribute, f) })
+}
+
+func (s *server) onLibraryKernel(api driver.API, l driver.Library, name string, info []byte) (driver.Kernel, driver.Result) {
+	k, r := api.LibraryGetKernel(l, name)
+	if r != driver.Success {
+		return 0, r
+	}
+	params, r := api.KernelParams(k)
+	if r != driver.Success {
+		return 0, r
+	}
+	device := driver.Device(max(0, s.gpu(api)))
+	return k, putInfo(info, params, func(attribute uint32) (int32, driver.Result) { return api.KernelGetAttribute(attribute, k, device) })
+}
+
+// putInfo writes a function's parameters and attributes in the layout of wire.
+func putInfo(b []byte, params []driver.ParamInfo, attribute func(uint32) (int32, driver.Result)) driver.Result {
+	if len(params) > wire.InfoMaxParams {
+		return driver.ErrorNotSupported
+	}
+	le := binary.LittleEndian
+	le.PutUint32(b[wire.InfoParamCount:], uint32(len(params)))
+	for i := range uint32(functionAttributes) {
+		if v, r := attribute(i); r == driver.Success {
+			le.PutUint32(b[wire.InfoAttributes+4*i:], uint32(v))
+		}
+	}
+	for i, p := range params {
+		le.PutUint32(b[wire.InfoParams+8*i:], p.Offset)
+		le.PutUint32(b[wire.InfoParams+8*i+4:], p.Size)
+	}
+	return driver.Success
+}
+
+func (s *server) onKernelFunction(api driver.API, k driver.Kernel) (driver.Function, driver.Result) {
+	return api.KernelGetFunction(k)
+}
+
+func (s *server) onFunctionAttribute(api driver.API, f driver.Function, attribute uint32) (int32, driver.Result) {
+	return api.FuncGetAttribute(attribute, f)
+}
+
+func (s *server) onKernelAttribute(api driver.API, k driver.Kernel, attribute uint32, device driver.Device) (int32, driver.Result) {
+	return api.KernelGetAttribute(attribute, k, device)
+}
+
+// onModuleNames lists the kernels of a module or library from start on, as NUL-ended names.
+func (s *server) onModuleNames(api driver.API, m driver.Module, l driver.Library, start uint64, out []byte) (uint64, driver.Result) {
+	var names []string
+	var r driver.Result
+	if l != 0 {
+		names, r = api.LibraryKernelNames(l)
+	} else {
+		names, r = api.ModuleFunctionNames(m)
+	}
+	for i := start; r == driver.Success && i < uint64(len(names)) && len(names[i]) < len(out); i++ {
+		n := copy(out, names[i])
+		out[n] = 0
+		out = out[n+1:]
+	}
+	return uint64(len(names)), r
+}

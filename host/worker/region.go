@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package worker
+
+import (
+	"fmt"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/orion-vgpu/orion/host/driver"
+	"github.com/orion-vgpu/orion/proto/wire"
+)
+
+// region is the mapped shared memory. The client may change any byte at any time.
+type region struct {
+	base uintptr
+	size uint64
+	fd   int
+}
+
+// mapRegion maps fd at base, and nowhere else: addresses in it mean the same to client and worker.
+func mapRegion(fd int, base, size uint64) (*region, error) {
+	const fixedNoReplace = 0x100000
+	p, _, errno := unix.Syscall6(unix.SYS_MMAP, uintptr(base), uintptr(size), unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_SHARED|fixedNoReplace, uintptr(fd), 0)
+	if errno != 0 {
+		return nil, fmt.Errorf("map %d bytes of shared memory at %#x: %w", size, base, errno)
+	}
+	if p != uintptr(base) {
+		return nil, fmt.Errorf("map shared memory: the kernel chose %#x instead of %#x", p, base)
+	}
+	return &region{base: uintptr(base), size: size, fd: fd}, nil
+}
+
+func (r *region) pointer(offset uint64) unsafe.Pointer {
+	a := r.base + uintptr(offset)
+	return *(*unsafe.Pointer)(unsafe.Pointer(&a))
+}
+
+func (r *region) word32(offset uint64) *uint32 { return (*uint32)(r.pointer(offset)) }
+func (r *region) word64(offset uint64) *uint64 { return (*uint64)(r.pointer(offset)) }
+
+func (r *region) load32(offset uint64) uint32     { return atomic.LoadUint32(r.word32(offset)) }
+func (r *region) store32(offset uint64, v uint32) { atomic.StoreUint32(r.word32(offset), v) }
+
+// bytes is a window of the region. Callers copy from it once and use the copy.
+func (r *region) bytes(offset, n uint64) []byte {
+	return unsafe.Slice((*byte)(r.pointer(offset)), n)
+}
+
+// contains says whether n bytes at address lie in the part of the region that a command may name: staging
+// and heap, not the control structures.
+func (r *region) contains(address driver.HostPtr, n uint64) bool {
+	first := uint64(r.base) + wire.StageOffset
+	end := uint64(r.base) + r.size
+	a := uint64(address)
+	return a >= first && a <= end && n <= end-a
+}
+
+// window is the memory at an address for which contains holds.
+func (r *region) window(address driver.HostPtr, n uint64) []byte {
+	return r.bytes(uint64(address)-uint64(r.base), n)
+}
+
+// discard gives the memory behind a range back to the system; it reads as zero afterwards.
+func (r *region) discard(address driver.HostPtr, n uint64) {
+	const page = 4096
+	from := (uint64(address) - uint64(r.base) + page - 1) &^ (page - 1)
+	to := (uint64(address) - uint64(r.base) + n) &^ (page - 1)
+	if from < to {
+		_ = unix.Fallocate(r.fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, int64(from), int64(to-from))
+	}
+}
+
+func (r *region) bytePointer(offset uint64) *byte { return (*byte)(r.pointer(offset)) }

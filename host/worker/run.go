@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package worker
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/orion-vgpu/orion/host/driver"
+	"github.com/orion-vgpu/orion/proto/cuda"
+	"github.com/orion-vgpu/orion/proto/wire"
+)
+
+// Backend opens the driver of a session. Print receives what kernels print, for backends that do not write to
+// this process's standard output.
+type Backend func(cfg Config, print func([]byte)) (driver.Driver, error)
+
+// Run serves one session on the inherited descriptors and returns when the client is gone. A failure to start
+// is told to the client in the welcome. The caller ends the process afterwards: a session's threads may be
+// blocked in the driver.
+func Run(cfg Config, open Backend, log *slog.Logger) error {
+	w := wire.Welcome{Version: wire.Version, Spec: cuda.SpecHash, Devices: uint32(len(cfg.VGPUs)),
+		Size: cfg.RegionSize, Base: cfg.RegionBase, Session: cfg.Session, Release: cfg.Release}
+	s, err := start(cfg, open, log)
+	if err != nil {
+		w.Status, w.Message = uint32(driver.ErrorSystemNotReady), err.Error()
+		var r driver.Result
+		if errors.As(err, &r) {
+			w.Status = uint32(r)
+		}
+		return errors.Join(err, welcome(w, -1))
+	}
+	client := ClientFD
+	if _, err := unix.FcntlInt(uintptr(client), unix.F_GETFD, 0); err != nil {
+		client = -1
+	}
+	r := &ring{region: s.region, buffer: make([]byte, wire.MaxCommand), socket: SocketFD, client: client,
+		spin: spinTime(), awake: func(bool) {}}
+	if err := welcome(w, RegionFD); err != nil {
+		return err
+	}
+	log.Info("session started", "program", cfg.Program, "pid", cfg.PID, "backend", cfg.Backend, "vgpus", len(cfg.VGPUs))
+	err = s.serve(r)
+	if errors.Is(err, errGone) {
+		log.Info("session ended: the client is gone")
+		return nil
+	}
+	s.end(driver.ErrorUnknown, err.Error())
+	log.Error("session ended", "reason", err)
+	return err
+}
+
+// start makes a server that is ready for commands.
+func start(cfg Config, open Backend, log *slog.Logger) (*server, error) {
+	reg, err := mapRegion(RegionFD, cfg.RegionBase, cfg.RegionSize)
+	if err != nil {
+		return nil, err
+	}
+	con := newConsole(reg)
+	drv, err := open(cfg, func(text []byte) { con.write(1, text) })
+	if err != nil {
+		return nil, fmt.Errorf("open the %s backend: %w", cfg.Backend, err)
+	}
+	api, err := drv.NewThread()
+	if err != nil {
+		return nil, fmt.Errorf("open the %s backend: %w", cfg.Backend, err)
+	}
+	s := &server{cfg: cfg, log: log, region: reg, api: api, handles: newHandleTable(), memory: newMemory(cfg.VGPUs),
+		waiters: newWaiters(drv), watch: newWatch(drv), calls: &hostCalls{region: reg}, console: con,
+		dirty: map[driver.Context]*dirtyStreams{}, linked: map[driver.LinkState][]byte{}}
+	if n, r := api.DeviceGetCount(); r != driver.Success || int(n) < len(cfg.VGPUs) {
+		return nil, fmt.Errorf("find %d GPUs: the driver shows %d: %w", len(cfg.VGPUs), n, r)
+	}
+	if err := s.writeHeader(); err != nil {
+		return nil, err
+	}
+	if r := s.registerRegion(); r != driver.Success {
+		return nil, fmt.Errorf("register shared memory with the driver: %w", r)
+	}
+	if cfg.Backend == "cuda" {
+		if err := con.capture(); err != nil {
+			return nil, err
+		}
+		go con.loop()
+	}
+	go s.watch.loop()
+	return s, nil
+}
+
+// registerRegion makes slots and staging usable for the GPUs, in the first device's primary context, and
+// finds out whether streams can write flags into them.
+func (s *server) registerRegion() driver.Result {
+	ctx, r := s.api.DevicePrimaryCtxRetain(0)
+	if r != driver.Success {
+		return r
+	}
+	if r = s.api.CtxSetCurrent(ctx); r != driver.Success {
+		return r
+	}
+	for _, part := range [][2]uint64{{wire.SlotsOffset, wire.SlotCount * wire.SlotSize}, {wire.StageOffset, wire.StageSize}} {
+		at := driver.HostPtr(uint64(s.region.base) + part[0])
+		if r = s.api.MemHostRegister(at, part[1], registerPortable|registerDeviceMap); r != driver.Success {
+			return r
+		}
+	}
+	p, r := s.api.MemHostGetDevicePointer(driver.HostPtr(uint64(s.region.base)+wire.StageOffset), 0)
+	same := r == driver.Success && uint64(p) == uint64(s.region.base)+wire.StageOffset
+	flag := ticket{region: s.region, slot: wire.SlotsOffset, seq: 1}
+	s.gpuFlags = same && s.api.WriteFlag(driver.StreamDefault, flag.flag(), flag.seq) == driver.Success &&
+		s.api.CtxSynchronize() == driver.Success && flag.answered()
+	s.region.store32(wire.SlotsOffset+wire.SlotFlag, 0)
+	s.api.CtxSetCurrent(0)
+	return driver.Success
+}
+
+// writeHeader fills the region's header and the table of devices.
+func (s *server) writeHeader() error {
+	b := make([]byte, 4096)
+	le := binary.LittleEndian
+	version, r := s.api.DriverGetVersion()
+	if r != driver.Success {
+		return fmt.Errorf("ask the driver's version: %w", r)
+	}
+	le.PutUint32(b[wire.HdrMagic:], wire.Magic)
+	le.PutUint32(b[wire.HdrVersion:], wire.Version)
+	le.PutUint64(b[wire.HdrSize:], s.region.size)
+	le.PutUint64(b[wire.HdrBase:], uint64(s.region.base))
+	le.PutUint32(b[wire.HdrDevices:], uint32(len(s.cfg.VGPUs)))
+	le.PutUint32(b[wire.HdrDriver:], uint32(version))
+	le.PutUint32(b[wire.HdrSpin:], clientSpin())
+	for i := range s.cfg.VGPUs {
+		if err := s.writeDevice(b[wire.HdrDeviceTable+i*wire.DeviceSize:], driver.Device(i)); err != nil {
+			return err
+		}
+	}
+	copy(s.region.bytes(wire.HeaderOffset, uint64(len(b))), b)
+	return nil
+}
+
+func (s *server) writeDevice(b []byte, d driver.Device) error {
+	uuid, name := make([]byte, 16), make([]byte, 256)
+	if r := s.api.DeviceGetUuid(uuid, d); r != driver.Success {
+		return fmt.Errorf("ask the identity of GPU %d: %w", d, r)
+	}
+	if r := s.api.DeviceGetName(name, int32(len(name)), d); r != driver.Success {
+		return fmt.Errorf("ask the name of GPU %d: %w", d, r)
+	}
+	total, r := s.api.DeviceTotalMem(d)
+	if r != driver.Success {
+		return fmt.Errorf("ask the memory of GPU %d: %w", d, r)
+	}
+	v := s.cfg.VGPUs[d]
+	if v.MemoryBytes == 0 || v.MemoryBytes > total {
+		s.memory.quota[d] = total
+	}
+	le := binary.LittleEndian
+	copy(b[wire.DevUUID:], uuid)
+	le.PutUint64(b[wire.DevMemory:], s.memory.quota[d])
+	const pciBus, pciDevice, pciDomain = 33, 34, 50
+	for at, attribute := range map[int]uint32{wire.DevDomain: pciDomain, wire.DevBus: pciBus, wire.DevSlot: pciDevice} {
+		n, _ := s.api.DeviceGetAttribute(attribute, d)
+		le.PutUint32(b[at:], uint32(n))
+	}
+	text, _, _ := strings.Cut(string(name), "\x00")
+	copy(b[wire.DevName:wire.DevName+wire.DevNameBytes-1], text)
+	return nil
+}
+
+// clientSpin is for how many microseconds a waiting client should spin before it begins to sleep.
+func clientSpin() uint32 {
+	if runtime.NumCPU() < 4 {
+		return 30
+	}
+	return 2000
+}
+
+// welcome answers the client's hello, with the region's descriptor if it is not negative.
+func welcome(w wire.Welcome, fd int) error {
+	b, err := w.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	var rights []byte
+	if fd >= 0 {
+		rights = unix.UnixRights(fd)
+	}
+	if err := unix.Sendmsg(SocketFD, b, rights, nil, unix.MSG_NOSIGNAL); err != nil {
+		return fmt.Errorf("answer the client's hello: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package worker
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/orion-vgpu/orion/host/driver"
+	"github.com/orion-vgpu/orion/proto/cuda"
+	"github.com/orion-vgpu/orion/proto/wire"
+)
+
+// server runs the commands of one session. Its fields belong to the ring goroutine, but for what waiters and
+// watch guard themselves.
+type server struct {
+	cfg     Config
+	log     *slog.Logger
+	region  *region
+	api     driver.API
+	handles *handleTable
+	memory  *memory
+	waiters *waiters
+	watch   *watch
+	calls   *hostCalls
+	console *console
+	prints  bool // a kernel may print: synchronise through the driver, which then writes the text out
+
+	current   driver.Context // of the ring goroutine's API
+	contextID uint32         // as the last command named it
+	captures  int            // streams that the client has put into capture
+	dirty     map[driver.Context]*dirtyStreams
+	image     []byte // being sent in pieces
+	gpuFlags  bool   // the backend's streams can answer fences themselves
+
+	linked   map[driver.LinkState][]byte // images that the linker made
+	captured [][]byte                    // sources of captured copies, kept for the graphs' lifetime
+
+	launchConfig driver.LaunchConfig // reused by every launch
+	asyncSeq     uint32
+}
+
+// serve runs commands until the client is gone or breaks the protocol.
+func (s *server) serve(r *ring) error {
+	a := &args{outs: make([]byte, wire.SlotRoom)}
+	reply := &reply{region: s.region}
+	for {
+		c, err := r.next()
+		if err != nil {
+			return err
+		}
+		a.reset(c.args)
+		reply.reset(c.slot, c.seq)
+		result := s.run(c, a, reply)
+		if a.malformed {
+			reply.send(driver.ErrorInvalidValue)
+			return fmt.Errorf("malformed %s command: %d bytes of arguments", opName(c.op), len(c.args))
+		}
+		switch {
+		case result == pending:
+		case c.slot != 0:
+			reply.send(result)
+		case result != driver.Success:
+			s.reportAsync(c.op, result)
+		}
+	}
+}
+
+func (s *server) run(c command, a *args, reply *reply) driver.Result {
+	if c.context != s.contextID {
+		v, ok := s.handles.lookup(uint64(c.context), cuda.KindContext)
+		if !ok {
+			return driver.ErrorInvalidContext
+		}
+		if ctx := driver.Context(v); ctx != s.current {
+			if r := s.api.CtxSetCurrent(ctx); r != driver.Success {
+				return r
+			}
+			s.current = ctx
+		}
+		s.contextID = c.context
+	}
+	result := s.dispatch(s.api, c.op, a, reply)
+	if result == driver.Success {
+		switch c.op {
+		case cuda.OpCuStreamBeginCapture_v2:
+			s.captures++
+		case cuda.OpCuStreamEndCapture:
+			s.captures = max(0, s.captures-1)
+		}
+	}
+	return result
+}
+
+// reportAsync tells the client of a failure of a command that it did not wait for.
+func (s *server) reportAsync(op uint16, r driver.Result) {
+	s.log.Debug("a queued command failed", "command", opName(op), "result", r.Error())
+	s.region.store32(wire.StatusAsyncCode, uint32(r))
+	s.asyncSeq++
+	s.region.store32(wire.StatusAsyncSeq, s.asyncSeq)
+}
+
+func opName(op uint16) string {
+	if op < cuda.OpCount && cuda.OpNames[op] != "" {
+		return cuda.OpNames[op]
+	}
+	return fmt.Sprintf("unknown (%d)", op)
+}
+
+// end tells the client that the session is over and why.
+func (s *server) end(result driver.Result, reason string) {
+	b := s.region.bytes(wire.StatusMessage, wire.StatusMessageBytes)
+	clear(b)
+	copy(b[:len(b)-1], reason)
+	s.region.store32(wire.StatusEnded, uint32(result))
+}
+
+// dirtyStreams are the streams of a context that were named since its last synchronisation: only they can
+// have work. Beyond a few, or after one was destroyed, it is simpler to ask the driver about all.
+type dirtyStreams struct {
+	list []driver.Stream
+	many bool
+}
+
+const fewStreams = 8
+
+// touch notes that a command names a stream of the current context.
+func (s *server) touch(stream driver.Stream) {
+	d := s.dirty[s.current]
+	if d == nil {
+		d = &dirtyStreams{}
+		s.dirty[s.current] = d
+	}
+	if d.many {
+		return
+	}
+	for _, known := range d.list {
+		if known == stream {
+			return
+		}
+	}
+	if len(d.list) == fewStreams {
+		d.many = true
+		return
+	}
+	d.list = append(d.list, stream)
+}

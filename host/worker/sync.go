@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package worker
+
+import (
+	"github.com/orion-vgpu/orion/host/driver"
+)
+
+// fence has the stream answer a command when it gets there. A stream that is idle is answered at once.
+func (s *server) fence(api driver.API, stream driver.Stream, reply *reply) driver.Result {
+	if s.captures > 0 {
+		if status, r := api.StreamIsCapturing(stream); r != driver.Success || status != 0 {
+			return driver.ErrorStreamCaptureUnsupported
+		}
+	}
+	t := reply.ticket()
+	if t.slot == 0 {
+		return driver.ErrorInvalidValue
+	}
+	if s.prints || !s.gpuFlags {
+		return s.await(reply, func(w driver.API) driver.Result { return w.StreamSynchronize(stream) })
+	}
+	if r := api.StreamQuery(stream); r != driver.ErrorNotReady {
+		return r
+	}
+	if r := api.WriteFlag(stream, t.flag(), t.seq); r != driver.Success {
+		return r
+	}
+	s.watch.add(watched{ticket: t, context: s.current, stream: stream})
+	return pending
+}
+
+func (s *server) onStreamSync(api driver.API, stream driver.Stream, reply *reply) driver.Result {
+	return s.fence(api, stream, reply)
+}
+
+func (s *server) onStreamWait(_ driver.API, stream driver.Stream, reply *reply) driver.Result {
+	return s.await(reply, func(w driver.API) driver.Result { return w.StreamSynchronize(stream) })
+}
+
+// await has a waiter answer with the result of a blocking call, after what it printed.
+func (s *server) await(reply *reply, call func(driver.API) driver.Result) driver.Result {
+	t, console := reply.ticket(), s.console
+	s.waiters.do(s.current, func(w driver.API) {
+		r := call(w)
+		console.drain()
+		t.send(r)
+	})
+	return pending
+}
+
+func (s *server) onEventWait(api driver.API, event driver.Event, reply *reply) driver.Result {
+	if r := api.EventQuery(event); r != driver.ErrorNotReady && !s.prints {
+		return r
+	}
+	return s.await(reply, func(w driver.API) driver.Result { return w.EventSynchronize(event) })
+}
+
+// onCtxWait waits for all work of the current context. Where at most one stream has work, that stream
+// answers; otherwise a waiter asks the driver.
+func (s *server) onCtxWait(api driver.API, reply *reply) driver.Result {
+	d := s.dirty[s.current]
+	if d == nil || s.captures > 0 || s.prints || d.many {
+		return s.waitContext(reply, d)
+	}
+	busy := d.list[:0]
+	for _, stream := range d.list {
+		switch r := api.StreamQuery(stream); r {
+		case driver.Success:
+		case driver.ErrorNotReady:
+			busy = append(busy, stream)
+		default:
+			return s.waitContext(reply, d)
+		}
+	}
+	d.list = busy
+	switch len(busy) {
+	case 0:
+		return driver.Success
+	case 1:
+		return s.fence(api, busy[0], reply)
+	}
+	return s.waitContext(reply, d)
+}
+
+func (s *server) waitContext(reply *reply, d *dirtyStreams) driver.Result {
+	if d != nil {
+		*d = dirtyStreams{list: d.list[:0]}
+	}
+	return s.await(reply, func(w driver.API) driver.Result { return w.CtxSynchronize() })
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package worker
+
+import (
+	"sync"
+	"time"
+
+	"github.com/orion-vgpu/orion/host/driver"
+)
+
+// watched is an answer that the GPU is to give.
+type watched struct {
+	ticket
+	context driver.Context
+	stream  driver.Stream
+	rounds  int
+}
+
+// watch looks after answers that the GPU is to give: a context that has failed runs nothing more, its flags
+// are never written, and its streams tell why. It asks seldom, since nearly all answers come by themselves.
+type watch struct {
+	drv  driver.Driver
+	wake chan struct{}
+
+	mu   sync.Mutex
+	list []watched
+}
+
+const watchEvery = 5 * time.Millisecond
+
+func newWatch(drv driver.Driver) *watch {
+	return &watch{drv: drv, wake: make(chan struct{}, 1)}
+}
+
+func (w *watch) add(e watched) {
+	w.mu.Lock()
+	w.list = append(w.list, e)
+	first := len(w.list) == 1
+	if len(w.list) > 64 {
+		w.prune()
+	}
+	w.mu.Unlock()
+	if first {
+		select {
+		case w.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// prune drops what has been answered. The caller holds mu.
+func (w *watch) prune() {
+	kept := w.list[:0]
+	for _, e := range w.list {
+		if !e.answered() {
+			kept = append(kept, e)
+		}
+	}
+	w.list = kept
+}
+
+// loop runs until the process ends.
+func (w *watch) loop() {
+	api, err := w.drv.NewThread()
+	if err != nil {
+		return
+	}
+	for range w.wake {
+		for {
+			time.Sleep(watchEvery)
+			if !w.round(api) {
+				break
+			}
+		}
+	}
+}
+
+// round asks about each answer that is overdue, and says whether any are left.
+func (w *watch) round(api driver.API) bool {
+	w.mu.Lock()
+	w.prune()
+	overdue := append([]watched(nil), w.list...)
+	w.mu.Unlock()
+	for _, e := range overdue {
+		if api.CtxSetCurrent(e.context) != driver.Success {
+			continue
+		}
+		switch r := api.StreamQuery(e.stream); r {
+		case driver.ErrorNotReady:
+		case driver.Success: // the flag is on its way; answer in its place if it is not
+			if !e.answered() {
+				e.send(driver.Success)
+			}
+			w.drop(e)
+		default:
+			e.send(r)
+			w.drop(e)
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.list) > 0
+}
+
+func (w *watch) drop(gone watched) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, e := range w.list {
+		if e.ticket == gone.ticket {
+			w.list = append(w.list[:i], w.list[i+1:]...)
+			return
+		}
+	}
+}
