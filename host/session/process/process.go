@@ -57,6 +57,9 @@ func FromFD(fd int) (*Handle, error) {
 	return &Handle{file: os.NewFile(uintptr(fd), "pidfd")}, nil
 }
 
+// FromFile makes a handle of a pidfd that Dup returned, and owns it from then on.
+func FromFile(f *os.File) *Handle { return &Handle{file: f} }
+
 // Wait blocks until the process has ended. It returns an error that wraps os.ErrClosed when h was closed
 // before that.
 func (h *Handle) Wait() error {

@@ -4,9 +4,11 @@ package process
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -164,5 +166,19 @@ func TestStartTime(t *testing.T) {
 		if got != c.want || (err == nil) != c.ok {
 			t.Errorf("startTime(%q) = %d, %v", c.stat, got, err)
 		}
+	}
+}
+
+func TestKeepDescriptors(t *testing.T) {
+	fd, err := syscall.Dup(1) // without close-on-exec
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	if err := KeepDescriptors(); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("readlink", fmt.Sprintf("/proc/self/fd/%d", fd)).Output(); err == nil {
+		t.Errorf("a child has descriptor %d: %s", fd, out)
 	}
 }

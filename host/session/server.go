@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/orion-vgpu/orion/host/session/process"
+	"github.com/orion-vgpu/orion/host/session/record"
+	"github.com/orion-vgpu/orion/host/session/region"
+)
+
+// Server serves the clients of one socket. Its methods are safe for concurrent use.
+type Server struct {
+	opt        Options
+	log        *slog.Logger
+	boot       string
+	workerUser *syscall.Credential
+	lock       *os.File
+	store      *record.Store
+	listener   *net.UnixListener // nil with NoListen
+	admission  admission
+	reserved   atomic.Int64 // sessions that count against MaxSessions
+
+	mu       sync.Mutex
+	sessions map[string]*session
+
+	greetings sync.WaitGroup // handshakes under way
+	watchers  sync.WaitGroup // of running sessions
+}
+
+// Open takes the socket into possession and adopts the workers of an earlier oriond. Clients that connect
+// wait for Serve. The caller calls Serve or Close.
+func Open(o Options) (_ *Server, err error) {
+	if len(o.WorkerArgs) == 0 {
+		o.WorkerArgs = []string{"worker"}
+	}
+	if o.SocketMode == 0 {
+		o.SocketMode = 0o666
+	}
+	if o.RegionBytes == 0 {
+		if o.RegionBytes, err = region.DefaultSize(); err != nil {
+			return nil, err
+		}
+	}
+	s := &Server{opt: o, log: o.Logger, sessions: map[string]*session{}}
+	if s.boot, err = process.BootID(); err != nil {
+		return nil, err
+	}
+	if s.workerUser, err = credential(o.WorkerUser); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(o.LogDir, 0o755); err != nil {
+		return nil, fmt.Errorf("create folder of session logs: %w", err)
+	}
+	if s.lock, err = lock(o.Socket); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
+	if s.store, err = record.NewStore(record.Dir(o.Socket)); err != nil {
+		return nil, err
+	}
+	if err := s.adopt(); err != nil {
+		return nil, err
+	}
+	if !o.NoListen {
+		if s.listener, err = listen(o.Socket, o.SocketMode); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// adopt takes over the sessions that have records. Those whose workers have ended are cleaned up by Serve,
+// when the pool can be told.
+func (s *Server) adopt() error {
+	found, err := s.store.Load()
+	if err != nil {
+		s.log.Warn("session records left out", "reason", err)
+	}
+	for _, r := range found {
+		ses := &session{rec: r}
+		if r.Boot == s.boot {
+			if ses.worker, err = process.Open(r.Worker); err != nil && !errors.Is(err, process.ErrGone) {
+				return fmt.Errorf("adopt session %s: %w", r.ID, err)
+			}
+		}
+		if ses.worker != nil && r.Client != (process.Ref{}) {
+			ses.client, err = process.Open(r.Client)
+			if err != nil && !errors.Is(err, process.ErrGone) {
+				ses.close()
+				return fmt.Errorf("adopt session %s: %w", r.ID, err)
+			}
+			ses.orphan = err != nil
+		}
+		s.reserved.Add(1)
+		s.add(ses)
+		s.log.Info("session found", "session", r.ID, "program", r.Program, "lease", r.Lease,
+			"worker", r.Worker.PID, "alive", ses.worker != nil)
+	}
+	return nil
+}
+
+// Serve answers clients until ctx ends, and returns nil then. Workers run on, to be adopted by the next
+// server on the same socket.
+func (s *Server) Serve(ctx context.Context) error {
+	defer s.Close()
+	for _, ses := range s.list() {
+		s.watchers.Go(func() { s.watch(ses) })
+	}
+	if s.listener == nil {
+		<-ctx.Done()
+	} else if err := s.accept(ctx); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (s *Server) accept(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { s.listener.Close() })
+	defer stop()
+	for {
+		conn, err := s.listener.AcceptUnix()
+		switch {
+		case err == nil:
+			s.greetings.Go(func() { s.greet(ctx, conn) })
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("accept clients: %w", err)
+		default: // out of descriptors, say: what is running may end and free some
+			s.log.Error("cannot accept clients", "reason", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	}
+}
+
+// Close stops what Serve does; workers run on. It waits for handshakes that are under way.
+func (s *Server) Close() error {
+	var err error
+	if s.listener != nil {
+		if err = s.listener.Close(); errors.Is(err, net.ErrClosed) {
+			err = nil
+		}
+	}
+	s.greetings.Wait()
+	for _, ses := range s.list() {
+		ses.close()
+	}
+	s.watchers.Wait()
+	// Last: from here on another oriond may take over.
+	if e := s.lock.Close(); e != nil && !errors.Is(e, fs.ErrClosed) {
+		err = errors.Join(err, e)
+	}
+	if err != nil {
+		return fmt.Errorf("close session server: %w", err)
+	}
+	return nil
+}

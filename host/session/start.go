@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/orion-vgpu/orion/host/driver"
+	"github.com/orion-vgpu/orion/host/gpu"
+	"github.com/orion-vgpu/orion/host/session/process"
+	"github.com/orion-vgpu/orion/host/session/record"
+	"github.com/orion-vgpu/orion/host/session/region"
+	"github.com/orion-vgpu/orion/host/worker"
+	"github.com/orion-vgpu/orion/proto/wire"
+)
+
+// start gets a lease and turns the connection over to a new worker. After an error nothing of the session is
+// left, and the client has not been answered.
+func (s *Server) start(ctx context.Context, conn *net.UnixConn, who peer, h wire.Hello) error {
+	if s.opt.MaxSessions > 0 && s.reserved.Add(1) > int64(s.opt.MaxSessions) {
+		s.reserved.Add(-1)
+		return refuse(driver.ErrorNoDevice, "this node runs its %d sessions already (key max_sessions in section [server])", s.opt.MaxSessions)
+	}
+	ses, err := s.prepare(ctx, who, h)
+	if err != nil {
+		s.unreserve()
+		return err
+	}
+	if err := s.launch(ses, conn, who); err != nil {
+		s.remove(ses)
+		return err
+	}
+	r := ses.rec
+	s.log.Info("session started", "session", r.ID, "client", who, "program", r.Program, "host", r.Host,
+		"vgpus", len(r.VGPUs), "lease", r.Lease, "worker", r.Worker.PID)
+	s.watchers.Go(func() { s.watch(ses) })
+	return nil
+}
+
+// prepare asks the pool, and lists the session from the moment on at which it holds a lease.
+func (s *Server) prepare(ctx context.Context, who peer, h wire.Hello) (*session, error) {
+	id, err := newID()
+	if err != nil {
+		return nil, err
+	}
+	granting, cancel := context.WithTimeout(ctx, grantTimeout)
+	defer cancel()
+	lease, err := s.opt.Pool.Grant(granting, Request{
+		VGPUs: int(h.VGPUs), MemoryMiB: int(h.GMemMiB), RatioPercent: int(h.Ratio), CrossNode: h.Cross,
+		Program: h.Program, PID: who.ref.PID, Host: h.Host,
+	})
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return nil, refuse(driver.ErrorOperatingSystem, "oriond is stopping: start the program again")
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, refuse(driver.ErrorNoDevice, "orion-controller did not answer within %v", grantTimeout)
+	case errors.Is(err, ErrOutOfMemory):
+		return nil, refuse(driver.ErrorOutOfMemory, "%v", err)
+	default:
+		return nil, refuse(driver.ErrorNoDevice, "%v", err)
+	}
+	ses := &session{rec: record.Session{
+		ID: id, Lease: lease.ID, Boot: s.boot, Client: who.ref, UID: who.uid,
+		Program: h.Program, Host: h.Host, VGPUs: lease.VGPUs, Since: time.Now(),
+	}}
+	s.add(ses)
+	return ses, nil
+}
+
+// launch makes the region and the worker, and writes the record.
+func (s *Server) launch(ses *session, conn *net.UnixConn, who peer) (err error) {
+	if who.gone() {
+		return errGone
+	}
+	vgpus, err := s.resolve(ses.rec.VGPUs)
+	if err != nil {
+		return err
+	}
+	var in inheritance
+	if in.region, err = region.Create("orion-"+ses.rec.ID, s.opt.RegionBytes); err != nil {
+		return err
+	}
+	defer in.region.Close()
+	if in.socket, err = conn.File(); err != nil {
+		return fmt.Errorf("pass socket to worker: %w", err)
+	}
+	defer in.socket.Close()
+	if who.handle != nil {
+		if in.client, err = who.handle.Dup(); err != nil {
+			return err
+		}
+		defer in.client.Close()
+		client, err := who.handle.Dup()
+		if err != nil {
+			return err
+		}
+		ses.client = process.FromFile(client)
+	}
+	if in.log, err = createLog(s.opt.LogDir, ses.rec); err != nil {
+		return err
+	}
+	defer in.log.Close()
+
+	rec := ses.rec
+	rec.Log = in.log.Name()
+	cmd, handle, err := s.spawn(worker.Config{
+		Session: rec.ID, Program: rec.Program, PID: rec.Client.PID,
+		Backend: s.opt.GPUs.Backend(), Node: s.opt.Node, VGPUs: vgpus,
+		RegionBase: wire.DefaultBase, RegionSize: s.opt.RegionBytes,
+		Release: s.opt.Release, LogLevel: s.opt.WorkerLogLevel,
+	}, in)
+	if err != nil {
+		return err
+	}
+	ses.cmd, ses.worker = cmd, handle
+	// Our child is not reaped yet: the PID is its own.
+	if rec.Worker, err = process.Find(cmd.Process.Pid); err == nil {
+		err = s.store.Save(rec)
+	}
+	if err != nil {
+		cmd.Process.Kill()
+		cmd.Wait()
+		return fmt.Errorf("record session: %w", err)
+	}
+	s.update(ses, rec)
+	return nil
+}
+
+// resolve finds the granted GPUs in this node's inventory.
+func (s *Server) resolve(granted []record.VGPU) ([]worker.VGPU, error) {
+	if len(granted) == 0 || len(granted) > wire.MaxDevices {
+		return nil, fmt.Errorf("use lease: it has %d vGPUs", len(granted))
+	}
+	devices, err := s.opt.GPUs.Devices()
+	if err != nil {
+		return nil, fmt.Errorf("use lease: %w", err)
+	}
+	byUUID := map[string]gpu.Device{}
+	for _, d := range devices {
+		byUUID[d.UUID] = d
+	}
+	var out []worker.VGPU
+	for _, v := range granted {
+		d, ok := byUUID[v.UUID]
+		if !ok {
+			return nil, fmt.Errorf("use lease: GPU %s is not on this node", v.UUID)
+		}
+		out = append(out, worker.VGPU{
+			UUID: v.UUID, Index: d.Index, TotalBytes: d.MemoryBytes,
+			MemoryBytes: v.MemoryBytes, RatioPercent: v.RatioPercent,
+		})
+	}
+	return out, nil
+}
+
+func newID() (string, error) {
+	var b [8]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return "", fmt.Errorf("make session id: %w", err)
+	}
+	return hex.EncodeToString(b[:]), nil
+}
