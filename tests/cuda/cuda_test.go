@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cuda
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// programTime bounds one program. The longest take about 2 s on a software GPU
+// with a machine of its own.
+const programTime = 30 * time.Second
+
+// TestPrograms runs every program, as built by every tool chain at hand and in
+// every linkage, as a process of its own. How many run at once is go test's
+// -parallel. Two variables choose what is run:
+//
+//	ORION_TEST_CUDA   tool chains, by version or "system" (default: those fetched)
+//	ORION_TEST_ENV    assignments, separated by spaces, that lead a program to
+//	                  its GPU; "native" for the GPU of this machine
+func TestPrograms(t *testing.T) {
+	env := environment(t)
+	programs, err := Programs("programs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, chain := range toolChains(t) {
+		t.Run("cuda"+chain, func(t *testing.T) {
+			out := build(t, chain)
+			for _, p := range programs {
+				for _, linkage := range p.Linkages() {
+					t.Run(linkage+"/"+p.Name, func(t *testing.T) {
+						t.Parallel()
+						runProgram(t, p, out, linkage, env)
+					})
+				}
+			}
+		})
+	}
+}
+
+// environment gives the assignments that lead programs to a GPU.
+func environment(t *testing.T) []string {
+	t.Helper()
+	value := os.Getenv("ORION_TEST_ENV")
+	switch value {
+	case "":
+		t.Skip("no GPU to run on: set ORION_TEST_ENV to \"native\" or to what leads a program to a vGPU")
+	case "native":
+		return nil
+	}
+	return strings.Fields(value)
+}
+
+// toolChains gives the versions to build with.
+func toolChains(t *testing.T) []string {
+	t.Helper()
+	if chosen := strings.Fields(os.Getenv("ORION_TEST_CUDA")); len(chosen) > 0 {
+		return chosen
+	}
+	dir := output(t, "./toolchain", "dir")
+	var fetched []string
+	for _, version := range strings.Fields(output(t, "./toolchain", "list")) {
+		if _, err := os.Stat(filepath.Join(dir, version, "nvcc")); err == nil {
+			fetched = append(fetched, version)
+		}
+	}
+	if len(fetched) == 0 {
+		t.Skipf("no CUDA tool chain in %s: run tests/cuda/toolchain", dir)
+	}
+	return fetched
+}
+
+// build brings the programs of one tool chain up to date and gives their folder.
+func build(t *testing.T, chain string) string {
+	t.Helper()
+	return output(t, "./build", chain)
+}
+
+// output runs a script of this folder and gives what it prints.
+func output(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, &stderr)
+	}
+	return strings.TrimSpace(stdout.String())
+}
+
+// runProgram runs one program and checks its exit status and output.
+func runProgram(t *testing.T, p Program, out, linkage string, env []string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), programTime)
+	defer cancel()
+
+	command := p.Command(out, linkage)
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Dir = t.TempDir()
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Env = append(os.Environ(), fmt.Sprintf("ORION_VGPU=%d", p.GPUs))
+	cmd.Env = append(append(cmd.Env, env...), p.Env...)
+	// Some programs fork: end the whole group, and do not wait for ever on a
+	// descriptor that a child kept.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+
+	err := cmd.Run()
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		t.Fatalf("did not end within %v\nstdout: %s\nstderr: %s", programTime, &stdout, &stderr)
+	}
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatalf("start: %v", err)
+	}
+	const skipped = 77
+	switch code := cmd.ProcessState.ExitCode(); {
+	case code == skipped && p.Exit != skipped:
+		t.Skip(strings.TrimSpace(stdout.String()))
+	case code != p.Exit:
+		t.Fatalf("%v, want exit status %d\nstdout: %s\nstderr: %s", cmd.ProcessState, p.Exit, &stdout, &stderr)
+	}
+	if p.Stdout == "" {
+		return
+	}
+	want, err := os.ReadFile(p.Stdout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(stdout.Bytes(), want) {
+		t.Fatalf("standard output differs from %s; got:\n%s", p.Stdout, &stdout)
+	}
+}
