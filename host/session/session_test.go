@@ -83,8 +83,8 @@ func TestUnknownWorkerUser(t *testing.T) {
 	}
 	opt := testOptions(t.TempDir(), &fakePool{}, nil)
 	opt.WorkerUser = "no-such-user"
-	if _, err := Open(opt); err == nil || !strings.Contains(err.Error(), "worker_user") {
-		t.Errorf("Open = %v, want an error that names worker_user", err)
+	if _, err := Open(opt); err == nil || !strings.Contains(err.Error(), "--worker-user") {
+		t.Errorf("Open = %v, want an error that names the flag", err)
 	}
 }
 

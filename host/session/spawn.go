@@ -44,7 +44,7 @@ func (s *Server) spawn(conf worker.Config, in inheritance) (*exec.Cmd, *process.
 	cmd := &exec.Cmd{
 		// The same file even when a package upgrade has replaced it on disk.
 		Path:       "/proc/self/exe",
-		Args:       append([]string{"oriond"}, s.opt.WorkerArgs...),
+		Args:       slices.Concat([]string{"oriond"}, s.opt.WorkerArgs, []string{conf.Session}), // for ps
 		Env:        append(workerEnv(os.Environ(), conf), worker.ConfigEnv+"="+string(encoded)),
 		Dir:        "/",
 		Stdout:     in.log,
@@ -126,7 +126,7 @@ func credential(name string) (*syscall.Credential, error) {
 	}
 	u, err := user.Lookup(name)
 	if err != nil {
-		return nil, fmt.Errorf("find the user of workers: %w (key worker_user in section [server])", err)
+		return nil, fmt.Errorf("find the user of workers: %w; name another by --worker-user", err)
 	}
 	groups, err := u.GroupIds() // for the groups that own device nodes
 	if err != nil {

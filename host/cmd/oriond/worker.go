@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/orion-vgpu/orion/host/gpu"
+	"github.com/orion-vgpu/orion/host/logging"
+	"github.com/orion-vgpu/orion/host/worker"
+)
+
+// workerCommand is what oriond starts for each session; its arguments only name the session in ps.
+func workerCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "worker",
+		Short:  "Serve one session (started by oriond)",
+		Hidden: true,
+		Args:   cobra.ArbitraryArgs,
+		RunE:   func(*cobra.Command, []string) error { return serveSession() },
+	}
+}
+
+func serveSession() error {
+	text, ok := os.LookupEnv(worker.ConfigEnv)
+	if !ok {
+		return errors.New("a worker is started by oriond, not by hand")
+	}
+	var conf worker.Config
+	if err := json.Unmarshal([]byte(text), &conf); err != nil {
+		return fmt.Errorf("read worker configuration: %w", err)
+	}
+	level, err := logging.ParseLevel(conf.LogLevel)
+	if err != nil {
+		return fmt.Errorf("read worker configuration: %w", err)
+	}
+	// A program's data is in this process: no core dumps, no reading by other processes of the worker's
+	// user. Not with the NVIDIA driver, whose own threads look into /proc/self.
+	if conf.Backend == gpu.BackendSoftGPU {
+		if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+			return fmt.Errorf("forbid core dumps: %w", err)
+		}
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	return worker.Run(conf, openBackend, log)
+}
