@@ -22,14 +22,19 @@ type Config struct {
 	Log        logging.Config
 	Controller string // address of orion-controller, host:port
 	EnableNet  bool   // reach a GPU over the network, without an oriond on this host
+	Socket     string // oriond's, on this host
 }
 
-// Load reads the environment over the user's file over the system's; either file may be absent. Where path
-// is given, that file, which must be there, stands for both.
+// Load reads the environment over the user's file over the system's. Either file may be absent, but
+// ORION_CONFIG names one that must be there in place of the system's. Where path is given, that file, which
+// must be there, stands for all three.
 func Load(path string) (*Config, error) {
 	files := []keyfile.File{{Path: path}}
 	if path == "" {
 		files = []keyfile.File{{Path: SystemPath, Optional: true}}
+		if named := os.Getenv("ORION_CONFIG"); named != "" {
+			files = []keyfile.File{{Path: named}}
+		}
 		if home, err := os.UserHomeDir(); err == nil {
 			files = append(files, keyfile.File{Path: filepath.Join(home, UserFile), Optional: true})
 		}
@@ -50,5 +55,6 @@ func (c *Config) schema() *keyfile.Schema {
 	c.Log.DeclareClient(s)
 	s.HostPort(&c.Controller, "controller", "controller_addr", "127.0.0.1:9123").FromEnv("ORION_CONTROLLER")
 	s.Bool(&c.EnableNet, "client", "enable_net", false)
+	s.SocketPath(&c.Socket, "client", "socket", "/run/orion/oriond.sock").FromEnv("ORION_SOCKET")
 	return s
 }

@@ -74,6 +74,27 @@ func TestLoadNamesTheUsersFile(t *testing.T) {
 	}
 }
 
+func TestNamedFile(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("HOME", dir)
+	t.Setenv("ORION_CONTROLLER", "")
+	t.Setenv("ORION_SOCKET", "")
+	t.Setenv("ORION_CONFIG", filepath.Join(dir, "named.conf"))
+	if _, err := Load(""); err == nil {
+		t.Error("ORION_CONFIG names a file that is absent, and that is no error")
+	}
+	if err := os.WriteFile(filepath.Join(dir, "named.conf"), []byte("[client]\nsocket = /a.sock\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := Load(""); err != nil || c.Socket != "/a.sock" {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	t.Setenv("ORION_SOCKET", "b.sock")
+	if _, err := Load(""); err == nil || !strings.Contains(err.Error(), `environment variable ORION_SOCKET is "b.sock": want an absolute path`) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestReadDemand(t *testing.T) {
 	for _, c := range []struct {
 		vgpu, gmem, ratio, cross string
@@ -84,10 +105,10 @@ func TestReadDemand(t *testing.T) {
 		{"2", "256", "50", "0", Demand{2, 256, 50, false}, ""},
 		{"2", "", "100", "1", Demand{2, 0, 100, true}, ""},
 		{"", "256", "", "", Demand{}, "ORION_VGPU is not set"},
-		{"two", "", "", "", Demand{}, `ORION_VGPU is "two": want a whole number from 1 to 64`},
-		{"0", "", "", "", Demand{}, "from 1 to 64"},
-		{"65", "", "", "", Demand{}, "from 1 to 64"},
-		{"99999999999999999999", "", "", "", Demand{}, "from 1 to 64"},
+		{"two", "", "", "", Demand{}, `ORION_VGPU is "two": want a whole number from 1 to 16`},
+		{"0", "", "", "", Demand{}, "from 1 to 16"},
+		{"17", "", "", "", Demand{}, "from 1 to 16"},
+		{"99999999999999999999", "", "", "", Demand{}, "from 1 to 16"},
 		{"1", "-1", "", "", Demand{}, `ORION_GMEM is "-1"`},
 		{"1", "", "101", "", Demand{}, `ORION_RATIO is "101"`},
 		{"1", "", "100", "yes", Demand{}, `ORION_CROSS_NODE is "yes": want 0 or 1`},

@@ -5,11 +5,13 @@ package config
 import (
 	"fmt"
 	"strconv"
+
+	"github.com/orion-vgpu/orion/proto/wire"
 )
 
 // Limits of what a program may ask for.
 const (
-	MaxVGPUs     = 64
+	MaxVGPUs     = wire.MaxDevices
 	MaxMemoryMiB = 1 << 24
 )
 

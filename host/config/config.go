@@ -6,7 +6,6 @@ package config
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/orion-vgpu/orion/host/keyfile"
@@ -86,7 +85,7 @@ func (c *Config) schema() *keyfile.Schema {
 	s.Bool(&v.EnableShm, "server", "enable_shm", true)
 	s.Bool(&v.EnableRDMA, "server", "enable_rdma", true)
 	s.String(&v.IbverbsDevice, "server", "ibverbs_device", "")
-	s.Func("server", "socket", "/run/orion/oriond.sock", socket(&v.Socket))
+	s.SocketPath(&v.Socket, "server", "socket", "/run/orion/oriond.sock")
 	s.Choice(&v.GPUs, "server", "gpus", "auto", "auto", "cuda", "softgpu")
 	s.Int(&v.SoftGPUDevices, "server", "softgpu_devices", 2, 1, 16)
 	s.Int(&v.SoftGPUMemoryMiB, "server", "softgpu_memory_mib", 4096, 64, 1<<20)
@@ -116,19 +115,6 @@ func (c *Config) settle(s *keyfile.Schema) error {
 		c.Server.NodeName = name
 	}
 	return nil
-}
-
-// maxSocketPath is what fits into a Unix socket's address, with its final zero.
-const maxSocketPath = 107
-
-func socket(p *string) func(string) error {
-	return func(v string) error {
-		if !filepath.IsAbs(v) || len(v) > maxSocketPath {
-			return fmt.Errorf("want an absolute path of at most %d bytes", maxSocketPath)
-		}
-		*p = v
-		return nil
-	}
 }
 
 func nodeName(p *string) func(string) error {

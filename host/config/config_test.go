@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/orion-vgpu/orion/host/keyfile"
 	"github.com/orion-vgpu/orion/host/logging"
 )
 
@@ -105,7 +106,7 @@ func TestErrors(t *testing.T) {
 		{"a name for bind_addr", "[server]\nbind_addr = localhost\n", ":2: [server] bind_addr = \"localhost\": want an IP address"},
 		{"not a network", "[server]\nbind_net = 10.0.0.0\n", ":2: [server] bind_net = \"10.0.0.0\": want a network in CIDR form"},
 		{"relative socket", "[server]\nsocket = x.sock\n", "want an absolute path"},
-		{"long socket", "[server]\nsocket = /" + strings.Repeat("x", maxSocketPath) + "\n", "want an absolute path of at most 107"},
+		{"long socket", "[server]\nsocket = /" + strings.Repeat("x", keyfile.MaxSocketPath) + "\n", "want an absolute path of at most 107"},
 		{"node name", "[server]\nnode_name = a b\n", "want a name like a host's"},
 		{"gpus", "[server]\ngpus = amd\n", "want one of auto, cuda, softgpu"},
 		{"throttle", "[throttle]\nthrottle_level = 0\n", "from 1 to 100"},

@@ -5,6 +5,7 @@ package keyfile
 import (
 	"fmt"
 	"net"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -104,6 +105,20 @@ func (s *Schema) HostPort(p *string, section, name, value string) *Key {
 	return s.Func(section, name, value, func(v string) error {
 		if err := CheckHostPort(v); err != nil {
 			return err
+		}
+		*p = v
+		return nil
+	})
+}
+
+// MaxSocketPath is what fits into a Unix socket's address beside its final zero.
+const MaxSocketPath = 107
+
+// SocketPath declares a key of the path of a Unix socket.
+func (s *Schema) SocketPath(p *string, section, name, value string) *Key {
+	return s.Func(section, name, value, func(v string) error {
+		if !filepath.IsAbs(v) || len(v) > MaxSocketPath {
+			return fmt.Errorf("want an absolute path of at most %d bytes", MaxSocketPath)
 		}
 		*p = v
 		return nil
