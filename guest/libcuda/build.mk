@@ -10,7 +10,8 @@ LIBCUDA_ALIASES := guest/libcuda/generated/aliases.ld
 
 $(LIBCUDA): $(LIBCUDA_OBJECTS) $(LIBCUDA_MAP) $(LIBCUDA_ALIASES)
 	@mkdir -p $(@D)
-	$(CC) $(GUEST_LDFLAGS) $(LDFLAGS) -Wl,-soname,$(@F) -Wl,--version-script=$(LIBCUDA_MAP) \
+	@echo "  LD $@"
+	$(GUEST_Q)$(CC) $(GUEST_LDFLAGS) $(LDFLAGS) -Wl,-soname,$(@F) -Wl,--version-script=$(LIBCUDA_MAP) \
 		-o $@ $(LIBCUDA_OBJECTS) $(LIBCUDA_ALIASES) -Wl,--no-as-needed -lpthread -ldl
 
 .PHONY: guest-libcuda

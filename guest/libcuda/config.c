@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "config.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +22,17 @@ struct files {
 	bool log_time, to_screen, to_file;
 	int screen_level, file_level;
 };
+
+/* Reads decimal digits. strtoul would tie the library to new versions of glibc, and allows signs and spaces. */
+static bool number(const char *text, unsigned high, unsigned *into)
+{
+	unsigned long n = 0;
+	const char *p = text;
+	for (; *p >= '0' && *p <= '9' && n <= high; p++)
+		n = 10 * n + (unsigned long)(*p - '0');
+	*into = (unsigned)n;
+	return p != text && !*p && n <= high;
+}
 
 static const char *set_bool(bool *into, const char *value)
 {
@@ -61,10 +71,9 @@ static const char *set_socket(void *into, const char *value)
 static const char *check_address(void *into, const char *value)
 {
 	const char *colon = strrchr(value, ':');
-	char *end = NULL;
-	long port = colon && colon[1] >= '0' && colon[1] <= '9' ? strtol(colon + 1, &end, 10) : -1;
+	unsigned port;
 	(void)into;
-	return !end || *end || port > 65535 ? "an address and a port, such as 127.0.0.1:9123 or [::1]:9123" : NULL;
+	return colon && number(colon + 1, 65535, &port) ? NULL : "an address and a port, such as 127.0.0.1:9123 or [::1]:9123";
 }
 
 static const char *check_bool(void *into, const char *value)
@@ -113,17 +122,12 @@ static bool read_files(struct config *c, char *message, size_t room)
 static bool read_number(const char *name, unsigned low, unsigned high, unsigned *into, char *message, size_t room)
 {
 	const char *value = getenv(name);
-	char *end;
 	if (!value || !*value)
 		return true;
-	errno = 0;
-	unsigned long n = strtoul(value, &end, 10);
-	if (*value < '0' || *value > '9' || *end || errno || n < low || n > high) {
-		snprintf(message, room, "%s is \"%.64s\": want a whole number from %u to %u", name, value, low, high);
-		return false;
-	}
-	*into = (unsigned)n;
-	return true;
+	if (number(value, high, into) && *into >= low)
+		return true;
+	snprintf(message, room, "%s is \"%.64s\": want a whole number from %u to %u", name, value, low, high);
+	return false;
 }
 
 static bool read_demand(struct config *c, char *message, size_t room)

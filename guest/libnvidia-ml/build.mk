@@ -9,7 +9,8 @@ LIBNVML_MAP := guest/libnvidia-ml/libnvidia-ml.map
 
 $(LIBNVML): $(LIBNVML_OBJECTS) $(LIBNVML_MAP)
 	@mkdir -p $(@D)
-	$(CC) $(GUEST_LDFLAGS) $(LDFLAGS) -Wl,-soname,$(@F) -Wl,--version-script=$(LIBNVML_MAP) \
+	@echo "  LD $@"
+	$(GUEST_Q)$(CC) $(GUEST_LDFLAGS) $(LDFLAGS) -Wl,-soname,$(@F) -Wl,--version-script=$(LIBNVML_MAP) \
 		-o $@ $(LIBNVML_OBJECTS) -Wl,--no-as-needed -lpthread -ldl
 
 .PHONY: guest-libnvidia-ml

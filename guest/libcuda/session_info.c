@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "session_info.h"
+
+#include "context.h"
+#include "generated/calls.h"
+#include "log.h"
+#include "object.h"
+#include "state.h"
+
+_Static_assert(SESSION_INFO_DEVICES == WIRE_MAX_DEVICES && SESSION_INFO_NAME == WIRE_DEV_NAME_BYTES, "as on the wire");
+
+/*
+ * Bytes that the worker holds on a device. It tells them of a current context, so one of that device is made
+ * current for the question; without any, nothing is held.
+ */
+static uint64_t memory_used(int device)
+{
+	struct object *before = thread.context, *o = before;
+	uint64_t free = 0, total = 0;
+
+	if (!o || o->device != device)
+		o = session.devices[device].primary;
+	if (!o)
+		return 0;
+	thread.context = o;
+	int r = wire_mem_info(&free, &total);
+	thread.context = before;
+	return r || free > total ? 0 : total - free;
+}
+
+EXPORT int orion_session(struct session_info *out, size_t size)
+{
+	if (!out || size != sizeof *out)
+		return CUDA_ERROR_INVALID_VALUE;
+	int r = session_open();
+	if (r)
+		return r;
+	memset(out, 0, sizeof *out);
+	out->cuda_version = session.driver_version;
+	out->count = session.device_count;
+	out->log = log_line;
+	for (int i = 0; i < session.device_count; i++) {
+		const struct device *d = &session.devices[i];
+		struct session_info_device *to = &out->devices[i];
+		memcpy(to->uuid, d->uuid, sizeof to->uuid);
+		memcpy(to->name, d->name, sizeof to->name - 1);
+		to->memory = d->memory;
+		to->used = memory_used(i);
+		to->domain = d->domain;
+		to->bus = d->bus;
+		to->slot = d->slot;
+	}
+	return CUDA_SUCCESS;
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What libnvidia-ml.so.1 asks of this project's libcuda.so.1. Both come from one build; size tells if not. */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+enum { SESSION_INFO_DEVICES = 16, SESSION_INFO_NAME = 96 };
+
+struct session_info {
+	int cuda_version; /* 1000 * major + 10 * minor */
+	int count;
+	/* The client's log, see log.h. */
+	void (*log)(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+	struct session_info_device {
+		uint8_t uuid[16];
+		char name[SESSION_INFO_NAME];
+		uint64_t memory, used; /* bytes of the quota, and what this process holds of them */
+		int domain, bus, slot;
+	} devices[SESSION_INFO_DEVICES];
+};
+
+/* Opens the session if it is not open yet. A CUresult; out is set on success only. */
+int orion_session(struct session_info *out, size_t size);

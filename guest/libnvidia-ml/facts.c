@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What the GPU behind a vGPU is: all from CUDA's device attributes, and from nothing else. */
+#include "nvml.h"
+
+enum { /* of CUdevice_attribute */
+	ATTRIBUTE_CLOCK_KHZ = 13,
+	ATTRIBUTE_MULTIPROCESSORS = 16,
+	ATTRIBUTE_COMPUTE_MODE = 20,
+	ATTRIBUTE_ECC = 32,
+	ATTRIBUTE_MEMORY_CLOCK_KHZ = 36,
+	ATTRIBUTE_MEMORY_BUS_WIDTH = 37,
+	ATTRIBUTE_MAJOR = 75,
+	ATTRIBUTE_MINOR = 76,
+	ATTRIBUTE_MULTI_GPU_BOARD = 84,
+};
+
+EXPORT int nvmlDeviceGetCudaComputeCapability(nvml_device device, int *major, int *minor)
+{
+	int r = nvml_attribute(device, ATTRIBUTE_MAJOR, major);
+	return r ? r : nvml_attribute(device, ATTRIBUTE_MINOR, minor);
+}
+
+/* Architectures by the first compute capability of each, and the FP32 lanes of a multiprocessor. */
+static const struct {
+	int capability, architecture, lanes;
+} generations[] = {
+	{30, 2, 192}, /* Kepler */
+	{50, 3, 128}, /* Maxwell */
+	{60, 4, 64}, /* Pascal */
+	{61, 4, 128},
+	{70, 5, 64}, /* Volta */
+	{75, 6, 64}, /* Turing */
+	{80, 7, 64}, /* Ampere */
+	{86, 7, 128},
+	{89, 8, 128}, /* Ada */
+	{90, 9, 128}, /* Hopper */
+	{100, 10, 128}, /* Blackwell */
+	{130, 0, 0}, /* not known yet */
+};
+
+static int generation(nvml_device device, int *architecture, int *lanes)
+{
+	int major, minor, r = nvmlDeviceGetCudaComputeCapability(device, &major, &minor);
+	if (r)
+		return r;
+	r = NVML_NOT_SUPPORTED;
+	for (unsigned int i = 0; i < sizeof generations / sizeof *generations; i++) {
+		if (10 * major + minor >= generations[i].capability) {
+			*architecture = generations[i].architecture;
+			*lanes = generations[i].lanes;
+			r = *lanes ? NVML_SUCCESS : NVML_NOT_SUPPORTED;
+		}
+	}
+	return r;
+}
+
+EXPORT int nvmlDeviceGetArchitecture(nvml_device device, unsigned int *architecture)
+{
+	int a, lanes, r = generation(device, &a, &lanes);
+	if (!r && !architecture)
+		r = NVML_INVALID_ARGUMENT;
+	if (!r)
+		*architecture = (unsigned)a;
+	return r;
+}
+
+EXPORT int nvmlDeviceGetNumGpuCores(nvml_device device, unsigned int *cores)
+{
+	int a, lanes, multiprocessors, r = generation(device, &a, &lanes);
+	if (!r)
+		r = nvml_attribute(device, ATTRIBUTE_MULTIPROCESSORS, &multiprocessors);
+	if (!r && !cores)
+		r = NVML_INVALID_ARGUMENT;
+	if (!r)
+		*cores = (unsigned)(multiprocessors * lanes);
+	return r;
+}
+
+EXPORT int nvmlDeviceGetMemoryBusWidth(nvml_device device, unsigned int *bits)
+{
+	return nvml_attribute(device, ATTRIBUTE_MEMORY_BUS_WIDTH, (int *)bits);
+}
+
+EXPORT int nvmlDeviceGetComputeMode(nvml_device device, int *mode)
+{
+	return nvml_attribute(device, ATTRIBUTE_COMPUTE_MODE, mode);
+}
+
+EXPORT int nvmlDeviceGetMultiGpuBoard(nvml_device device, unsigned int *multi)
+{
+	return nvml_attribute(device, ATTRIBUTE_MULTI_GPU_BOARD, (int *)multi);
+}
+
+EXPORT int nvmlDeviceGetEccMode(nvml_device device, int *current, int *pending)
+{
+	int r = nvml_attribute(device, ATTRIBUTE_ECC, current);
+	if (!r && !pending)
+		r = NVML_INVALID_ARGUMENT;
+	if (!r)
+		*pending = *current;
+	return r;
+}
+
+EXPORT int nvmlDeviceGetMaxClockInfo(nvml_device device, unsigned int type, unsigned int *mhz)
+{
+	enum { GRAPHICS, SM, MEMORY };
+	int khz, i, r = nvml_device_index(device, &i);
+	if (r)
+		return r;
+	if (!mhz)
+		return NVML_INVALID_ARGUMENT;
+	if (type > MEMORY)
+		return NVML_NOT_SUPPORTED;
+	r = nvml_attribute(device, type == MEMORY ? ATTRIBUTE_MEMORY_CLOCK_KHZ : ATTRIBUTE_CLOCK_KHZ, &khz);
+	if (!r)
+		*mhz = (unsigned)khz / 1000;
+	return r;
+}
+
+static int disabled(nvml_device device, int *state)
+{
+	int i, r = nvml_device_index(device, &i);
+	if (!r && !state)
+		r = NVML_INVALID_ARGUMENT;
+	if (!r)
+		*state = 0;
+	return r;
+}
+
+/* A vGPU has no display, and is no MIG slice. */
+EXPORT int nvmlDeviceGetDisplayMode(nvml_device device, int *mode) { return disabled(device, mode); }
+EXPORT int nvmlDeviceGetDisplayActive(nvml_device device, int *active) { return disabled(device, active); }
+EXPORT int nvmlDeviceIsMigDeviceHandle(nvml_device device, unsigned int *is) { return disabled(device, (int *)is); }
+EXPORT int nvmlDeviceGetMaxMigDeviceCount(nvml_device device, unsigned int *n) { return disabled(device, (int *)n); }
+
+EXPORT int nvmlDeviceGetP2PStatus(nvml_device one, nvml_device other, unsigned int capability, unsigned int *status)
+{
+	enum { READ, WRITE, NVLINK, ATOMICS, PCI, PROP, UNKNOWN };
+	enum { STATUS_OK = 0, STATUS_NOT_SUPPORTED = 5 };
+	int a, b, can = 0, r = nvml_device_index(one, &a);
+	if (!r)
+		r = nvml_device_index(other, &b);
+	if (!r && (!status || capability >= UNKNOWN))
+		r = NVML_INVALID_ARGUMENT;
+	if (r)
+		return r;
+	/* Which link lies between two vGPUs is not told, only whether they reach each other. */
+	bool known = (capability == READ || capability == WRITE) && a != b;
+	*status = known && !nvml.can_access_peer(&can, a, b) && can ? STATUS_OK : STATUS_NOT_SUPPORTED;
+	return NVML_SUCCESS;
+}
+
+/* Fields are asked for many at a time; each has a result of its own. */
+struct field_value {
+	unsigned int field, scope;
+	int64_t timestamp, latency_us;
+	unsigned int type;
+	int result;
+	uint64_t value;
+};
+
+EXPORT int nvmlDeviceGetFieldValues(nvml_device device, int count, struct field_value *values)
+{
+	int i, r = nvml_device_index(device, &i);
+	if (!r && (!values || count <= 0))
+		r = NVML_INVALID_ARGUMENT;
+	for (i = 0; !r && i < count; i++)
+		values[i].result = NVML_NOT_SUPPORTED;
+	return r;
+}

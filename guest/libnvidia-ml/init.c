@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Life of the library, and the system's versions. All data comes from the libcuda.so.1 beside it. */
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../libcuda/log.h"
+#include "../libcuda/release.h"
+#include "nvml.h"
+
+enum { FLAG_NO_GPUS = 1 };
+enum { CUDA_NOT_PERMITTED = 800 };
+
+struct nvml nvml;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Finds libcuda's functions; false if the libcuda.so.1 that is loaded is another's. */
+static bool find_libcuda(void)
+{
+	if (nvml.session)
+		return true;
+	void *library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+	if (!library)
+		return false;
+	nvml.device_attribute = (int (*)(int *, int, int))dlsym(library, "cuDeviceGetAttribute");
+	nvml.can_access_peer = (int (*)(int *, int, int))dlsym(library, "cuDeviceCanAccessPeer");
+	nvml.session = (int (*)(struct session_info *, size_t))dlsym(library, "orion_session");
+	if (!nvml.session || !nvml.device_attribute || !nvml.can_access_peer) {
+		nvml.session = NULL;
+		dlclose(library);
+		return false;
+	}
+	return true;
+}
+
+static int open_session(unsigned int flags)
+{
+	if (!find_libcuda()) {
+		fprintf(stderr, "orion: the libcuda.so.1 that this program finds is not Orion's; put Orion's folder first into LD_LIBRARY_PATH\n");
+		return NVML_DRIVER_NOT_LOADED;
+	}
+	int r = nvml.session(&nvml.info, sizeof nvml.info);
+	if (!r || flags & FLAG_NO_GPUS)
+		return NVML_SUCCESS;
+	return r == CUDA_NOT_PERMITTED ? NVML_NO_PERMISSION : NVML_DRIVER_NOT_LOADED;
+}
+
+EXPORT int nvmlInitWithFlags(unsigned int flags)
+{
+	pthread_mutex_lock(&lock);
+	int r = nvml.users ? NVML_SUCCESS : open_session(flags);
+	if (!r)
+		nvml.users++;
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+EXPORT int nvmlInit_v2(void) { return nvmlInitWithFlags(0); }
+EXPORT int nvmlInit(void) { return nvmlInitWithFlags(0); }
+
+EXPORT int nvmlShutdown(void)
+{
+	pthread_mutex_lock(&lock);
+	int r = nvml.users ? NVML_SUCCESS : NVML_UNINITIALIZED;
+	if (!r)
+		nvml.users--;
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+int nvml_ready(void) { return __atomic_load_n(&nvml.users, __ATOMIC_ACQUIRE) ? NVML_SUCCESS : NVML_UNINITIALIZED; }
+
+int nvml_string(char *to, unsigned int length, const char *from)
+{
+	size_t n = strlen(from) + 1;
+	if (!to)
+		return NVML_INVALID_ARGUMENT;
+	if (n > length)
+		return NVML_INSUFFICIENT_SIZE;
+	memcpy(to, from, n);
+	return NVML_SUCCESS;
+}
+
+int nvml_unsupported(const char *function, int *once)
+{
+	if (nvml.info.log && !__atomic_exchange_n(once, 1, __ATOMIC_RELAXED))
+		nvml.info.log(LOG_INFO, "%s is not supported on a vGPU", function);
+	return NVML_NOT_SUPPORTED;
+}
+
+EXPORT int nvmlSystemGetNVMLVersion(char *version, unsigned int length)
+{
+	return nvml_string(version, length, "13." ORION_RELEASE); /* 13: the interface that this follows */
+}
+
+EXPORT int nvmlSystemGetCudaDriverVersion_v2(int *version)
+{
+	int r = nvml_ready();
+	if (!r && !version)
+		r = NVML_INVALID_ARGUMENT;
+	if (!r)
+		*version = nvml.info.cuda_version;
+	return r;
+}
+
+EXPORT int nvmlSystemGetCudaDriverVersion(int *version) { return nvmlSystemGetCudaDriverVersion_v2(version); }

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The part of NVML's binary interface that is served here, written from its public documentation. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../libcuda/session_info.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+enum nvml_result {
+	NVML_SUCCESS = 0,
+	NVML_UNINITIALIZED = 1,
+	NVML_INVALID_ARGUMENT = 2,
+	NVML_NOT_SUPPORTED = 3,
+	NVML_NO_PERMISSION = 4,
+	NVML_NOT_FOUND = 6,
+	NVML_INSUFFICIENT_SIZE = 7,
+	NVML_DRIVER_NOT_LOADED = 9,
+	NVML_GPU_IS_LOST = 15,
+	NVML_VERSION_MISMATCH = 25,
+	NVML_UNKNOWN = 999,
+};
+
+/* A handle is the address of an element of nvml.info.devices. */
+typedef struct session_info_device *nvml_device;
+
+/* What is known once nvmlInit has succeeded. */
+struct nvml {
+	int users; /* nvmlInit less nvmlShutdown */
+	struct session_info info;
+	int (*session)(struct session_info *, size_t);
+	int (*device_attribute)(int *value, int attribute, int device);
+	int (*can_access_peer)(int *can, int device, int peer);
+};
+
+extern struct nvml nvml;
+
+/* NVML_SUCCESS between nvmlInit and nvmlShutdown. */
+int nvml_ready(void);
+/* Checks a handle, and tells its index. */
+int nvml_device_index(nvml_device device, int *index);
+/* A CUdevice_attribute of the GPU; NVML_NOT_SUPPORTED if it has none. */
+int nvml_attribute(nvml_device device, int attribute, int *value);
+/* Copies a string out, or NVML_INSUFFICIENT_SIZE. */
+int nvml_string(char *to, unsigned int length, const char *from);
+/* Logs a function that a vGPU does not serve, once, and returns NVML_NOT_SUPPORTED. */
+int nvml_unsupported(const char *function, int *once);
