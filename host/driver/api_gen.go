@@ -47,7 +47,6 @@ type Functions interface {
 	DevicePrimaryCtxRelease(dev Device) Result
 	DevicePrimaryCtxReset(dev Device) Result
 	DevicePrimaryCtxRetain(dev Device) (pctx Context, r Result)
-	DevicePrimaryCtxSetFlags(dev Device, flags uint32) Result
 	DeviceSetGraphMemAttribute(device Device, attr uint32, value []byte) Result
 	DeviceSetMemPool(dev Device, pool MemPool) Result
 	DeviceTotalMem(dev Device) (size uint64, r Result)
@@ -92,7 +91,6 @@ type Functions interface {
 	GraphExecMemsetNodeSetParams(graphExec GraphExec, node GraphNode, memsetParams []byte, ctx Context) Result
 	GraphExecUpdate(graphExec GraphExec, graph Graph) (errorNode_out GraphNode, updateResult_out uint32, r Result)
 	GraphInstantiateWithFlags(graph Graph, flags uint64) (phGraphExec GraphExec, r Result)
-	GraphInstantiateWithParams(graph Graph, instantiateParams []byte) (phGraphExec GraphExec, r Result)
 	GraphKernelNodeCopyAttributes(dst GraphNode, src GraphNode) Result
 	GraphKernelNodeGetAttribute(node GraphNode, attr uint32, value_out []byte) Result
 	GraphKernelNodeSetAttribute(node GraphNode, attr uint32, value []byte) Result
@@ -157,21 +155,12 @@ type Functions interface {
 	MemSetAccess(ptr DevicePtr, size uint64, desc []byte, count uint64) Result
 	MemUnmap(ptr DevicePtr, size uint64) Result
 	Memcpy2DAsync(pCopy []byte, stream Stream) Result
-	Memcpy2DUnaligned(pCopy []byte) Result
 	Memcpy3DAsync(pCopy []byte, stream Stream) Result
 	Memcpy3DPeerAsync(pCopy []byte, stream Stream) Result
 	MemcpyAsync(dst DevicePtr, src DevicePtr, byteCount uint64, stream Stream) Result
-	MemcpyAtoA(dstArray Array, dstOffset uint64, srcArray Array, srcOffset uint64, byteCount uint64) Result
-	MemcpyAtoD(dstDevice DevicePtr, srcArray Array, srcOffset uint64, byteCount uint64) Result
-	MemcpyAtoHAsync(dstHost HostPtr, srcArray Array, srcOffset uint64, byteCount uint64, stream Stream) Result
-	MemcpyDtoA(dstArray Array, dstOffset uint64, srcDevice DevicePtr, byteCount uint64) Result
 	MemcpyDtoDAsync(dstDevice DevicePtr, srcDevice DevicePtr, byteCount uint64, stream Stream) Result
-	MemcpyDtoD(dstDevice DevicePtr, srcDevice DevicePtr, byteCount uint64) Result
 	MemcpyDtoHAsync(dstHost HostPtr, srcDevice DevicePtr, byteCount uint64, stream Stream) Result
-	MemcpyDtoH(dstHost HostPtr, srcDevice DevicePtr, byteCount uint64) Result
-	MemcpyHtoAAsync(dstArray Array, dstOffset uint64, srcHost HostPtr, byteCount uint64, stream Stream) Result
 	MemcpyHtoDAsync(dstDevice DevicePtr, srcHost HostPtr, byteCount uint64, stream Stream) Result
-	MemcpyHtoD(dstDevice DevicePtr, srcHost HostPtr, byteCount uint64) Result
 	MemcpyPeerAsync(dstDevice DevicePtr, dstContext Context, srcDevice DevicePtr, srcContext Context, byteCount uint64, stream Stream) Result
 	MemsetD16Async(dstDevice DevicePtr, us uint16, n uint64, stream Stream) Result
 	MemsetD2D16Async(dstDevice DevicePtr, dstPitch uint64, us uint16, width uint64, height uint64, stream Stream) Result

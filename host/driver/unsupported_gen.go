@@ -232,11 +232,6 @@ func (u Unsupported) DevicePrimaryCtxRetain(dev Device) (pctx Context, r Result)
 	return
 }
 
-// DevicePrimaryCtxSetFlags refuses cuDevicePrimaryCtxSetFlags_v2.
-func (u Unsupported) DevicePrimaryCtxSetFlags(dev Device, flags uint32) Result {
-	return u.refuse("cuDevicePrimaryCtxSetFlags_v2")
-}
-
 // DeviceSetGraphMemAttribute refuses cuDeviceSetGraphMemAttribute.
 func (u Unsupported) DeviceSetGraphMemAttribute(device Device, attr uint32, value []byte) Result {
 	return u.refuse("cuDeviceSetGraphMemAttribute")
@@ -474,12 +469,6 @@ func (u Unsupported) GraphExecUpdate(graphExec GraphExec, graph Graph) (errorNod
 // GraphInstantiateWithFlags refuses cuGraphInstantiateWithFlags.
 func (u Unsupported) GraphInstantiateWithFlags(graph Graph, flags uint64) (phGraphExec GraphExec, r Result) {
 	r = u.refuse("cuGraphInstantiateWithFlags")
-	return
-}
-
-// GraphInstantiateWithParams refuses cuGraphInstantiateWithParams.
-func (u Unsupported) GraphInstantiateWithParams(graph Graph, instantiateParams []byte) (phGraphExec GraphExec, r Result) {
-	r = u.refuse("cuGraphInstantiateWithParams")
 	return
 }
 
@@ -829,11 +818,6 @@ func (u Unsupported) Memcpy2DAsync(pCopy []byte, stream Stream) Result {
 	return u.refuse("cuMemcpy2DAsync_v2")
 }
 
-// Memcpy2DUnaligned refuses cuMemcpy2DUnaligned_v2.
-func (u Unsupported) Memcpy2DUnaligned(pCopy []byte) Result {
-	return u.refuse("cuMemcpy2DUnaligned_v2")
-}
-
 // Memcpy3DAsync refuses cuMemcpy3DAsync_v2.
 func (u Unsupported) Memcpy3DAsync(pCopy []byte, stream Stream) Result {
 	return u.refuse("cuMemcpy3DAsync_v2")
@@ -849,34 +833,9 @@ func (u Unsupported) MemcpyAsync(dst DevicePtr, src DevicePtr, byteCount uint64,
 	return u.refuse("cuMemcpyAsync")
 }
 
-// MemcpyAtoA refuses cuMemcpyAtoA_v2.
-func (u Unsupported) MemcpyAtoA(dstArray Array, dstOffset uint64, srcArray Array, srcOffset uint64, byteCount uint64) Result {
-	return u.refuse("cuMemcpyAtoA_v2")
-}
-
-// MemcpyAtoD refuses cuMemcpyAtoD_v2.
-func (u Unsupported) MemcpyAtoD(dstDevice DevicePtr, srcArray Array, srcOffset uint64, byteCount uint64) Result {
-	return u.refuse("cuMemcpyAtoD_v2")
-}
-
-// MemcpyAtoHAsync refuses cuMemcpyAtoHAsync_v2.
-func (u Unsupported) MemcpyAtoHAsync(dstHost HostPtr, srcArray Array, srcOffset uint64, byteCount uint64, stream Stream) Result {
-	return u.refuse("cuMemcpyAtoHAsync_v2")
-}
-
-// MemcpyDtoA refuses cuMemcpyDtoA_v2.
-func (u Unsupported) MemcpyDtoA(dstArray Array, dstOffset uint64, srcDevice DevicePtr, byteCount uint64) Result {
-	return u.refuse("cuMemcpyDtoA_v2")
-}
-
 // MemcpyDtoDAsync refuses cuMemcpyDtoDAsync_v2.
 func (u Unsupported) MemcpyDtoDAsync(dstDevice DevicePtr, srcDevice DevicePtr, byteCount uint64, stream Stream) Result {
 	return u.refuse("cuMemcpyDtoDAsync_v2")
-}
-
-// MemcpyDtoD refuses cuMemcpyDtoD_v2.
-func (u Unsupported) MemcpyDtoD(dstDevice DevicePtr, srcDevice DevicePtr, byteCount uint64) Result {
-	return u.refuse("cuMemcpyDtoD_v2")
 }
 
 // MemcpyDtoHAsync refuses cuMemcpyDtoHAsync_v2.
@@ -884,24 +843,9 @@ func (u Unsupported) MemcpyDtoHAsync(dstHost HostPtr, srcDevice DevicePtr, byteC
 	return u.refuse("cuMemcpyDtoHAsync_v2")
 }
 
-// MemcpyDtoH refuses cuMemcpyDtoH_v2.
-func (u Unsupported) MemcpyDtoH(dstHost HostPtr, srcDevice DevicePtr, byteCount uint64) Result {
-	return u.refuse("cuMemcpyDtoH_v2")
-}
-
-// MemcpyHtoAAsync refuses cuMemcpyHtoAAsync_v2.
-func (u Unsupported) MemcpyHtoAAsync(dstArray Array, dstOffset uint64, srcHost HostPtr, byteCount uint64, stream Stream) Result {
-	return u.refuse("cuMemcpyHtoAAsync_v2")
-}
-
 // MemcpyHtoDAsync refuses cuMemcpyHtoDAsync_v2.
 func (u Unsupported) MemcpyHtoDAsync(dstDevice DevicePtr, srcHost HostPtr, byteCount uint64, stream Stream) Result {
 	return u.refuse("cuMemcpyHtoDAsync_v2")
-}
-
-// MemcpyHtoD refuses cuMemcpyHtoD_v2.
-func (u Unsupported) MemcpyHtoD(dstDevice DevicePtr, srcHost HostPtr, byteCount uint64) Result {
-	return u.refuse("cuMemcpyHtoD_v2")
 }
 
 // MemcpyPeerAsync refuses cuMemcpyPeerAsync.

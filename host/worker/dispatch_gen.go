@@ -27,15 +27,6 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			reply.blob(items)
 		}
 		return r
-	case cuda.OpCopy2d:
-		copy := a.blob()
-		stream := driver.Stream(a.handle(s, cuda.KindStream))
-		a.length(copy, 128)
-		if r := a.result(); r != driver.Success {
-			return r
-		}
-		r := s.onCopy2d(api, copy, stream)
-		return r
 	case cuda.OpCopy3d:
 		copy := a.blob()
 		stream := driver.Stream(a.handle(s, cuda.KindStream))
@@ -53,28 +44,6 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			return r
 		}
 		r := s.onCopy3dPeer(api, copy, stream)
-		return r
-	case cuda.OpCopyArrayIn:
-		array := driver.Array(a.handle(s, cuda.KindArray))
-		offset := a.u64()
-		host := driver.HostPtr(a.u64())
-		size := a.u64()
-		stream := driver.Stream(a.handle(s, cuda.KindStream))
-		if r := a.result(); r != driver.Success {
-			return r
-		}
-		r := s.onCopyArrayIn(api, array, offset, host, size, stream)
-		return r
-	case cuda.OpCopyArrayOut:
-		host := driver.HostPtr(a.u64())
-		array := driver.Array(a.handle(s, cuda.KindArray))
-		offset := a.u64()
-		size := a.u64()
-		stream := driver.Stream(a.handle(s, cuda.KindStream))
-		if r := a.result(); r != driver.Success {
-			return r
-		}
-		r := s.onCopyArrayOut(api, host, array, offset, size, stream)
 		return r
 	case cuda.OpCopyIn:
 		dst := driver.DevicePtr(a.u64())
@@ -431,14 +400,6 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			return r
 		}
 		r := api.DeviceGraphMemTrim(device)
-		return r
-	case cuda.OpCuDevicePrimaryCtxSetFlags_v2:
-		dev := driver.Device(a.u64())
-		flags := uint32(a.u64())
-		if r := a.result(); r != driver.Success {
-			return r
-		}
-		r := api.DevicePrimaryCtxSetFlags(dev, flags)
 		return r
 	case cuda.OpCuDeviceSetGraphMemAttribute:
 		device := driver.Device(a.u64())
@@ -827,20 +788,6 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		phGraphExec, r := api.GraphInstantiateWithFlags(graph, flags)
 		if r == driver.Success {
 			s.handles.bind(phGraphExecID, cuda.KindGraphExec, uint64(phGraphExec))
-		}
-		return r
-	case cuda.OpCuGraphInstantiateWithParams:
-		phGraphExecID := a.newID()
-		graph := driver.Graph(a.handle(s, cuda.KindGraph))
-		instantiateParams := a.blob()
-		a.length(instantiateParams, 32)
-		if r := a.result(); r != driver.Success {
-			return r
-		}
-		phGraphExec, r := api.GraphInstantiateWithParams(graph, instantiateParams)
-		if r == driver.Success {
-			s.handles.bind(phGraphExecID, cuda.KindGraphExec, uint64(phGraphExec))
-			reply.blob(instantiateParams)
 		}
 		return r
 	case cuda.OpCuGraphKernelNodeCopyAttributes:
@@ -1278,37 +1225,6 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		}
 		r := api.MemcpyAsync(dst, src, byteCount, stream)
 		return r
-	case cuda.OpCuMemcpyAtoA_v2:
-		dstArray := driver.Array(a.handle(s, cuda.KindArray))
-		dstOffset := a.u64()
-		srcArray := driver.Array(a.handle(s, cuda.KindArray))
-		srcOffset := a.u64()
-		byteCount := a.u64()
-		if r := a.result(); r != driver.Success {
-			return r
-		}
-		r := api.MemcpyAtoA(dstArray, dstOffset, srcArray, srcOffset, byteCount)
-		return r
-	case cuda.OpCuMemcpyAtoD_v2:
-		dstDevice := driver.DevicePtr(a.u64())
-		srcArray := driver.Array(a.handle(s, cuda.KindArray))
-		srcOffset := a.u64()
-		byteCount := a.u64()
-		if r := a.result(); r != driver.Success {
-			return r
-		}
-		r := api.MemcpyAtoD(dstDevice, srcArray, srcOffset, byteCount)
-		return r
-	case cuda.OpCuMemcpyDtoA_v2:
-		dstArray := driver.Array(a.handle(s, cuda.KindArray))
-		dstOffset := a.u64()
-		srcDevice := driver.DevicePtr(a.u64())
-		byteCount := a.u64()
-		if r := a.result(); r != driver.Success {
-			return r
-		}
-		r := api.MemcpyDtoA(dstArray, dstOffset, srcDevice, byteCount)
-		return r
 	case cuda.OpCuMemcpyDtoDAsync_v2:
 		dstDevice := driver.DevicePtr(a.u64())
 		srcDevice := driver.DevicePtr(a.u64())
@@ -1318,15 +1234,6 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			return r
 		}
 		r := api.MemcpyDtoDAsync(dstDevice, srcDevice, byteCount, stream)
-		return r
-	case cuda.OpCuMemcpyDtoD_v2:
-		dstDevice := driver.DevicePtr(a.u64())
-		srcDevice := driver.DevicePtr(a.u64())
-		byteCount := a.u64()
-		if r := a.result(); r != driver.Success {
-			return r
-		}
-		r := api.MemcpyDtoD(dstDevice, srcDevice, byteCount)
 		return r
 	case cuda.OpCuMemcpyPeerAsync:
 		dstDevice := driver.DevicePtr(a.u64())
@@ -2353,13 +2260,6 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			reply.blob(value)
 		}
 		return r
-	case cuda.OpPrimaryRelease:
-		dev := driver.Device(a.u64())
-		if r := a.result(); r != driver.Success {
-			return r
-		}
-		r := s.onPrimaryRelease(api, dev)
-		return r
 	case cuda.OpPrimaryReset:
 		dev := driver.Device(a.u64())
 		if r := a.result(); r != driver.Success {
@@ -2391,6 +2291,15 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			return r
 		}
 		r := s.onStreamWait(api, stream, reply)
+		return r
+	case cuda.OpWriteFlag:
+		stream := driver.Stream(a.handle(s, cuda.KindStream))
+		flag := driver.HostPtr(a.u64())
+		value := uint32(a.u64())
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onWriteFlag(api, stream, flag, value)
 		return r
 	}
 	a.fail()

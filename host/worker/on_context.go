@@ -28,11 +28,6 @@ func (s *server) onPrimaryRetain(api driver.API, d driver.Device) (driver.Contex
 	return api.DevicePrimaryCtxRetain(d)
 }
 
-func (s *server) onPrimaryRelease(api driver.API, d driver.Device) driver.Result {
-	s.forgetContext()
-	return api.DevicePrimaryCtxRelease(d)
-}
-
 func (s *server) onPrimaryReset(api driver.API, d driver.Device) driver.Result {
 	s.forgetContext()
 	r := api.DevicePrimaryCtxReset(d)

@@ -36,16 +36,12 @@ func (s *server) onCopyInRegion(api driver.API, dst driver.DevicePtr, host drive
 
 // onCopyInStage copies from staging and has the stream say when the staging is free again.
 func (s *server) onCopyInStage(api driver.API, dst driver.DevicePtr, host driver.HostPtr, n uint64, stream driver.Stream, flag driver.HostPtr, value uint32) driver.Result {
-	if !s.region.contains(host, n) || !s.region.contains(flag, 4) || flag%4 != 0 {
+	if !s.region.contains(host, n) {
 		return driver.ErrorInvalidValue
 	}
 	r := api.MemcpyHtoDAsync(dst, host, n, stream)
-	if r == driver.Success && s.gpuFlags {
-		r = api.WriteFlag(stream, flag, value)
-	}
-	if r != driver.Success || !s.gpuFlags {
-		api.StreamSynchronize(stream)
-		s.region.store32(uint64(flag)-uint64(s.region.base), value)
+	if f := s.onWriteFlag(api, stream, flag, value); r == driver.Success {
+		r = f
 	}
 	return r
 }
@@ -64,18 +60,23 @@ func (s *server) onCopyOut(api driver.API, host driver.HostPtr, src driver.Devic
 	return s.fence(api, stream, reply)
 }
 
-func (s *server) onCopyArrayIn(api driver.API, array driver.Array, offset uint64, host driver.HostPtr, n uint64, stream driver.Stream) driver.Result {
-	if !s.region.contains(host, n) {
+// onWriteFlag tells the client that a stream has got here, for staging that several commands used.
+func (s *server) onWriteFlag(api driver.API, stream driver.Stream, flag driver.HostPtr, value uint32) driver.Result {
+	if !s.region.contains(flag, 4) || flag%4 != 0 {
 		return driver.ErrorInvalidValue
 	}
-	return api.MemcpyHtoAAsync(array, offset, host, n, stream)
-}
-
-func (s *server) onCopyArrayOut(api driver.API, host driver.HostPtr, array driver.Array, offset, n uint64, stream driver.Stream) driver.Result {
-	if !s.region.contains(host, n) {
-		return driver.ErrorInvalidValue
+	var r driver.Result
+	if s.gpuFlags {
+		if r = api.WriteFlag(stream, flag, value); r == driver.Success {
+			return r
+		}
 	}
-	return api.MemcpyAtoHAsync(host, array, offset, n, stream)
+	// What the stream cannot say, or says no more, is said here.
+	if waited := api.StreamSynchronize(stream); r == driver.Success {
+		r = waited
+	}
+	s.region.store32(uint64(flag)-uint64(s.region.base), value)
+	return r
 }
 
 // Values of CUmemorytype.
@@ -92,8 +93,6 @@ type side struct {
 }
 
 var (
-	src2D = side{x: 0, y: 8, z: -1, kind: 16, host: 24, device: 32, array: 40, context: -1, pitch: 48, height: -1}
-	dst2D = side{x: 56, y: 64, z: -1, kind: 72, host: 80, device: 88, array: 96, context: -1, pitch: 104, height: -1}
 	src3D = side{x: 0, y: 8, z: 16, kind: 32, host: 40, device: 48, array: 56, context: 64, pitch: 72, height: 80}
 	dst3D = side{x: 88, y: 96, z: 104, kind: 120, host: 128, device: 136, array: 144, context: 152, pitch: 160, height: 168}
 )
@@ -155,17 +154,6 @@ func (s *server) hostExtent(base, x, y, z, pitch, rows, width, height, depth uin
 	hi2, planes := bits.Mul64(plane, z+depth-1)
 	sum, carry := bits.Add64(sum, planes, 0)
 	return hi == 0 && hi2 == 0 && carry == 0 && s.region.contains(driver.HostPtr(base), sum)
-}
-
-func (s *server) onCopy2d(api driver.API, b []byte, stream driver.Stream) driver.Result {
-	le := binary.LittleEndian
-	width, height := le.Uint64(b[112:]), le.Uint64(b[120:])
-	for _, at := range []side{src2D, dst2D} {
-		if r := s.translate(b, at, width, height, 1, false); r != driver.Success {
-			return r
-		}
-	}
-	return api.Memcpy2DAsync(b, stream)
 }
 
 func (s *server) translate3D(b []byte, peer bool) driver.Result {

@@ -87,6 +87,12 @@ func (s *server) run(c command, a *args, reply *reply) driver.Result {
 			s.captures++
 		case cuda.OpCuStreamEndCapture:
 			s.captures = max(0, s.captures-1)
+		case cuda.OpCuCtxDestroy_v2:
+			s.forgetContext()
+		case cuda.OpCuStreamDestroy_v2:
+			if d := s.dirty[s.current]; d != nil {
+				d.many = true // what it still has to do, only the driver knows
+			}
 		}
 	}
 	return result

@@ -4,4 +4,4 @@
 package cuda
 
 // SpecHash identifies the set of commands that this build understands.
-const SpecHash uint64 = 0xc87b1eccf16fcf3e
+const SpecHash uint64 = 0xb944efeec3e26b1f

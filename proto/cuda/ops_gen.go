@@ -6,233 +6,221 @@ package cuda
 // Opcodes of the commands.
 const (
 	OpCaptureInfo                                          = 1
-	OpCopy2d                                               = 2
-	OpCopy3d                                               = 3
-	OpCopy3dPeer                                           = 4
-	OpCopyArrayIn                                          = 5
-	OpCopyArrayOut                                         = 6
-	OpCopyIn                                               = 7
-	OpCopyInRegion                                         = 8
-	OpCopyInStage                                          = 9
-	OpCopyOut                                              = 10
-	OpCopyOutRegion                                        = 11
-	OpCtxWait                                              = 12
-	OpCuArray3DCreate_v2                                   = 13
-	OpCuArray3DGetDescriptor_v2                            = 14
-	OpCuArrayCreate_v2                                     = 15
-	OpCuArrayDestroy                                       = 16
-	OpCuArrayGetDescriptor_v2                              = 17
-	OpCuArrayGetMemoryRequirements                         = 18
-	OpCuArrayGetPlane                                      = 19
-	OpCuArrayGetSparseProperties                           = 20
-	OpCuCtxCreate_v2                                       = 21
-	OpCuCtxDestroy_v2                                      = 22
-	OpCuCtxDisablePeerAccess                               = 23
-	OpCuCtxEnablePeerAccess                                = 24
-	OpCuCtxGetCacheConfig                                  = 25
-	OpCuCtxGetLimit                                        = 26
-	OpCuCtxGetSharedMemConfig                              = 27
-	OpCuCtxGetStreamPriorityRange                          = 28
-	OpCuCtxRecordEvent                                     = 29
-	OpCuCtxResetPersistingL2Cache                          = 30
-	OpCuCtxSetCacheConfig                                  = 31
-	OpCuCtxSetLimit                                        = 32
-	OpCuCtxSetSharedMemConfig                              = 33
-	OpCuCtxWaitEvent                                       = 34
-	OpCuDeviceCanAccessPeer                                = 35
-	OpCuDeviceGetDefaultMemPool                            = 36
-	OpCuDeviceGetExecAffinitySupport                       = 37
-	OpCuDeviceGetGraphMemAttribute                         = 38
-	OpCuDeviceGetMemPool                                   = 39
-	OpCuDeviceGetP2PAttribute                              = 40
-	OpCuDeviceGetTexture1DLinearMaxWidth                   = 41
-	OpCuDeviceGraphMemTrim                                 = 42
-	OpCuDevicePrimaryCtxSetFlags_v2                        = 43
-	OpCuDeviceSetGraphMemAttribute                         = 44
-	OpCuDeviceSetMemPool                                   = 45
-	OpCuEventCreate                                        = 46
-	OpCuEventDestroy_v2                                    = 47
-	OpCuEventQuery                                         = 48
-	OpCuEventRecord                                        = 49
-	OpCuEventRecordWithFlags                               = 50
-	OpCuFlushGPUDirectRDMAWrites                           = 51
-	OpCuFuncIsLoaded                                       = 52
-	OpCuFuncLoad                                           = 53
-	OpCuFuncSetAttribute                                   = 54
-	OpCuFuncSetCacheConfig                                 = 55
-	OpCuFuncSetSharedMemConfig                             = 56
-	OpCuGraphAddChildGraphNode                             = 57
-	OpCuGraphAddDependencies                               = 58
-	OpCuGraphAddDependencies_v2                            = 59
-	OpCuGraphAddEmptyNode                                  = 60
-	OpCuGraphAddEventRecordNode                            = 61
-	OpCuGraphAddEventWaitNode                              = 62
-	OpCuGraphAddMemsetNode                                 = 63
-	OpCuGraphChildGraphNodeGetGraph                        = 64
-	OpCuGraphClone                                         = 65
-	OpCuGraphCreate                                        = 66
-	OpCuGraphDestroy                                       = 67
-	OpCuGraphDestroyNode                                   = 68
-	OpCuGraphEventRecordNodeGetEvent                       = 69
-	OpCuGraphEventRecordNodeSetEvent                       = 70
-	OpCuGraphEventWaitNodeGetEvent                         = 71
-	OpCuGraphEventWaitNodeSetEvent                         = 72
-	OpCuGraphExecChildGraphNodeSetParams                   = 73
-	OpCuGraphExecDestroy                                   = 74
-	OpCuGraphExecEventRecordNodeSetEvent                   = 75
-	OpCuGraphExecEventWaitNodeSetEvent                     = 76
-	OpCuGraphExecGetFlags                                  = 77
-	OpCuGraphExecMemsetNodeSetParams                       = 78
-	OpCuGraphExecUpdate                                    = 79
-	OpCuGraphInstantiateWithFlags                          = 80
-	OpCuGraphInstantiateWithParams                         = 81
-	OpCuGraphKernelNodeCopyAttributes                      = 82
-	OpCuGraphKernelNodeGetAttribute                        = 83
-	OpCuGraphKernelNodeSetAttribute                        = 84
-	OpCuGraphLaunch                                        = 85
-	OpCuGraphMemsetNodeGetParams                           = 86
-	OpCuGraphMemsetNodeSetParams                           = 87
-	OpCuGraphNodeFindInClone                               = 88
-	OpCuGraphNodeGetEnabled                                = 89
-	OpCuGraphNodeGetType                                   = 90
-	OpCuGraphNodeSetEnabled                                = 91
-	OpCuGraphRemoveDependencies                            = 92
-	OpCuGraphRemoveDependencies_v2                         = 93
-	OpCuGraphUpload                                        = 94
-	OpCuKernelSetAttribute                                 = 95
-	OpCuKernelSetCacheConfig                               = 96
-	OpCuLibraryGetGlobal                                   = 97
-	OpCuLibraryGetKernelCount                              = 98
-	OpCuLibraryGetManaged                                  = 99
-	OpCuLibraryGetModule                                   = 100
-	OpCuLibraryUnload                                      = 101
-	OpCuLinkDestroy                                        = 102
-	OpCuMemAdvise                                          = 103
-	OpCuMemAdvise_v2                                       = 104
-	OpCuMemGetAccess                                       = 105
-	OpCuMemGetAddressRange_v2                              = 106
-	OpCuMemGetAllocationGranularity                        = 107
-	OpCuMemGetAllocationPropertiesFromHandle               = 108
-	OpCuMemMap                                             = 109
-	OpCuMemPoolCreate                                      = 110
-	OpCuMemPoolDestroy                                     = 111
-	OpCuMemPoolGetAccess                                   = 112
-	OpCuMemPoolGetAttribute                                = 113
-	OpCuMemPoolSetAccess                                   = 114
-	OpCuMemPoolSetAttribute                                = 115
-	OpCuMemPoolTrimTo                                      = 116
-	OpCuMemPrefetchAsync                                   = 117
-	OpCuMemPrefetchAsync_v2                                = 118
-	OpCuMemRangeGetAttribute                               = 119
-	OpCuMemSetAccess                                       = 120
-	OpCuMemUnmap                                           = 121
-	OpCuMemcpyAsync                                        = 122
-	OpCuMemcpyAtoA_v2                                      = 123
-	OpCuMemcpyAtoD_v2                                      = 124
-	OpCuMemcpyDtoA_v2                                      = 125
-	OpCuMemcpyDtoDAsync_v2                                 = 126
-	OpCuMemcpyDtoD_v2                                      = 127
-	OpCuMemcpyPeerAsync                                    = 128
-	OpCuMemsetD16Async                                     = 129
-	OpCuMemsetD2D16Async                                   = 130
-	OpCuMemsetD2D32Async                                   = 131
-	OpCuMemsetD2D8Async                                    = 132
-	OpCuMemsetD32Async                                     = 133
-	OpCuMemsetD8Async                                      = 134
-	OpCuMipmappedArrayCreate                               = 135
-	OpCuMipmappedArrayDestroy                              = 136
-	OpCuMipmappedArrayGetLevel                             = 137
-	OpCuMipmappedArrayGetMemoryRequirements                = 138
-	OpCuMipmappedArrayGetSparseProperties                  = 139
-	OpCuModuleGetFunctionCount                             = 140
-	OpCuModuleGetGlobal_v2                                 = 141
-	OpCuModuleUnload                                       = 142
-	OpCuOccupancyAvailableDynamicSMemPerBlock              = 143
-	OpCuOccupancyMaxActiveBlocksPerMultiprocessor          = 144
-	OpCuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags = 145
-	OpCuStreamAttachMemAsync                               = 146
-	OpCuStreamBeginCapture_v2                              = 147
-	OpCuStreamCopyAttributes                               = 148
-	OpCuStreamCreateWithPriority                           = 149
-	OpCuStreamDestroy_v2                                   = 150
-	OpCuStreamEndCapture                                   = 151
-	OpCuStreamGetAttribute                                 = 152
-	OpCuStreamIsCapturing                                  = 153
-	OpCuStreamQuery                                        = 154
-	OpCuStreamSetAttribute                                 = 155
-	OpCuStreamUpdateCaptureDependencies                    = 156
-	OpCuStreamWaitEvent                                    = 157
-	OpCuStreamWaitValue32                                  = 158
-	OpCuStreamWaitValue32_v2                               = 159
-	OpCuStreamWaitValue64                                  = 160
-	OpCuStreamWaitValue64_v2                               = 161
-	OpCuStreamWriteValue32                                 = 162
-	OpCuStreamWriteValue32_v2                              = 163
-	OpCuStreamWriteValue64                                 = 164
-	OpCuStreamWriteValue64_v2                              = 165
-	OpCuTensorMapEncodeIm2col                              = 166
-	OpCuTensorMapEncodeIm2colWide                          = 167
-	OpCuTensorMapEncodeTiled                               = 168
-	OpCuTensorMapReplaceAddress                            = 169
-	OpCuThreadExchangeStreamCaptureMode                    = 170
-	OpDeviceFacts                                          = 171
-	OpEventWait                                            = 172
-	OpFunctionAttribute                                    = 173
-	OpGraphAddHost                                         = 174
-	OpGraphAddKernel                                       = 175
-	OpGraphAddMemcpy                                       = 176
-	OpGraphGetKernel                                       = 177
-	OpGraphList                                            = 178
-	OpGraphSetKernel                                       = 179
-	OpGraphSetMemcpy                                       = 180
-	OpHostAlloc                                            = 181
-	OpHostFree                                             = 182
-	OpHostFunc                                             = 183
-	OpImageAppend                                          = 184
-	OpKernelAttribute                                      = 185
-	OpKernelFunction                                       = 186
-	OpLaunch                                               = 187
-	OpLaunchEx                                             = 188
-	OpLibraryKernel                                        = 189
-	OpLibraryLoad                                          = 190
-	OpLinkAdd                                              = 191
-	OpLinkComplete                                         = 192
-	OpLinkCreate                                           = 193
-	OpLinkRead                                             = 194
-	OpMemAlloc                                             = 195
-	OpMemAllocAsync                                        = 196
-	OpMemAllocPitch                                        = 197
-	OpMemCreate                                            = 198
-	OpMemFree                                              = 199
-	OpMemFreeAsync                                         = 200
-	OpMemInfo                                              = 201
-	OpMemRelease                                           = 202
-	OpMemReserve                                           = 203
-	OpMemRetainHandle                                      = 204
-	OpMemUnreserve                                         = 205
-	OpModuleFunction                                       = 206
-	OpModuleLoad                                           = 207
-	OpModuleNames                                          = 208
-	OpOccupancyClusters                                    = 209
-	OpPointerAttribute                                     = 210
-	OpPrimaryRelease                                       = 211
-	OpPrimaryReset                                         = 212
-	OpPrimaryRetain                                        = 213
-	OpStreamSync                                           = 214
-	OpStreamWait                                           = 215
+	OpCopy3d                                               = 2
+	OpCopy3dPeer                                           = 3
+	OpCopyIn                                               = 4
+	OpCopyInRegion                                         = 5
+	OpCopyInStage                                          = 6
+	OpCopyOut                                              = 7
+	OpCopyOutRegion                                        = 8
+	OpCtxWait                                              = 9
+	OpCuArray3DCreate_v2                                   = 10
+	OpCuArray3DGetDescriptor_v2                            = 11
+	OpCuArrayCreate_v2                                     = 12
+	OpCuArrayDestroy                                       = 13
+	OpCuArrayGetDescriptor_v2                              = 14
+	OpCuArrayGetMemoryRequirements                         = 15
+	OpCuArrayGetPlane                                      = 16
+	OpCuArrayGetSparseProperties                           = 17
+	OpCuCtxCreate_v2                                       = 18
+	OpCuCtxDestroy_v2                                      = 19
+	OpCuCtxDisablePeerAccess                               = 20
+	OpCuCtxEnablePeerAccess                                = 21
+	OpCuCtxGetCacheConfig                                  = 22
+	OpCuCtxGetLimit                                        = 23
+	OpCuCtxGetSharedMemConfig                              = 24
+	OpCuCtxGetStreamPriorityRange                          = 25
+	OpCuCtxRecordEvent                                     = 26
+	OpCuCtxResetPersistingL2Cache                          = 27
+	OpCuCtxSetCacheConfig                                  = 28
+	OpCuCtxSetLimit                                        = 29
+	OpCuCtxSetSharedMemConfig                              = 30
+	OpCuCtxWaitEvent                                       = 31
+	OpCuDeviceCanAccessPeer                                = 32
+	OpCuDeviceGetDefaultMemPool                            = 33
+	OpCuDeviceGetExecAffinitySupport                       = 34
+	OpCuDeviceGetGraphMemAttribute                         = 35
+	OpCuDeviceGetMemPool                                   = 36
+	OpCuDeviceGetP2PAttribute                              = 37
+	OpCuDeviceGetTexture1DLinearMaxWidth                   = 38
+	OpCuDeviceGraphMemTrim                                 = 39
+	OpCuDeviceSetGraphMemAttribute                         = 40
+	OpCuDeviceSetMemPool                                   = 41
+	OpCuEventCreate                                        = 42
+	OpCuEventDestroy_v2                                    = 43
+	OpCuEventQuery                                         = 44
+	OpCuEventRecord                                        = 45
+	OpCuEventRecordWithFlags                               = 46
+	OpCuFlushGPUDirectRDMAWrites                           = 47
+	OpCuFuncIsLoaded                                       = 48
+	OpCuFuncLoad                                           = 49
+	OpCuFuncSetAttribute                                   = 50
+	OpCuFuncSetCacheConfig                                 = 51
+	OpCuFuncSetSharedMemConfig                             = 52
+	OpCuGraphAddChildGraphNode                             = 53
+	OpCuGraphAddDependencies                               = 54
+	OpCuGraphAddDependencies_v2                            = 55
+	OpCuGraphAddEmptyNode                                  = 56
+	OpCuGraphAddEventRecordNode                            = 57
+	OpCuGraphAddEventWaitNode                              = 58
+	OpCuGraphAddMemsetNode                                 = 59
+	OpCuGraphChildGraphNodeGetGraph                        = 60
+	OpCuGraphClone                                         = 61
+	OpCuGraphCreate                                        = 62
+	OpCuGraphDestroy                                       = 63
+	OpCuGraphDestroyNode                                   = 64
+	OpCuGraphEventRecordNodeGetEvent                       = 65
+	OpCuGraphEventRecordNodeSetEvent                       = 66
+	OpCuGraphEventWaitNodeGetEvent                         = 67
+	OpCuGraphEventWaitNodeSetEvent                         = 68
+	OpCuGraphExecChildGraphNodeSetParams                   = 69
+	OpCuGraphExecDestroy                                   = 70
+	OpCuGraphExecEventRecordNodeSetEvent                   = 71
+	OpCuGraphExecEventWaitNodeSetEvent                     = 72
+	OpCuGraphExecGetFlags                                  = 73
+	OpCuGraphExecMemsetNodeSetParams                       = 74
+	OpCuGraphExecUpdate                                    = 75
+	OpCuGraphInstantiateWithFlags                          = 76
+	OpCuGraphKernelNodeCopyAttributes                      = 77
+	OpCuGraphKernelNodeGetAttribute                        = 78
+	OpCuGraphKernelNodeSetAttribute                        = 79
+	OpCuGraphLaunch                                        = 80
+	OpCuGraphMemsetNodeGetParams                           = 81
+	OpCuGraphMemsetNodeSetParams                           = 82
+	OpCuGraphNodeFindInClone                               = 83
+	OpCuGraphNodeGetEnabled                                = 84
+	OpCuGraphNodeGetType                                   = 85
+	OpCuGraphNodeSetEnabled                                = 86
+	OpCuGraphRemoveDependencies                            = 87
+	OpCuGraphRemoveDependencies_v2                         = 88
+	OpCuGraphUpload                                        = 89
+	OpCuKernelSetAttribute                                 = 90
+	OpCuKernelSetCacheConfig                               = 91
+	OpCuLibraryGetGlobal                                   = 92
+	OpCuLibraryGetKernelCount                              = 93
+	OpCuLibraryGetManaged                                  = 94
+	OpCuLibraryGetModule                                   = 95
+	OpCuLibraryUnload                                      = 96
+	OpCuLinkDestroy                                        = 97
+	OpCuMemAdvise                                          = 98
+	OpCuMemAdvise_v2                                       = 99
+	OpCuMemGetAccess                                       = 100
+	OpCuMemGetAddressRange_v2                              = 101
+	OpCuMemGetAllocationGranularity                        = 102
+	OpCuMemGetAllocationPropertiesFromHandle               = 103
+	OpCuMemMap                                             = 104
+	OpCuMemPoolCreate                                      = 105
+	OpCuMemPoolDestroy                                     = 106
+	OpCuMemPoolGetAccess                                   = 107
+	OpCuMemPoolGetAttribute                                = 108
+	OpCuMemPoolSetAccess                                   = 109
+	OpCuMemPoolSetAttribute                                = 110
+	OpCuMemPoolTrimTo                                      = 111
+	OpCuMemPrefetchAsync                                   = 112
+	OpCuMemPrefetchAsync_v2                                = 113
+	OpCuMemRangeGetAttribute                               = 114
+	OpCuMemSetAccess                                       = 115
+	OpCuMemUnmap                                           = 116
+	OpCuMemcpyAsync                                        = 117
+	OpCuMemcpyDtoDAsync_v2                                 = 118
+	OpCuMemcpyPeerAsync                                    = 119
+	OpCuMemsetD16Async                                     = 120
+	OpCuMemsetD2D16Async                                   = 121
+	OpCuMemsetD2D32Async                                   = 122
+	OpCuMemsetD2D8Async                                    = 123
+	OpCuMemsetD32Async                                     = 124
+	OpCuMemsetD8Async                                      = 125
+	OpCuMipmappedArrayCreate                               = 126
+	OpCuMipmappedArrayDestroy                              = 127
+	OpCuMipmappedArrayGetLevel                             = 128
+	OpCuMipmappedArrayGetMemoryRequirements                = 129
+	OpCuMipmappedArrayGetSparseProperties                  = 130
+	OpCuModuleGetFunctionCount                             = 131
+	OpCuModuleGetGlobal_v2                                 = 132
+	OpCuModuleUnload                                       = 133
+	OpCuOccupancyAvailableDynamicSMemPerBlock              = 134
+	OpCuOccupancyMaxActiveBlocksPerMultiprocessor          = 135
+	OpCuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags = 136
+	OpCuStreamAttachMemAsync                               = 137
+	OpCuStreamBeginCapture_v2                              = 138
+	OpCuStreamCopyAttributes                               = 139
+	OpCuStreamCreateWithPriority                           = 140
+	OpCuStreamDestroy_v2                                   = 141
+	OpCuStreamEndCapture                                   = 142
+	OpCuStreamGetAttribute                                 = 143
+	OpCuStreamIsCapturing                                  = 144
+	OpCuStreamQuery                                        = 145
+	OpCuStreamSetAttribute                                 = 146
+	OpCuStreamUpdateCaptureDependencies                    = 147
+	OpCuStreamWaitEvent                                    = 148
+	OpCuStreamWaitValue32                                  = 149
+	OpCuStreamWaitValue32_v2                               = 150
+	OpCuStreamWaitValue64                                  = 151
+	OpCuStreamWaitValue64_v2                               = 152
+	OpCuStreamWriteValue32                                 = 153
+	OpCuStreamWriteValue32_v2                              = 154
+	OpCuStreamWriteValue64                                 = 155
+	OpCuStreamWriteValue64_v2                              = 156
+	OpCuTensorMapEncodeIm2col                              = 157
+	OpCuTensorMapEncodeIm2colWide                          = 158
+	OpCuTensorMapEncodeTiled                               = 159
+	OpCuTensorMapReplaceAddress                            = 160
+	OpCuThreadExchangeStreamCaptureMode                    = 161
+	OpDeviceFacts                                          = 162
+	OpEventWait                                            = 163
+	OpFunctionAttribute                                    = 164
+	OpGraphAddHost                                         = 165
+	OpGraphAddKernel                                       = 166
+	OpGraphAddMemcpy                                       = 167
+	OpGraphGetKernel                                       = 168
+	OpGraphList                                            = 169
+	OpGraphSetKernel                                       = 170
+	OpGraphSetMemcpy                                       = 171
+	OpHostAlloc                                            = 172
+	OpHostFree                                             = 173
+	OpHostFunc                                             = 174
+	OpImageAppend                                          = 175
+	OpKernelAttribute                                      = 176
+	OpKernelFunction                                       = 177
+	OpLaunch                                               = 178
+	OpLaunchEx                                             = 179
+	OpLibraryKernel                                        = 180
+	OpLibraryLoad                                          = 181
+	OpLinkAdd                                              = 182
+	OpLinkComplete                                         = 183
+	OpLinkCreate                                           = 184
+	OpLinkRead                                             = 185
+	OpMemAlloc                                             = 186
+	OpMemAllocAsync                                        = 187
+	OpMemAllocPitch                                        = 188
+	OpMemCreate                                            = 189
+	OpMemFree                                              = 190
+	OpMemFreeAsync                                         = 191
+	OpMemInfo                                              = 192
+	OpMemRelease                                           = 193
+	OpMemReserve                                           = 194
+	OpMemRetainHandle                                      = 195
+	OpMemUnreserve                                         = 196
+	OpModuleFunction                                       = 197
+	OpModuleLoad                                           = 198
+	OpModuleNames                                          = 199
+	OpOccupancyClusters                                    = 200
+	OpPointerAttribute                                     = 201
+	OpPrimaryReset                                         = 202
+	OpPrimaryRetain                                        = 203
+	OpStreamSync                                           = 204
+	OpStreamWait                                           = 205
+	OpWriteFlag                                            = 206
 
 	// OpCount is one more than the highest opcode.
-	OpCount = 216
+	OpCount = 207
 )
 
 // OpNames are the commands' names, for logs.
 var OpNames = [OpCount]string{
 	OpCaptureInfo:                                 "capture_info",
-	OpCopy2d:                                      "copy_2d",
 	OpCopy3d:                                      "copy_3d",
 	OpCopy3dPeer:                                  "copy_3d_peer",
-	OpCopyArrayIn:                                 "copy_array_in",
-	OpCopyArrayOut:                                "copy_array_out",
 	OpCopyIn:                                      "copy_in",
 	OpCopyInRegion:                                "copy_in_region",
 	OpCopyInStage:                                 "copy_in_stage",
@@ -269,7 +257,6 @@ var OpNames = [OpCount]string{
 	OpCuDeviceGetP2PAttribute:                     "cuDeviceGetP2PAttribute",
 	OpCuDeviceGetTexture1DLinearMaxWidth:          "cuDeviceGetTexture1DLinearMaxWidth",
 	OpCuDeviceGraphMemTrim:                        "cuDeviceGraphMemTrim",
-	OpCuDevicePrimaryCtxSetFlags_v2:               "cuDevicePrimaryCtxSetFlags_v2",
 	OpCuDeviceSetGraphMemAttribute:                "cuDeviceSetGraphMemAttribute",
 	OpCuDeviceSetMemPool:                          "cuDeviceSetMemPool",
 	OpCuEventCreate:                               "cuEventCreate",
@@ -307,7 +294,6 @@ var OpNames = [OpCount]string{
 	OpCuGraphExecMemsetNodeSetParams:              "cuGraphExecMemsetNodeSetParams",
 	OpCuGraphExecUpdate:                           "cuGraphExecUpdate",
 	OpCuGraphInstantiateWithFlags:                 "cuGraphInstantiateWithFlags",
-	OpCuGraphInstantiateWithParams:                "cuGraphInstantiateWithParams",
 	OpCuGraphKernelNodeCopyAttributes:             "cuGraphKernelNodeCopyAttributes",
 	OpCuGraphKernelNodeGetAttribute:               "cuGraphKernelNodeGetAttribute",
 	OpCuGraphKernelNodeSetAttribute:               "cuGraphKernelNodeSetAttribute",
@@ -349,11 +335,7 @@ var OpNames = [OpCount]string{
 	OpCuMemSetAccess:                              "cuMemSetAccess",
 	OpCuMemUnmap:                                  "cuMemUnmap",
 	OpCuMemcpyAsync:                               "cuMemcpyAsync",
-	OpCuMemcpyAtoA_v2:                             "cuMemcpyAtoA_v2",
-	OpCuMemcpyAtoD_v2:                             "cuMemcpyAtoD_v2",
-	OpCuMemcpyDtoA_v2:                             "cuMemcpyDtoA_v2",
 	OpCuMemcpyDtoDAsync_v2:                        "cuMemcpyDtoDAsync_v2",
-	OpCuMemcpyDtoD_v2:                             "cuMemcpyDtoD_v2",
 	OpCuMemcpyPeerAsync:                           "cuMemcpyPeerAsync",
 	OpCuMemsetD16Async:                            "cuMemsetD16Async",
 	OpCuMemsetD2D16Async:                          "cuMemsetD2D16Async",
@@ -437,11 +419,11 @@ var OpNames = [OpCount]string{
 	OpModuleNames:                                          "module_names",
 	OpOccupancyClusters:                                    "occupancy_clusters",
 	OpPointerAttribute:                                     "pointer_attribute",
-	OpPrimaryRelease:                                       "primary_release",
 	OpPrimaryReset:                                         "primary_reset",
 	OpPrimaryRetain:                                        "primary_retain",
 	OpStreamSync:                                           "stream_sync",
 	OpStreamWait:                                           "stream_wait",
+	OpWriteFlag:                                            "write_flag",
 }
 
 // Kinds of handles.

@@ -8,11 +8,8 @@
 
 const char *const op_names[] = {
 	[OP_capture_info] = "capture_info",
-	[OP_copy_2d] = "copy_2d",
 	[OP_copy_3d] = "copy_3d",
 	[OP_copy_3d_peer] = "copy_3d_peer",
-	[OP_copy_array_in] = "copy_array_in",
-	[OP_copy_array_out] = "copy_array_out",
 	[OP_copy_in] = "copy_in",
 	[OP_copy_in_region] = "copy_in_region",
 	[OP_copy_in_stage] = "copy_in_stage",
@@ -49,7 +46,6 @@ const char *const op_names[] = {
 	[OP_cuDeviceGetP2PAttribute] = "cuDeviceGetP2PAttribute",
 	[OP_cuDeviceGetTexture1DLinearMaxWidth] = "cuDeviceGetTexture1DLinearMaxWidth",
 	[OP_cuDeviceGraphMemTrim] = "cuDeviceGraphMemTrim",
-	[OP_cuDevicePrimaryCtxSetFlags_v2] = "cuDevicePrimaryCtxSetFlags_v2",
 	[OP_cuDeviceSetGraphMemAttribute] = "cuDeviceSetGraphMemAttribute",
 	[OP_cuDeviceSetMemPool] = "cuDeviceSetMemPool",
 	[OP_cuEventCreate] = "cuEventCreate",
@@ -87,7 +83,6 @@ const char *const op_names[] = {
 	[OP_cuGraphExecMemsetNodeSetParams] = "cuGraphExecMemsetNodeSetParams",
 	[OP_cuGraphExecUpdate] = "cuGraphExecUpdate",
 	[OP_cuGraphInstantiateWithFlags] = "cuGraphInstantiateWithFlags",
-	[OP_cuGraphInstantiateWithParams] = "cuGraphInstantiateWithParams",
 	[OP_cuGraphKernelNodeCopyAttributes] = "cuGraphKernelNodeCopyAttributes",
 	[OP_cuGraphKernelNodeGetAttribute] = "cuGraphKernelNodeGetAttribute",
 	[OP_cuGraphKernelNodeSetAttribute] = "cuGraphKernelNodeSetAttribute",
@@ -129,11 +124,7 @@ const char *const op_names[] = {
 	[OP_cuMemSetAccess] = "cuMemSetAccess",
 	[OP_cuMemUnmap] = "cuMemUnmap",
 	[OP_cuMemcpyAsync] = "cuMemcpyAsync",
-	[OP_cuMemcpyAtoA_v2] = "cuMemcpyAtoA_v2",
-	[OP_cuMemcpyAtoD_v2] = "cuMemcpyAtoD_v2",
-	[OP_cuMemcpyDtoA_v2] = "cuMemcpyDtoA_v2",
 	[OP_cuMemcpyDtoDAsync_v2] = "cuMemcpyDtoDAsync_v2",
-	[OP_cuMemcpyDtoD_v2] = "cuMemcpyDtoD_v2",
 	[OP_cuMemcpyPeerAsync] = "cuMemcpyPeerAsync",
 	[OP_cuMemsetD16Async] = "cuMemsetD16Async",
 	[OP_cuMemsetD2D16Async] = "cuMemsetD2D16Async",
@@ -217,17 +208,17 @@ const char *const op_names[] = {
 	[OP_module_names] = "module_names",
 	[OP_occupancy_clusters] = "occupancy_clusters",
 	[OP_pointer_attribute] = "pointer_attribute",
-	[OP_primary_release] = "primary_release",
 	[OP_primary_reset] = "primary_reset",
 	[OP_primary_retain] = "primary_retain",
 	[OP_stream_sync] = "stream_sync",
 	[OP_stream_wait] = "stream_wait",
+	[OP_write_flag] = "write_flag",
 };
 
 int wire_capture_info(void *stream, uint64_t start, unsigned int *status, uint64_t *id, void **graph, uint64_t *total, void *items)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!status)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -244,7 +235,7 @@ int wire_capture_info(void *stream, uint64_t start, unsigned int *status, uint64
 	if (r) {
 		return r;
 	}
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	call_u64(&c, start);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
@@ -258,45 +249,13 @@ int wire_capture_info(void *stream, uint64_t start, unsigned int *status, uint64
 	return r;
 }
 
-EXPORT int capture_info(void *stream, uint64_t start, unsigned int *status, uint64_t *id, void **graph, uint64_t *total, void *items)
-{
-	int r = enter_context();
-	return r ? r : wire_capture_info(stream_legacy(stream), start, status, id, graph, total, items);
-}
-
-int wire_copy_2d(const void *copy, void *stream)
-{
-	size_t copy_bytes = copy ? (size_t)(128) : 0;
-	if (!copy && (128))
-		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
-		return CUDA_ERROR_INVALID_HANDLE;
-	struct call c;
-	int r = call_begin(&c, OP_copy_2d, 16 + call_pad(copy_bytes), CALL_CAST);
-	if (r) {
-		return r;
-	}
-	call_blob(&c, copy, copy_bytes);
-	call_u64(&c, stream_id);
-	r = call_end(&c);
-	call_done(&c);
-	return r;
-}
-
-EXPORT int copy_2d(const void *copy, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_copy_2d(copy, stream_legacy(stream));
-}
-
 int wire_copy_3d(const void *copy, void *stream)
 {
 	size_t copy_bytes = copy ? (size_t)(200) : 0;
-	if (!copy && (200))
+	if (!copy && (200) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_copy_3d, 16 + call_pad(copy_bytes), CALL_CAST);
@@ -304,25 +263,19 @@ int wire_copy_3d(const void *copy, void *stream)
 		return r;
 	}
 	call_blob(&c, copy, copy_bytes);
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
 }
 
-EXPORT int copy_3d(const void *copy, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_copy_3d(copy, stream_legacy(stream));
-}
-
 int wire_copy_3d_peer(const void *copy, void *stream)
 {
 	size_t copy_bytes = copy ? (size_t)(200) : 0;
-	if (!copy && (200))
+	if (!copy && (200) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_copy_3d_peer, 16 + call_pad(copy_bytes), CALL_CAST);
@@ -330,83 +283,19 @@ int wire_copy_3d_peer(const void *copy, void *stream)
 		return r;
 	}
 	call_blob(&c, copy, copy_bytes);
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
-}
-
-EXPORT int copy_3d_peer(const void *copy, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_copy_3d_peer(copy, stream_legacy(stream));
-}
-
-int wire_copy_array_in(void *array, uint64_t offset, uint64_t host, uint64_t size, void *stream)
-{
-	uint64_t array_id;
-	if (!handle_id(KIND_ARRAY, array, &array_id))
-		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
-		return CUDA_ERROR_INVALID_HANDLE;
-	struct call c;
-	int r = call_begin(&c, OP_copy_array_in, 40, CALL_CAST);
-	if (r) {
-		return r;
-	}
-	call_u64(&c, array_id);
-	call_u64(&c, offset);
-	call_u64(&c, host);
-	call_u64(&c, size);
-	call_u64(&c, stream_id);
-	r = call_end(&c);
-	call_done(&c);
-	return r;
-}
-
-EXPORT int copy_array_in(void *array, uint64_t offset, uint64_t host, uint64_t size, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_copy_array_in(array, offset, host, size, stream_legacy(stream));
-}
-
-int wire_copy_array_out(uint64_t host, void *array, uint64_t offset, uint64_t size, void *stream)
-{
-	uint64_t array_id;
-	if (!handle_id(KIND_ARRAY, array, &array_id))
-		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
-		return CUDA_ERROR_INVALID_HANDLE;
-	struct call c;
-	int r = call_begin(&c, OP_copy_array_out, 40, CALL_CAST);
-	if (r) {
-		return r;
-	}
-	call_u64(&c, host);
-	call_u64(&c, array_id);
-	call_u64(&c, offset);
-	call_u64(&c, size);
-	call_u64(&c, stream_id);
-	r = call_end(&c);
-	call_done(&c);
-	return r;
-}
-
-EXPORT int copy_array_out(uint64_t host, void *array, uint64_t offset, uint64_t size, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_copy_array_out(host, array, offset, size, stream_legacy(stream));
 }
 
 int wire_copy_in(uint64_t dst, void *stream, const void *data, uint64_t size)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	size_t data_bytes = data ? (size_t)(size) : 0;
-	if (!data && (size))
+	if (!data && (size) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct call c;
 	int r = call_begin(&c, OP_copy_in, 32 + call_pad(data_bytes), CALL_CAST);
@@ -414,7 +303,7 @@ int wire_copy_in(uint64_t dst, void *stream, const void *data, uint64_t size)
 		return r;
 	}
 	call_u64(&c, dst);
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	call_blob(&c, data, data_bytes);
 	call_u64(&c, size);
 	r = call_end(&c);
@@ -422,16 +311,10 @@ int wire_copy_in(uint64_t dst, void *stream, const void *data, uint64_t size)
 	return r;
 }
 
-EXPORT int copy_in(uint64_t dst, void *stream, const void *data, uint64_t size)
-{
-	int r = enter_context();
-	return r ? r : wire_copy_in(dst, stream_legacy(stream), data, size);
-}
-
 int wire_copy_in_region(uint64_t dst, uint64_t host, uint64_t size, void *stream)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_copy_in_region, 32, CALL_CAST);
@@ -441,22 +324,16 @@ int wire_copy_in_region(uint64_t dst, uint64_t host, uint64_t size, void *stream
 	call_u64(&c, dst);
 	call_u64(&c, host);
 	call_u64(&c, size);
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
 }
 
-EXPORT int copy_in_region(uint64_t dst, uint64_t host, uint64_t size, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_copy_in_region(dst, host, size, stream_legacy(stream));
-}
-
 int wire_copy_in_stage(uint64_t dst, uint64_t host, uint64_t size, void *stream, uint64_t flag, unsigned int value)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_copy_in_stage, 48, CALL_CAST);
@@ -466,7 +343,7 @@ int wire_copy_in_stage(uint64_t dst, uint64_t host, uint64_t size, void *stream,
 	call_u64(&c, dst);
 	call_u64(&c, host);
 	call_u64(&c, size);
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	call_u64(&c, flag);
 	call_u64(&c, value);
 	r = call_end(&c);
@@ -474,16 +351,10 @@ int wire_copy_in_stage(uint64_t dst, uint64_t host, uint64_t size, void *stream,
 	return r;
 }
 
-EXPORT int copy_in_stage(uint64_t dst, uint64_t host, uint64_t size, void *stream, uint64_t flag, unsigned int value)
-{
-	int r = enter_context();
-	return r ? r : wire_copy_in_stage(dst, host, size, stream_legacy(stream), flag, value);
-}
-
 int wire_copy_out(uint64_t host, uint64_t src, uint64_t size, void *stream)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_copy_out, 32, CALL_WAIT);
@@ -493,7 +364,7 @@ int wire_copy_out(uint64_t host, uint64_t src, uint64_t size, void *stream)
 	call_u64(&c, host);
 	call_u64(&c, src);
 	call_u64(&c, size);
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
@@ -501,8 +372,8 @@ int wire_copy_out(uint64_t host, uint64_t src, uint64_t size, void *stream)
 
 int wire_copy_out_region(uint64_t host, uint64_t src, uint64_t size, void *stream)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_copy_out_region, 32, CALL_CAST);
@@ -512,16 +383,10 @@ int wire_copy_out_region(uint64_t host, uint64_t src, uint64_t size, void *strea
 	call_u64(&c, host);
 	call_u64(&c, src);
 	call_u64(&c, size);
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
-}
-
-EXPORT int copy_out_region(uint64_t host, uint64_t src, uint64_t size, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_copy_out_region(host, src, size, stream_legacy(stream));
 }
 
 int wire_ctx_wait(void)
@@ -539,7 +404,7 @@ int wire_ctx_wait(void)
 int wire_cuArray3DCreate_v2(void **pHandle, const void *pAllocateArray)
 {
 	size_t pAllocateArray_bytes = pAllocateArray ? (size_t)(40) : 0;
-	if (!pAllocateArray && (40))
+	if (!pAllocateArray && (40) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!pHandle)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -574,15 +439,15 @@ int wire_cuArray3DGetDescriptor_v2(void *pArrayDescriptor, void *array)
 {
 	if (!pArrayDescriptor)
 		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t array_id;
-	if (!handle_id(KIND_ARRAY, array, &array_id))
+	uint64_t array_wire;
+	if (!handle_id(array, KIND_ARRAY, &array_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuArray3DGetDescriptor_v2, 8, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, array_id);
+	call_u64(&c, array_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		reply_blob(&c, pArrayDescriptor, 40);
@@ -600,7 +465,7 @@ EXPORT int cuArray3DGetDescriptor_v2(void *pArrayDescriptor, void *array)
 int wire_cuArrayCreate_v2(void **pHandle, const void *pAllocateArray)
 {
 	size_t pAllocateArray_bytes = pAllocateArray ? (size_t)(24) : 0;
-	if (!pAllocateArray && (24))
+	if (!pAllocateArray && (24) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!pHandle)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -633,15 +498,15 @@ EXPORT int cuArrayCreate_v2(void **pHandle, const void *pAllocateArray)
 
 int wire_cuArrayDestroy(void *array)
 {
-	uint64_t array_id;
-	if (!handle_id(KIND_ARRAY, array, &array_id))
+	uint64_t array_wire;
+	if (!handle_id(array, KIND_ARRAY, &array_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuArrayDestroy, 8, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, array_id);
+	call_u64(&c, array_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		object_free(array);
@@ -660,15 +525,15 @@ int wire_cuArrayGetDescriptor_v2(void *pArrayDescriptor, void *array)
 {
 	if (!pArrayDescriptor)
 		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t array_id;
-	if (!handle_id(KIND_ARRAY, array, &array_id))
+	uint64_t array_wire;
+	if (!handle_id(array, KIND_ARRAY, &array_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuArrayGetDescriptor_v2, 8, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, array_id);
+	call_u64(&c, array_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		reply_blob(&c, pArrayDescriptor, 24);
@@ -687,15 +552,15 @@ int wire_cuArrayGetMemoryRequirements(void *memoryRequirements, void *array, int
 {
 	if (!memoryRequirements)
 		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t array_id;
-	if (!handle_id(KIND_ARRAY, array, &array_id))
+	uint64_t array_wire;
+	if (!handle_id(array, KIND_ARRAY, &array_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuArrayGetMemoryRequirements, 16, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, array_id);
+	call_u64(&c, array_wire);
 	call_u64(&c, (uint32_t)device);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
@@ -713,8 +578,8 @@ EXPORT int cuArrayGetMemoryRequirements(void *memoryRequirements, void *array, i
 
 int wire_cuArrayGetPlane(void **pPlaneArray, void *array, unsigned int planeIdx)
 {
-	uint64_t array_id;
-	if (!handle_id(KIND_ARRAY, array, &array_id))
+	uint64_t array_wire;
+	if (!handle_id(array, KIND_ARRAY, &array_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!pPlaneArray)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -728,7 +593,7 @@ int wire_cuArrayGetPlane(void **pPlaneArray, void *array, unsigned int planeIdx)
 		return r;
 	}
 	call_u64(&c, object_id(pPlaneArray_object));
-	call_u64(&c, array_id);
+	call_u64(&c, array_wire);
 	call_u64(&c, planeIdx);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
@@ -750,15 +615,15 @@ int wire_cuArrayGetSparseProperties(void *sparseProperties, void *array)
 {
 	if (!sparseProperties)
 		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t array_id;
-	if (!handle_id(KIND_ARRAY, array, &array_id))
+	uint64_t array_wire;
+	if (!handle_id(array, KIND_ARRAY, &array_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuArrayGetSparseProperties, 8, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, array_id);
+	call_u64(&c, array_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		reply_blob(&c, sparseProperties, 48);
@@ -801,15 +666,15 @@ int wire_cuCtxCreate_v2(void **pctx, unsigned int flags, int dev)
 
 int wire_cuCtxDestroy_v2(void *ctx)
 {
-	uint64_t ctx_id;
-	if (!handle_id(KIND_CTX, ctx, &ctx_id))
+	uint64_t ctx_wire;
+	if (!handle_id(ctx, KIND_CTX, &ctx_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuCtxDestroy_v2, 8, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, ctx_id);
+	call_u64(&c, ctx_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		object_free(ctx);
@@ -820,15 +685,15 @@ int wire_cuCtxDestroy_v2(void *ctx)
 
 int wire_cuCtxDisablePeerAccess(void *peerContext)
 {
-	uint64_t peerContext_id;
-	if (!handle_id(KIND_CTX, peerContext, &peerContext_id))
+	uint64_t peerContext_wire;
+	if (!handle_id(peerContext, KIND_CTX, &peerContext_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuCtxDisablePeerAccess, 8, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, peerContext_id);
+	call_u64(&c, peerContext_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
@@ -842,15 +707,15 @@ EXPORT int cuCtxDisablePeerAccess(void *peerContext)
 
 int wire_cuCtxEnablePeerAccess(void *peerContext, unsigned int flags)
 {
-	uint64_t peerContext_id;
-	if (!handle_id(KIND_CTX, peerContext, &peerContext_id))
+	uint64_t peerContext_wire;
+	if (!handle_id(peerContext, KIND_CTX, &peerContext_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuCtxEnablePeerAccess, 16, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, peerContext_id);
+	call_u64(&c, peerContext_wire);
 	call_u64(&c, flags);
 	r = call_end(&c);
 	call_done(&c);
@@ -955,19 +820,19 @@ int wire_cuCtxGetStreamPriorityRange(int *leastPriority, int *greatestPriority)
 
 int wire_cuCtxRecordEvent(void *ctx, void *event)
 {
-	uint64_t ctx_id;
-	if (!handle_id(KIND_CTX, ctx, &ctx_id))
+	uint64_t ctx_wire;
+	if (!handle_id(ctx, KIND_CTX, &ctx_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t event_id;
-	if (!handle_id(KIND_EVENT, event, &event_id))
+	uint64_t event_wire;
+	if (!handle_id(event, KIND_EVENT, &event_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuCtxRecordEvent, 16, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, ctx_id);
-	call_u64(&c, event_id);
+	call_u64(&c, ctx_wire);
+	call_u64(&c, event_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
@@ -1057,19 +922,19 @@ EXPORT int cuCtxSetSharedMemConfig(unsigned int config)
 
 int wire_cuCtxWaitEvent(void *ctx, void *event)
 {
-	uint64_t ctx_id;
-	if (!handle_id(KIND_CTX, ctx, &ctx_id))
+	uint64_t ctx_wire;
+	if (!handle_id(ctx, KIND_CTX, &ctx_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t event_id;
-	if (!handle_id(KIND_EVENT, event, &event_id))
+	uint64_t event_wire;
+	if (!handle_id(event, KIND_EVENT, &event_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuCtxWaitEvent, 16, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, ctx_id);
-	call_u64(&c, event_id);
+	call_u64(&c, ctx_wire);
+	call_u64(&c, event_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
@@ -1275,24 +1140,10 @@ EXPORT int cuDeviceGraphMemTrim(int device)
 	return r ? r : wire_cuDeviceGraphMemTrim(device);
 }
 
-int wire_cuDevicePrimaryCtxSetFlags_v2(int dev, unsigned int flags)
-{
-	struct call c;
-	int r = call_begin(&c, OP_cuDevicePrimaryCtxSetFlags_v2, 16, CALL_WAIT);
-	if (r) {
-		return r;
-	}
-	call_u64(&c, (uint32_t)dev);
-	call_u64(&c, flags);
-	r = call_end(&c);
-	call_done(&c);
-	return r;
-}
-
 int wire_cuDeviceSetGraphMemAttribute(int device, unsigned int attr, const void *value)
 {
 	size_t value_bytes = value ? (size_t)(8) : 0;
-	if (!value && (8))
+	if (!value && (8) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct call c;
 	int r = call_begin(&c, OP_cuDeviceSetGraphMemAttribute, 24 + call_pad(value_bytes), CALL_WAIT);
@@ -1315,8 +1166,8 @@ EXPORT int cuDeviceSetGraphMemAttribute(int device, unsigned int attr, const voi
 
 int wire_cuDeviceSetMemPool(int dev, void *pool)
 {
-	uint64_t pool_id;
-	if (!handle_id(KIND_POOL, pool, &pool_id))
+	uint64_t pool_wire;
+	if (!handle_id(pool, KIND_POOL, &pool_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuDeviceSetMemPool, 16, CALL_WAIT);
@@ -1324,7 +1175,7 @@ int wire_cuDeviceSetMemPool(int dev, void *pool)
 		return r;
 	}
 	call_u64(&c, (uint32_t)dev);
-	call_u64(&c, pool_id);
+	call_u64(&c, pool_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
@@ -1363,15 +1214,15 @@ int wire_cuEventCreate(void **phEvent, unsigned int flags)
 
 int wire_cuEventDestroy_v2(void *event)
 {
-	uint64_t event_id;
-	if (!handle_id(KIND_EVENT, event, &event_id))
+	uint64_t event_wire;
+	if (!handle_id(event, KIND_EVENT, &event_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuEventDestroy_v2, 8, CALL_CAST);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, event_id);
+	call_u64(&c, event_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		object_free(event);
@@ -1382,15 +1233,15 @@ int wire_cuEventDestroy_v2(void *event)
 
 int wire_cuEventQuery(void *event)
 {
-	uint64_t event_id;
-	if (!handle_id(KIND_EVENT, event, &event_id))
+	uint64_t event_wire;
+	if (!handle_id(event, KIND_EVENT, &event_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuEventQuery, 8, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, event_id);
+	call_u64(&c, event_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
@@ -1398,19 +1249,19 @@ int wire_cuEventQuery(void *event)
 
 int wire_cuEventRecord(void *event, void *stream)
 {
-	uint64_t event_id;
-	if (!handle_id(KIND_EVENT, event, &event_id))
+	uint64_t event_wire;
+	if (!handle_id(event, KIND_EVENT, &event_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuEventRecord, 16, CALL_CAST);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, event_id);
-	call_u64(&c, stream_id);
+	call_u64(&c, event_wire);
+	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
@@ -1418,19 +1269,19 @@ int wire_cuEventRecord(void *event, void *stream)
 
 int wire_cuEventRecordWithFlags(void *event, void *stream, unsigned int flags)
 {
-	uint64_t event_id;
-	if (!handle_id(KIND_EVENT, event, &event_id))
+	uint64_t event_wire;
+	if (!handle_id(event, KIND_EVENT, &event_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuEventRecordWithFlags, 24, CALL_CAST);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, event_id);
-	call_u64(&c, stream_id);
+	call_u64(&c, event_wire);
+	call_u64(&c, stream_wire);
 	call_u64(&c, flags);
 	r = call_end(&c);
 	call_done(&c);
@@ -1461,15 +1312,15 @@ int wire_cuFuncIsLoaded(unsigned int *state, void *hfunc)
 {
 	if (!state)
 		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t hfunc_id;
-	if (!handle_id(KIND_FUNC, hfunc, &hfunc_id))
+	uint64_t hfunc_wire;
+	if (!handle_id(hfunc, KIND_FUNC, &hfunc_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuFuncIsLoaded, 8, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, hfunc_id);
+	call_u64(&c, hfunc_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*state = (unsigned int)reply_u64(&c);
@@ -1486,15 +1337,15 @@ EXPORT int cuFuncIsLoaded(unsigned int *state, void *hfunc)
 
 int wire_cuFuncLoad(void *hfunc)
 {
-	uint64_t hfunc_id;
-	if (!handle_id(KIND_FUNC, hfunc, &hfunc_id))
+	uint64_t hfunc_wire;
+	if (!handle_id(hfunc, KIND_FUNC, &hfunc_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuFuncLoad, 8, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, hfunc_id);
+	call_u64(&c, hfunc_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
@@ -1508,15 +1359,15 @@ EXPORT int cuFuncLoad(void *hfunc)
 
 int wire_cuFuncSetAttribute(void *hfunc, unsigned int attrib, int value)
 {
-	uint64_t hfunc_id;
-	if (!handle_id(KIND_FUNC, hfunc, &hfunc_id))
+	uint64_t hfunc_wire;
+	if (!handle_id(hfunc, KIND_FUNC, &hfunc_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuFuncSetAttribute, 24, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, hfunc_id);
+	call_u64(&c, hfunc_wire);
 	call_u64(&c, attrib);
 	call_u64(&c, (uint32_t)value);
 	r = call_end(&c);
@@ -1526,15 +1377,15 @@ int wire_cuFuncSetAttribute(void *hfunc, unsigned int attrib, int value)
 
 int wire_cuFuncSetCacheConfig(void *hfunc, unsigned int config)
 {
-	uint64_t hfunc_id;
-	if (!handle_id(KIND_FUNC, hfunc, &hfunc_id))
+	uint64_t hfunc_wire;
+	if (!handle_id(hfunc, KIND_FUNC, &hfunc_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuFuncSetCacheConfig, 16, CALL_CAST);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, hfunc_id);
+	call_u64(&c, hfunc_wire);
 	call_u64(&c, config);
 	r = call_end(&c);
 	call_done(&c);
@@ -1549,15 +1400,15 @@ EXPORT int cuFuncSetCacheConfig(void *hfunc, unsigned int config)
 
 int wire_cuFuncSetSharedMemConfig(void *hfunc, unsigned int config)
 {
-	uint64_t hfunc_id;
-	if (!handle_id(KIND_FUNC, hfunc, &hfunc_id))
+	uint64_t hfunc_wire;
+	if (!handle_id(hfunc, KIND_FUNC, &hfunc_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuFuncSetSharedMemConfig, 16, CALL_CAST);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, hfunc_id);
+	call_u64(&c, hfunc_wire);
 	call_u64(&c, config);
 	r = call_end(&c);
 	call_done(&c);
@@ -1572,13 +1423,13 @@ EXPORT int cuFuncSetSharedMemConfig(void *hfunc, unsigned int config)
 
 int wire_cuGraphAddChildGraphNode(void **phGraphNode, void *graph, void *const *dependencies, uint64_t numDependencies, void *childGraph)
 {
-	uint64_t graph_id;
-	if (!handle_id(KIND_GRAPH, graph, &graph_id))
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	if (!dependencies && (numDependencies))
+	if (!dependencies && (numDependencies) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t childGraph_id;
-	if (!handle_id(KIND_GRAPH, childGraph, &childGraph_id))
+	uint64_t childGraph_wire;
+	if (!handle_id(childGraph, KIND_GRAPH, &childGraph_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!phGraphNode)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -1592,10 +1443,10 @@ int wire_cuGraphAddChildGraphNode(void **phGraphNode, void *graph, void *const *
 		return r;
 	}
 	call_u64(&c, object_id(phGraphNode_object));
-	call_u64(&c, graph_id);
+	call_u64(&c, graph_wire);
 	r = call_handles(&c, KIND_NODE, dependencies, numDependencies);
 	call_u64(&c, numDependencies);
-	call_u64(&c, childGraph_id);
+	call_u64(&c, childGraph_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*phGraphNode = phGraphNode_object;
@@ -1614,19 +1465,19 @@ EXPORT int cuGraphAddChildGraphNode(void **phGraphNode, void *graph, void *const
 
 int wire_cuGraphAddDependencies(void *graph, void *const *from, void *const *to, uint64_t numDependencies)
 {
-	uint64_t graph_id;
-	if (!handle_id(KIND_GRAPH, graph, &graph_id))
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	if (!from && (numDependencies))
+	if (!from && (numDependencies) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (!to && (numDependencies))
+	if (!to && (numDependencies) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct call c;
 	int r = call_begin(&c, OP_cuGraphAddDependencies, 32 + 8 * (size_t)(numDependencies) + 8 * (size_t)(numDependencies), CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, graph_id);
+	call_u64(&c, graph_wire);
 	r = call_handles(&c, KIND_NODE, from, numDependencies);
 	r = call_handles(&c, KIND_NODE, to, numDependencies);
 	call_u64(&c, numDependencies);
@@ -1643,12 +1494,12 @@ EXPORT int cuGraphAddDependencies(void *graph, void *const *from, void *const *t
 
 int wire_cuGraphAddDependencies_v2(void *graph, void *const *from, void *const *to, const void *edgeData, uint64_t numDependencies)
 {
-	uint64_t graph_id;
-	if (!handle_id(KIND_GRAPH, graph, &graph_id))
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	if (!from && (numDependencies))
+	if (!from && (numDependencies) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (!to && (numDependencies))
+	if (!to && (numDependencies) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	size_t edgeData_bytes = edgeData ? (size_t)(8*numDependencies) : 0;
 	struct call c;
@@ -1656,7 +1507,7 @@ int wire_cuGraphAddDependencies_v2(void *graph, void *const *from, void *const *
 	if (r) {
 		return r;
 	}
-	call_u64(&c, graph_id);
+	call_u64(&c, graph_wire);
 	r = call_handles(&c, KIND_NODE, from, numDependencies);
 	r = call_handles(&c, KIND_NODE, to, numDependencies);
 	if (edgeData)
@@ -1677,10 +1528,10 @@ EXPORT int cuGraphAddDependencies_v2(void *graph, void *const *from, void *const
 
 int wire_cuGraphAddEmptyNode(void **phGraphNode, void *graph, void *const *dependencies, uint64_t numDependencies)
 {
-	uint64_t graph_id;
-	if (!handle_id(KIND_GRAPH, graph, &graph_id))
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	if (!dependencies && (numDependencies))
+	if (!dependencies && (numDependencies) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!phGraphNode)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -1694,7 +1545,7 @@ int wire_cuGraphAddEmptyNode(void **phGraphNode, void *graph, void *const *depen
 		return r;
 	}
 	call_u64(&c, object_id(phGraphNode_object));
-	call_u64(&c, graph_id);
+	call_u64(&c, graph_wire);
 	r = call_handles(&c, KIND_NODE, dependencies, numDependencies);
 	call_u64(&c, numDependencies);
 	r = call_end(&c);
@@ -1715,13 +1566,13 @@ EXPORT int cuGraphAddEmptyNode(void **phGraphNode, void *graph, void *const *dep
 
 int wire_cuGraphAddEventRecordNode(void **phGraphNode, void *graph, void *const *dependencies, uint64_t numDependencies, void *event)
 {
-	uint64_t graph_id;
-	if (!handle_id(KIND_GRAPH, graph, &graph_id))
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	if (!dependencies && (numDependencies))
+	if (!dependencies && (numDependencies) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t event_id;
-	if (!handle_id(KIND_EVENT, event, &event_id))
+	uint64_t event_wire;
+	if (!handle_id(event, KIND_EVENT, &event_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!phGraphNode)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -1735,10 +1586,10 @@ int wire_cuGraphAddEventRecordNode(void **phGraphNode, void *graph, void *const 
 		return r;
 	}
 	call_u64(&c, object_id(phGraphNode_object));
-	call_u64(&c, graph_id);
+	call_u64(&c, graph_wire);
 	r = call_handles(&c, KIND_NODE, dependencies, numDependencies);
 	call_u64(&c, numDependencies);
-	call_u64(&c, event_id);
+	call_u64(&c, event_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*phGraphNode = phGraphNode_object;
@@ -1757,13 +1608,13 @@ EXPORT int cuGraphAddEventRecordNode(void **phGraphNode, void *graph, void *cons
 
 int wire_cuGraphAddEventWaitNode(void **phGraphNode, void *graph, void *const *dependencies, uint64_t numDependencies, void *event)
 {
-	uint64_t graph_id;
-	if (!handle_id(KIND_GRAPH, graph, &graph_id))
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	if (!dependencies && (numDependencies))
+	if (!dependencies && (numDependencies) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t event_id;
-	if (!handle_id(KIND_EVENT, event, &event_id))
+	uint64_t event_wire;
+	if (!handle_id(event, KIND_EVENT, &event_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!phGraphNode)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -1777,10 +1628,10 @@ int wire_cuGraphAddEventWaitNode(void **phGraphNode, void *graph, void *const *d
 		return r;
 	}
 	call_u64(&c, object_id(phGraphNode_object));
-	call_u64(&c, graph_id);
+	call_u64(&c, graph_wire);
 	r = call_handles(&c, KIND_NODE, dependencies, numDependencies);
 	call_u64(&c, numDependencies);
-	call_u64(&c, event_id);
+	call_u64(&c, event_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*phGraphNode = phGraphNode_object;
@@ -1799,16 +1650,16 @@ EXPORT int cuGraphAddEventWaitNode(void **phGraphNode, void *graph, void *const 
 
 int wire_cuGraphAddMemsetNode(void **phGraphNode, void *graph, void *const *dependencies, uint64_t numDependencies, const void *memsetParams, void *ctx)
 {
-	uint64_t graph_id;
-	if (!handle_id(KIND_GRAPH, graph, &graph_id))
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	if (!dependencies && (numDependencies))
+	if (!dependencies && (numDependencies) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	size_t memsetParams_bytes = memsetParams ? (size_t)(40) : 0;
-	if (!memsetParams && (40))
+	if (!memsetParams && (40) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t ctx_id;
-	if (!handle_id(KIND_CTX, ctx, &ctx_id))
+	uint64_t ctx_wire;
+	if (!handle_id(ctx, KIND_CTX, &ctx_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!phGraphNode)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -1822,11 +1673,11 @@ int wire_cuGraphAddMemsetNode(void **phGraphNode, void *graph, void *const *depe
 		return r;
 	}
 	call_u64(&c, object_id(phGraphNode_object));
-	call_u64(&c, graph_id);
+	call_u64(&c, graph_wire);
 	r = call_handles(&c, KIND_NODE, dependencies, numDependencies);
 	call_u64(&c, numDependencies);
 	call_blob(&c, memsetParams, memsetParams_bytes);
-	call_u64(&c, ctx_id);
+	call_u64(&c, ctx_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*phGraphNode = phGraphNode_object;
@@ -1845,8 +1696,8 @@ EXPORT int cuGraphAddMemsetNode(void **phGraphNode, void *graph, void *const *de
 
 int wire_cuGraphChildGraphNodeGetGraph(void *node, void **phGraph)
 {
-	uint64_t node_id;
-	if (!handle_id(KIND_NODE, node, &node_id))
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!phGraph)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -1855,7 +1706,7 @@ int wire_cuGraphChildGraphNodeGetGraph(void *node, void **phGraph)
 	if (r) {
 		return r;
 	}
-	call_u64(&c, node_id);
+	call_u64(&c, node_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*phGraph = handle_from_id(KIND_GRAPH, reply_u64(&c));
@@ -1872,8 +1723,8 @@ EXPORT int cuGraphChildGraphNodeGetGraph(void *node, void **phGraph)
 
 int wire_cuGraphClone(void **phGraphClone, void *originalGraph)
 {
-	uint64_t originalGraph_id;
-	if (!handle_id(KIND_GRAPH, originalGraph, &originalGraph_id))
+	uint64_t originalGraph_wire;
+	if (!handle_id(originalGraph, KIND_GRAPH, &originalGraph_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!phGraphClone)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -1887,7 +1738,7 @@ int wire_cuGraphClone(void **phGraphClone, void *originalGraph)
 		return r;
 	}
 	call_u64(&c, object_id(phGraphClone_object));
-	call_u64(&c, originalGraph_id);
+	call_u64(&c, originalGraph_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*phGraphClone = phGraphClone_object;
@@ -1937,15 +1788,15 @@ EXPORT int cuGraphCreate(void **phGraph, unsigned int flags)
 
 int wire_cuGraphDestroy(void *graph)
 {
-	uint64_t graph_id;
-	if (!handle_id(KIND_GRAPH, graph, &graph_id))
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuGraphDestroy, 8, CALL_CAST);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, graph_id);
+	call_u64(&c, graph_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		object_free(graph);
@@ -1962,15 +1813,15 @@ EXPORT int cuGraphDestroy(void *graph)
 
 int wire_cuGraphDestroyNode(void *node)
 {
-	uint64_t node_id;
-	if (!handle_id(KIND_NODE, node, &node_id))
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuGraphDestroyNode, 8, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, node_id);
+	call_u64(&c, node_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		object_free(node);
@@ -1987,8 +1838,8 @@ EXPORT int cuGraphDestroyNode(void *node)
 
 int wire_cuGraphEventRecordNodeGetEvent(void *node, void **event_out)
 {
-	uint64_t node_id;
-	if (!handle_id(KIND_NODE, node, &node_id))
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!event_out)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -1997,7 +1848,7 @@ int wire_cuGraphEventRecordNodeGetEvent(void *node, void **event_out)
 	if (r) {
 		return r;
 	}
-	call_u64(&c, node_id);
+	call_u64(&c, node_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*event_out = handle_from_id(KIND_EVENT, reply_u64(&c));
@@ -2014,19 +1865,19 @@ EXPORT int cuGraphEventRecordNodeGetEvent(void *node, void **event_out)
 
 int wire_cuGraphEventRecordNodeSetEvent(void *node, void *event)
 {
-	uint64_t node_id;
-	if (!handle_id(KIND_NODE, node, &node_id))
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t event_id;
-	if (!handle_id(KIND_EVENT, event, &event_id))
+	uint64_t event_wire;
+	if (!handle_id(event, KIND_EVENT, &event_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuGraphEventRecordNodeSetEvent, 16, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, node_id);
-	call_u64(&c, event_id);
+	call_u64(&c, node_wire);
+	call_u64(&c, event_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
@@ -2040,8 +1891,8 @@ EXPORT int cuGraphEventRecordNodeSetEvent(void *node, void *event)
 
 int wire_cuGraphEventWaitNodeGetEvent(void *node, void **event_out)
 {
-	uint64_t node_id;
-	if (!handle_id(KIND_NODE, node, &node_id))
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!event_out)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -2050,7 +1901,7 @@ int wire_cuGraphEventWaitNodeGetEvent(void *node, void **event_out)
 	if (r) {
 		return r;
 	}
-	call_u64(&c, node_id);
+	call_u64(&c, node_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*event_out = handle_from_id(KIND_EVENT, reply_u64(&c));
@@ -2067,19 +1918,19 @@ EXPORT int cuGraphEventWaitNodeGetEvent(void *node, void **event_out)
 
 int wire_cuGraphEventWaitNodeSetEvent(void *node, void *event)
 {
-	uint64_t node_id;
-	if (!handle_id(KIND_NODE, node, &node_id))
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t event_id;
-	if (!handle_id(KIND_EVENT, event, &event_id))
+	uint64_t event_wire;
+	if (!handle_id(event, KIND_EVENT, &event_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuGraphEventWaitNodeSetEvent, 16, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, node_id);
-	call_u64(&c, event_id);
+	call_u64(&c, node_wire);
+	call_u64(&c, event_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
@@ -2093,23 +1944,23 @@ EXPORT int cuGraphEventWaitNodeSetEvent(void *node, void *event)
 
 int wire_cuGraphExecChildGraphNodeSetParams(void *graphExec, void *node, void *childGraph)
 {
-	uint64_t graphExec_id;
-	if (!handle_id(KIND_EXEC, graphExec, &graphExec_id))
+	uint64_t graphExec_wire;
+	if (!handle_id(graphExec, KIND_EXEC, &graphExec_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t node_id;
-	if (!handle_id(KIND_NODE, node, &node_id))
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t childGraph_id;
-	if (!handle_id(KIND_GRAPH, childGraph, &childGraph_id))
+	uint64_t childGraph_wire;
+	if (!handle_id(childGraph, KIND_GRAPH, &childGraph_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuGraphExecChildGraphNodeSetParams, 24, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, graphExec_id);
-	call_u64(&c, node_id);
-	call_u64(&c, childGraph_id);
+	call_u64(&c, graphExec_wire);
+	call_u64(&c, node_wire);
+	call_u64(&c, childGraph_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
@@ -2123,15 +1974,15 @@ EXPORT int cuGraphExecChildGraphNodeSetParams(void *graphExec, void *node, void 
 
 int wire_cuGraphExecDestroy(void *graphExec)
 {
-	uint64_t graphExec_id;
-	if (!handle_id(KIND_EXEC, graphExec, &graphExec_id))
+	uint64_t graphExec_wire;
+	if (!handle_id(graphExec, KIND_EXEC, &graphExec_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuGraphExecDestroy, 8, CALL_CAST);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, graphExec_id);
+	call_u64(&c, graphExec_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		object_free(graphExec);
@@ -2148,23 +1999,23 @@ EXPORT int cuGraphExecDestroy(void *graphExec)
 
 int wire_cuGraphExecEventRecordNodeSetEvent(void *graphExec, void *node, void *event)
 {
-	uint64_t graphExec_id;
-	if (!handle_id(KIND_EXEC, graphExec, &graphExec_id))
+	uint64_t graphExec_wire;
+	if (!handle_id(graphExec, KIND_EXEC, &graphExec_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t node_id;
-	if (!handle_id(KIND_NODE, node, &node_id))
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t event_id;
-	if (!handle_id(KIND_EVENT, event, &event_id))
+	uint64_t event_wire;
+	if (!handle_id(event, KIND_EVENT, &event_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuGraphExecEventRecordNodeSetEvent, 24, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, graphExec_id);
-	call_u64(&c, node_id);
-	call_u64(&c, event_id);
+	call_u64(&c, graphExec_wire);
+	call_u64(&c, node_wire);
+	call_u64(&c, event_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
@@ -2178,23 +2029,23 @@ EXPORT int cuGraphExecEventRecordNodeSetEvent(void *graphExec, void *node, void 
 
 int wire_cuGraphExecEventWaitNodeSetEvent(void *graphExec, void *node, void *event)
 {
-	uint64_t graphExec_id;
-	if (!handle_id(KIND_EXEC, graphExec, &graphExec_id))
+	uint64_t graphExec_wire;
+	if (!handle_id(graphExec, KIND_EXEC, &graphExec_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t node_id;
-	if (!handle_id(KIND_NODE, node, &node_id))
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t event_id;
-	if (!handle_id(KIND_EVENT, event, &event_id))
+	uint64_t event_wire;
+	if (!handle_id(event, KIND_EVENT, &event_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuGraphExecEventWaitNodeSetEvent, 24, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, graphExec_id);
-	call_u64(&c, node_id);
-	call_u64(&c, event_id);
+	call_u64(&c, graphExec_wire);
+	call_u64(&c, node_wire);
+	call_u64(&c, event_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
@@ -2208,8 +2059,8 @@ EXPORT int cuGraphExecEventWaitNodeSetEvent(void *graphExec, void *node, void *e
 
 int wire_cuGraphExecGetFlags(void *graphExec, uint64_t *flags)
 {
-	uint64_t graphExec_id;
-	if (!handle_id(KIND_EXEC, graphExec, &graphExec_id))
+	uint64_t graphExec_wire;
+	if (!handle_id(graphExec, KIND_EXEC, &graphExec_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!flags)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -2218,7 +2069,7 @@ int wire_cuGraphExecGetFlags(void *graphExec, uint64_t *flags)
 	if (r) {
 		return r;
 	}
-	call_u64(&c, graphExec_id);
+	call_u64(&c, graphExec_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*flags = (uint64_t)reply_u64(&c);
@@ -2235,27 +2086,27 @@ EXPORT int cuGraphExecGetFlags(void *graphExec, uint64_t *flags)
 
 int wire_cuGraphExecMemsetNodeSetParams(void *graphExec, void *node, const void *memsetParams, void *ctx)
 {
-	uint64_t graphExec_id;
-	if (!handle_id(KIND_EXEC, graphExec, &graphExec_id))
+	uint64_t graphExec_wire;
+	if (!handle_id(graphExec, KIND_EXEC, &graphExec_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t node_id;
-	if (!handle_id(KIND_NODE, node, &node_id))
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	size_t memsetParams_bytes = memsetParams ? (size_t)(40) : 0;
-	if (!memsetParams && (40))
+	if (!memsetParams && (40) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t ctx_id;
-	if (!handle_id(KIND_CTX, ctx, &ctx_id))
+	uint64_t ctx_wire;
+	if (!handle_id(ctx, KIND_CTX, &ctx_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuGraphExecMemsetNodeSetParams, 32 + call_pad(memsetParams_bytes), CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, graphExec_id);
-	call_u64(&c, node_id);
+	call_u64(&c, graphExec_wire);
+	call_u64(&c, node_wire);
 	call_blob(&c, memsetParams, memsetParams_bytes);
-	call_u64(&c, ctx_id);
+	call_u64(&c, ctx_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
@@ -2269,11 +2120,11 @@ EXPORT int cuGraphExecMemsetNodeSetParams(void *graphExec, void *node, const voi
 
 int wire_cuGraphExecUpdate(void *graphExec, void *graph, void **errorNode_out, unsigned int *updateResult_out)
 {
-	uint64_t graphExec_id;
-	if (!handle_id(KIND_EXEC, graphExec, &graphExec_id))
+	uint64_t graphExec_wire;
+	if (!handle_id(graphExec, KIND_EXEC, &graphExec_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t graph_id;
-	if (!handle_id(KIND_GRAPH, graph, &graph_id))
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!errorNode_out)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -2284,8 +2135,8 @@ int wire_cuGraphExecUpdate(void *graphExec, void *graph, void **errorNode_out, u
 	if (r) {
 		return r;
 	}
-	call_u64(&c, graphExec_id);
-	call_u64(&c, graph_id);
+	call_u64(&c, graphExec_wire);
+	call_u64(&c, graph_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*errorNode_out = handle_from_id(KIND_NODE, reply_u64(&c));
@@ -2297,8 +2148,8 @@ int wire_cuGraphExecUpdate(void *graphExec, void *graph, void **errorNode_out, u
 
 int wire_cuGraphInstantiateWithFlags(void **phGraphExec, void *graph, uint64_t flags)
 {
-	uint64_t graph_id;
-	if (!handle_id(KIND_GRAPH, graph, &graph_id))
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!phGraphExec)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -2312,7 +2163,7 @@ int wire_cuGraphInstantiateWithFlags(void **phGraphExec, void *graph, uint64_t f
 		return r;
 	}
 	call_u64(&c, object_id(phGraphExec_object));
-	call_u64(&c, graph_id);
+	call_u64(&c, graph_wire);
 	call_u64(&c, flags);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
@@ -2324,53 +2175,21 @@ int wire_cuGraphInstantiateWithFlags(void **phGraphExec, void *graph, uint64_t f
 	return r;
 }
 
-int wire_cuGraphInstantiateWithParams(void **phGraphExec, void *graph, void *instantiateParams)
-{
-	uint64_t graph_id;
-	if (!handle_id(KIND_GRAPH, graph, &graph_id))
-		return CUDA_ERROR_INVALID_HANDLE;
-	if (!instantiateParams)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (!phGraphExec)
-		return CUDA_ERROR_INVALID_VALUE;
-	struct object *phGraphExec_object = object_new(KIND_EXEC);
-	if (!phGraphExec_object)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	struct call c;
-	int r = call_begin(&c, OP_cuGraphInstantiateWithParams, 24 + call_pad(32), CALL_WAIT);
-	if (r) {
-		object_free(phGraphExec_object);
-		return r;
-	}
-	call_u64(&c, object_id(phGraphExec_object));
-	call_u64(&c, graph_id);
-	call_blob(&c, instantiateParams, 32);
-	r = call_end(&c);
-	if (r == CUDA_SUCCESS) {
-		*phGraphExec = phGraphExec_object;
-		reply_blob(&c, instantiateParams, 32);
-	} else {
-		object_free(phGraphExec_object);
-	}
-	call_done(&c);
-	return r;
-}
-
 int wire_cuGraphKernelNodeCopyAttributes(void *dst, void *src)
 {
-	uint64_t dst_id;
-	if (!handle_id(KIND_NODE, dst, &dst_id))
+	uint64_t dst_wire;
+	if (!handle_id(dst, KIND_NODE, &dst_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t src_id;
-	if (!handle_id(KIND_NODE, src, &src_id))
+	uint64_t src_wire;
+	if (!handle_id(src, KIND_NODE, &src_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuGraphKernelNodeCopyAttributes, 16, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, dst_id);
-	call_u64(&c, src_id);
+	call_u64(&c, dst_wire);
+	call_u64(&c, src_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
@@ -2384,8 +2203,8 @@ EXPORT int cuGraphKernelNodeCopyAttributes(void *dst, void *src)
 
 int wire_cuGraphKernelNodeGetAttribute(void *node, unsigned int attr, void *value_out)
 {
-	uint64_t node_id;
-	if (!handle_id(KIND_NODE, node, &node_id))
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!value_out)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -2394,7 +2213,7 @@ int wire_cuGraphKernelNodeGetAttribute(void *node, unsigned int attr, void *valu
 	if (r) {
 		return r;
 	}
-	call_u64(&c, node_id);
+	call_u64(&c, node_wire);
 	call_u64(&c, attr);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
@@ -2412,18 +2231,18 @@ EXPORT int cuGraphKernelNodeGetAttribute(void *node, unsigned int attr, void *va
 
 int wire_cuGraphKernelNodeSetAttribute(void *node, unsigned int attr, const void *value)
 {
-	uint64_t node_id;
-	if (!handle_id(KIND_NODE, node, &node_id))
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	size_t value_bytes = value ? (size_t)(64) : 0;
-	if (!value && (64))
+	if (!value && (64) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct call c;
 	int r = call_begin(&c, OP_cuGraphKernelNodeSetAttribute, 24 + call_pad(value_bytes), CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, node_id);
+	call_u64(&c, node_wire);
 	call_u64(&c, attr);
 	call_blob(&c, value, value_bytes);
 	r = call_end(&c);
@@ -2439,19 +2258,19 @@ EXPORT int cuGraphKernelNodeSetAttribute(void *node, unsigned int attr, const vo
 
 int wire_cuGraphLaunch(void *graph, void *stream)
 {
-	uint64_t graph_id;
-	if (!handle_id(KIND_EXEC, graph, &graph_id))
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_EXEC, &graph_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuGraphLaunch, 16, CALL_CAST);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, graph_id);
-	call_u64(&c, stream_id);
+	call_u64(&c, graph_wire);
+	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
@@ -2470,8 +2289,8 @@ EXPORT int cuGraphLaunch_ptsz(void *graph, void *stream)
 
 int wire_cuGraphMemsetNodeGetParams(void *node, void *nodeParams)
 {
-	uint64_t node_id;
-	if (!handle_id(KIND_NODE, node, &node_id))
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!nodeParams)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -2480,7 +2299,7 @@ int wire_cuGraphMemsetNodeGetParams(void *node, void *nodeParams)
 	if (r) {
 		return r;
 	}
-	call_u64(&c, node_id);
+	call_u64(&c, node_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		reply_blob(&c, nodeParams, 40);
@@ -2497,18 +2316,18 @@ EXPORT int cuGraphMemsetNodeGetParams(void *node, void *nodeParams)
 
 int wire_cuGraphMemsetNodeSetParams(void *node, const void *nodeParams)
 {
-	uint64_t node_id;
-	if (!handle_id(KIND_NODE, node, &node_id))
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	size_t nodeParams_bytes = nodeParams ? (size_t)(40) : 0;
-	if (!nodeParams && (40))
+	if (!nodeParams && (40) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct call c;
 	int r = call_begin(&c, OP_cuGraphMemsetNodeSetParams, 16 + call_pad(nodeParams_bytes), CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, node_id);
+	call_u64(&c, node_wire);
 	call_blob(&c, nodeParams, nodeParams_bytes);
 	r = call_end(&c);
 	call_done(&c);
@@ -2525,19 +2344,19 @@ int wire_cuGraphNodeFindInClone(void **phNode, void *originalNode, void *clonedG
 {
 	if (!phNode)
 		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t originalNode_id;
-	if (!handle_id(KIND_NODE, originalNode, &originalNode_id))
+	uint64_t originalNode_wire;
+	if (!handle_id(originalNode, KIND_NODE, &originalNode_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t clonedGraph_id;
-	if (!handle_id(KIND_GRAPH, clonedGraph, &clonedGraph_id))
+	uint64_t clonedGraph_wire;
+	if (!handle_id(clonedGraph, KIND_GRAPH, &clonedGraph_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuGraphNodeFindInClone, 16, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, originalNode_id);
-	call_u64(&c, clonedGraph_id);
+	call_u64(&c, originalNode_wire);
+	call_u64(&c, clonedGraph_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*phNode = handle_from_id(KIND_NODE, reply_u64(&c));
@@ -2554,11 +2373,11 @@ EXPORT int cuGraphNodeFindInClone(void **phNode, void *originalNode, void *clone
 
 int wire_cuGraphNodeGetEnabled(void *graphExec, void *node, unsigned int *isEnabled)
 {
-	uint64_t graphExec_id;
-	if (!handle_id(KIND_EXEC, graphExec, &graphExec_id))
+	uint64_t graphExec_wire;
+	if (!handle_id(graphExec, KIND_EXEC, &graphExec_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t node_id;
-	if (!handle_id(KIND_NODE, node, &node_id))
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!isEnabled)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -2567,8 +2386,8 @@ int wire_cuGraphNodeGetEnabled(void *graphExec, void *node, unsigned int *isEnab
 	if (r) {
 		return r;
 	}
-	call_u64(&c, graphExec_id);
-	call_u64(&c, node_id);
+	call_u64(&c, graphExec_wire);
+	call_u64(&c, node_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*isEnabled = (unsigned int)reply_u64(&c);
@@ -2585,8 +2404,8 @@ EXPORT int cuGraphNodeGetEnabled(void *graphExec, void *node, unsigned int *isEn
 
 int wire_cuGraphNodeGetType(void *node, unsigned int *kind)
 {
-	uint64_t node_id;
-	if (!handle_id(KIND_NODE, node, &node_id))
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!kind)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -2595,7 +2414,7 @@ int wire_cuGraphNodeGetType(void *node, unsigned int *kind)
 	if (r) {
 		return r;
 	}
-	call_u64(&c, node_id);
+	call_u64(&c, node_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*kind = (unsigned int)reply_u64(&c);
@@ -2612,19 +2431,19 @@ EXPORT int cuGraphNodeGetType(void *node, unsigned int *kind)
 
 int wire_cuGraphNodeSetEnabled(void *graphExec, void *node, unsigned int isEnabled)
 {
-	uint64_t graphExec_id;
-	if (!handle_id(KIND_EXEC, graphExec, &graphExec_id))
+	uint64_t graphExec_wire;
+	if (!handle_id(graphExec, KIND_EXEC, &graphExec_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t node_id;
-	if (!handle_id(KIND_NODE, node, &node_id))
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuGraphNodeSetEnabled, 24, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, graphExec_id);
-	call_u64(&c, node_id);
+	call_u64(&c, graphExec_wire);
+	call_u64(&c, node_wire);
 	call_u64(&c, isEnabled);
 	r = call_end(&c);
 	call_done(&c);
@@ -2639,19 +2458,19 @@ EXPORT int cuGraphNodeSetEnabled(void *graphExec, void *node, unsigned int isEna
 
 int wire_cuGraphRemoveDependencies(void *graph, void *const *from, void *const *to, uint64_t numDependencies)
 {
-	uint64_t graph_id;
-	if (!handle_id(KIND_GRAPH, graph, &graph_id))
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	if (!from && (numDependencies))
+	if (!from && (numDependencies) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (!to && (numDependencies))
+	if (!to && (numDependencies) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct call c;
 	int r = call_begin(&c, OP_cuGraphRemoveDependencies, 32 + 8 * (size_t)(numDependencies) + 8 * (size_t)(numDependencies), CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, graph_id);
+	call_u64(&c, graph_wire);
 	r = call_handles(&c, KIND_NODE, from, numDependencies);
 	r = call_handles(&c, KIND_NODE, to, numDependencies);
 	call_u64(&c, numDependencies);
@@ -2668,12 +2487,12 @@ EXPORT int cuGraphRemoveDependencies(void *graph, void *const *from, void *const
 
 int wire_cuGraphRemoveDependencies_v2(void *graph, void *const *from, void *const *to, const void *edgeData, uint64_t numDependencies)
 {
-	uint64_t graph_id;
-	if (!handle_id(KIND_GRAPH, graph, &graph_id))
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	if (!from && (numDependencies))
+	if (!from && (numDependencies) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (!to && (numDependencies))
+	if (!to && (numDependencies) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	size_t edgeData_bytes = edgeData ? (size_t)(8*numDependencies) : 0;
 	struct call c;
@@ -2681,7 +2500,7 @@ int wire_cuGraphRemoveDependencies_v2(void *graph, void *const *from, void *cons
 	if (r) {
 		return r;
 	}
-	call_u64(&c, graph_id);
+	call_u64(&c, graph_wire);
 	r = call_handles(&c, KIND_NODE, from, numDependencies);
 	r = call_handles(&c, KIND_NODE, to, numDependencies);
 	if (edgeData)
@@ -2702,19 +2521,19 @@ EXPORT int cuGraphRemoveDependencies_v2(void *graph, void *const *from, void *co
 
 int wire_cuGraphUpload(void *graph, void *stream)
 {
-	uint64_t graph_id;
-	if (!handle_id(KIND_EXEC, graph, &graph_id))
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_EXEC, &graph_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuGraphUpload, 16, CALL_CAST);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, graph_id);
-	call_u64(&c, stream_id);
+	call_u64(&c, graph_wire);
+	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
@@ -2733,8 +2552,8 @@ EXPORT int cuGraphUpload_ptsz(void *graph, void *stream)
 
 int wire_cuKernelSetAttribute(unsigned int attrib, int val, void *kernel, int dev)
 {
-	uint64_t kernel_id;
-	if (!handle_id(KIND_KERNEL, kernel, &kernel_id))
+	uint64_t kernel_wire;
+	if (!handle_id(kernel, KIND_KERNEL, &kernel_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuKernelSetAttribute, 32, CALL_WAIT);
@@ -2743,7 +2562,7 @@ int wire_cuKernelSetAttribute(unsigned int attrib, int val, void *kernel, int de
 	}
 	call_u64(&c, attrib);
 	call_u64(&c, (uint32_t)val);
-	call_u64(&c, kernel_id);
+	call_u64(&c, kernel_wire);
 	call_u64(&c, (uint32_t)dev);
 	r = call_end(&c);
 	call_done(&c);
@@ -2752,15 +2571,15 @@ int wire_cuKernelSetAttribute(unsigned int attrib, int val, void *kernel, int de
 
 int wire_cuKernelSetCacheConfig(void *kernel, unsigned int config, int dev)
 {
-	uint64_t kernel_id;
-	if (!handle_id(KIND_KERNEL, kernel, &kernel_id))
+	uint64_t kernel_wire;
+	if (!handle_id(kernel, KIND_KERNEL, &kernel_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuKernelSetCacheConfig, 24, CALL_CAST);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, kernel_id);
+	call_u64(&c, kernel_wire);
 	call_u64(&c, config);
 	call_u64(&c, (uint32_t)dev);
 	r = call_end(&c);
@@ -2780,8 +2599,8 @@ int wire_cuLibraryGetGlobal(uint64_t *dptr, uint64_t *size, void *library, const
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!size)
 		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t library_id;
-	if (!handle_id(KIND_LIBRARY, library, &library_id))
+	uint64_t library_wire;
+	if (!handle_id(library, KIND_LIBRARY, &library_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!name)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -2791,7 +2610,7 @@ int wire_cuLibraryGetGlobal(uint64_t *dptr, uint64_t *size, void *library, const
 	if (r) {
 		return r;
 	}
-	call_u64(&c, library_id);
+	call_u64(&c, library_wire);
 	call_blob(&c, name, name_bytes);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
@@ -2802,25 +2621,19 @@ int wire_cuLibraryGetGlobal(uint64_t *dptr, uint64_t *size, void *library, const
 	return r;
 }
 
-EXPORT int cuLibraryGetGlobal(uint64_t *dptr, uint64_t *size, void *library, const char *name)
-{
-	int r = enter();
-	return r ? r : wire_cuLibraryGetGlobal(dptr, size, library, name);
-}
-
 int wire_cuLibraryGetKernelCount(unsigned int *count, void *lib)
 {
 	if (!count)
 		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t lib_id;
-	if (!handle_id(KIND_LIBRARY, lib, &lib_id))
+	uint64_t lib_wire;
+	if (!handle_id(lib, KIND_LIBRARY, &lib_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuLibraryGetKernelCount, 8, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, lib_id);
+	call_u64(&c, lib_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*count = (unsigned int)reply_u64(&c);
@@ -2841,8 +2654,8 @@ int wire_cuLibraryGetManaged(uint64_t *dptr, uint64_t *size, void *library, cons
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!size)
 		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t library_id;
-	if (!handle_id(KIND_LIBRARY, library, &library_id))
+	uint64_t library_wire;
+	if (!handle_id(library, KIND_LIBRARY, &library_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!name)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -2852,7 +2665,7 @@ int wire_cuLibraryGetManaged(uint64_t *dptr, uint64_t *size, void *library, cons
 	if (r) {
 		return r;
 	}
-	call_u64(&c, library_id);
+	call_u64(&c, library_wire);
 	call_blob(&c, name, name_bytes);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
@@ -2863,16 +2676,10 @@ int wire_cuLibraryGetManaged(uint64_t *dptr, uint64_t *size, void *library, cons
 	return r;
 }
 
-EXPORT int cuLibraryGetManaged(uint64_t *dptr, uint64_t *size, void *library, const char *name)
-{
-	int r = enter();
-	return r ? r : wire_cuLibraryGetManaged(dptr, size, library, name);
-}
-
 int wire_cuLibraryGetModule(void **pMod, void *library)
 {
-	uint64_t library_id;
-	if (!handle_id(KIND_LIBRARY, library, &library_id))
+	uint64_t library_wire;
+	if (!handle_id(library, KIND_LIBRARY, &library_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!pMod)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -2886,7 +2693,7 @@ int wire_cuLibraryGetModule(void **pMod, void *library)
 		return r;
 	}
 	call_u64(&c, object_id(pMod_object));
-	call_u64(&c, library_id);
+	call_u64(&c, library_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*pMod = pMod_object;
@@ -2899,15 +2706,15 @@ int wire_cuLibraryGetModule(void **pMod, void *library)
 
 int wire_cuLibraryUnload(void *library)
 {
-	uint64_t library_id;
-	if (!handle_id(KIND_LIBRARY, library, &library_id))
+	uint64_t library_wire;
+	if (!handle_id(library, KIND_LIBRARY, &library_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuLibraryUnload, 8, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, library_id);
+	call_u64(&c, library_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		object_free(library);
@@ -2918,15 +2725,15 @@ int wire_cuLibraryUnload(void *library)
 
 int wire_cuLinkDestroy(void *state)
 {
-	uint64_t state_id;
-	if (!handle_id(KIND_LINK, state, &state_id))
+	uint64_t state_wire;
+	if (!handle_id(state, KIND_LINK, &state_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuLinkDestroy, 8, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, state_id);
+	call_u64(&c, state_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		object_free(state);
@@ -2984,7 +2791,7 @@ int wire_cuMemGetAccess(uint64_t *flags, const void *location, uint64_t ptr)
 	if (!flags)
 		return CUDA_ERROR_INVALID_VALUE;
 	size_t location_bytes = location ? (size_t)(8) : 0;
-	if (!location && (8))
+	if (!location && (8) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct call c;
 	int r = call_begin(&c, OP_cuMemGetAccess, 16 + call_pad(location_bytes), CALL_WAIT);
@@ -3033,7 +2840,7 @@ int wire_cuMemGetAllocationGranularity(uint64_t *granularity, const void *prop, 
 	if (!granularity)
 		return CUDA_ERROR_INVALID_VALUE;
 	size_t prop_bytes = prop ? (size_t)(32) : 0;
-	if (!prop && (32))
+	if (!prop && (32) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct call c;
 	int r = call_begin(&c, OP_cuMemGetAllocationGranularity, 16 + call_pad(prop_bytes), CALL_WAIT);
@@ -3060,15 +2867,15 @@ int wire_cuMemGetAllocationPropertiesFromHandle(void *prop, void *handle)
 {
 	if (!prop)
 		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t handle_id;
-	if (!handle_id(KIND_MEMH, handle, &handle_id))
+	uint64_t handle_wire;
+	if (!handle_id(handle, KIND_MEMH, &handle_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuMemGetAllocationPropertiesFromHandle, 8, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, handle_id);
+	call_u64(&c, handle_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		reply_blob(&c, prop, 32);
@@ -3085,8 +2892,8 @@ EXPORT int cuMemGetAllocationPropertiesFromHandle(void *prop, void *handle)
 
 int wire_cuMemMap(uint64_t ptr, uint64_t size, uint64_t offset, void *handle, uint64_t flags)
 {
-	uint64_t handle_id;
-	if (!handle_id(KIND_MEMH, handle, &handle_id))
+	uint64_t handle_wire;
+	if (!handle_id(handle, KIND_MEMH, &handle_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuMemMap, 40, CALL_WAIT);
@@ -3096,7 +2903,7 @@ int wire_cuMemMap(uint64_t ptr, uint64_t size, uint64_t offset, void *handle, ui
 	call_u64(&c, ptr);
 	call_u64(&c, size);
 	call_u64(&c, offset);
-	call_u64(&c, handle_id);
+	call_u64(&c, handle_wire);
 	call_u64(&c, flags);
 	r = call_end(&c);
 	call_done(&c);
@@ -3112,7 +2919,7 @@ EXPORT int cuMemMap(uint64_t ptr, uint64_t size, uint64_t offset, void *handle, 
 int wire_cuMemPoolCreate(void **pool, const void *poolProps)
 {
 	size_t poolProps_bytes = poolProps ? (size_t)(88) : 0;
-	if (!poolProps && (88))
+	if (!poolProps && (88) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!pool)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -3145,15 +2952,15 @@ EXPORT int cuMemPoolCreate(void **pool, const void *poolProps)
 
 int wire_cuMemPoolDestroy(void *pool)
 {
-	uint64_t pool_id;
-	if (!handle_id(KIND_POOL, pool, &pool_id))
+	uint64_t pool_wire;
+	if (!handle_id(pool, KIND_POOL, &pool_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuMemPoolDestroy, 8, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, pool_id);
+	call_u64(&c, pool_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		object_free(pool);
@@ -3172,18 +2979,18 @@ int wire_cuMemPoolGetAccess(unsigned int *flags, void *memPool, const void *loca
 {
 	if (!flags)
 		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t memPool_id;
-	if (!handle_id(KIND_POOL, memPool, &memPool_id))
+	uint64_t memPool_wire;
+	if (!handle_id(memPool, KIND_POOL, &memPool_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	size_t location_bytes = location ? (size_t)(8) : 0;
-	if (!location && (8))
+	if (!location && (8) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct call c;
 	int r = call_begin(&c, OP_cuMemPoolGetAccess, 16 + call_pad(location_bytes), CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, memPool_id);
+	call_u64(&c, memPool_wire);
 	call_blob(&c, location, location_bytes);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
@@ -3201,8 +3008,8 @@ EXPORT int cuMemPoolGetAccess(unsigned int *flags, void *memPool, const void *lo
 
 int wire_cuMemPoolGetAttribute(void *pool, unsigned int attr, void *value)
 {
-	uint64_t pool_id;
-	if (!handle_id(KIND_POOL, pool, &pool_id))
+	uint64_t pool_wire;
+	if (!handle_id(pool, KIND_POOL, &pool_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!value)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -3211,7 +3018,7 @@ int wire_cuMemPoolGetAttribute(void *pool, unsigned int attr, void *value)
 	if (r) {
 		return r;
 	}
-	call_u64(&c, pool_id);
+	call_u64(&c, pool_wire);
 	call_u64(&c, attr);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
@@ -3229,18 +3036,18 @@ EXPORT int cuMemPoolGetAttribute(void *pool, unsigned int attr, void *value)
 
 int wire_cuMemPoolSetAccess(void *pool, const void *access, uint64_t count)
 {
-	uint64_t pool_id;
-	if (!handle_id(KIND_POOL, pool, &pool_id))
+	uint64_t pool_wire;
+	if (!handle_id(pool, KIND_POOL, &pool_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	size_t access_bytes = access ? (size_t)(12*count) : 0;
-	if (!access && (12*count))
+	if (!access && (12*count) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct call c;
 	int r = call_begin(&c, OP_cuMemPoolSetAccess, 24 + call_pad(access_bytes), CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, pool_id);
+	call_u64(&c, pool_wire);
 	call_blob(&c, access, access_bytes);
 	call_u64(&c, count);
 	r = call_end(&c);
@@ -3256,18 +3063,18 @@ EXPORT int cuMemPoolSetAccess(void *pool, const void *access, uint64_t count)
 
 int wire_cuMemPoolSetAttribute(void *pool, unsigned int attr, const void *value)
 {
-	uint64_t pool_id;
-	if (!handle_id(KIND_POOL, pool, &pool_id))
+	uint64_t pool_wire;
+	if (!handle_id(pool, KIND_POOL, &pool_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	size_t value_bytes = value ? (size_t)(8) : 0;
-	if (!value && (8))
+	if (!value && (8) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct call c;
 	int r = call_begin(&c, OP_cuMemPoolSetAttribute, 24 + call_pad(value_bytes), CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, pool_id);
+	call_u64(&c, pool_wire);
 	call_u64(&c, attr);
 	call_blob(&c, value, value_bytes);
 	r = call_end(&c);
@@ -3283,15 +3090,15 @@ EXPORT int cuMemPoolSetAttribute(void *pool, unsigned int attr, const void *valu
 
 int wire_cuMemPoolTrimTo(void *pool, uint64_t minBytesToKeep)
 {
-	uint64_t pool_id;
-	if (!handle_id(KIND_POOL, pool, &pool_id))
+	uint64_t pool_wire;
+	if (!handle_id(pool, KIND_POOL, &pool_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuMemPoolTrimTo, 16, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, pool_id);
+	call_u64(&c, pool_wire);
 	call_u64(&c, minBytesToKeep);
 	r = call_end(&c);
 	call_done(&c);
@@ -3306,8 +3113,8 @@ EXPORT int cuMemPoolTrimTo(void *pool, uint64_t minBytesToKeep)
 
 int wire_cuMemPrefetchAsync(uint64_t devPtr, uint64_t count, int dstDevice, void *stream)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuMemPrefetchAsync, 32, CALL_CAST);
@@ -3317,7 +3124,7 @@ int wire_cuMemPrefetchAsync(uint64_t devPtr, uint64_t count, int dstDevice, void
 	call_u64(&c, devPtr);
 	call_u64(&c, count);
 	call_u64(&c, (uint32_t)dstDevice);
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
@@ -3336,8 +3143,8 @@ EXPORT int cuMemPrefetchAsync_ptsz(uint64_t devPtr, uint64_t count, int dstDevic
 
 int wire_cuMemPrefetchAsync_v2(uint64_t devPtr, uint64_t count, uint64_t location, unsigned int flags, void *stream)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuMemPrefetchAsync_v2, 40, CALL_CAST);
@@ -3348,7 +3155,7 @@ int wire_cuMemPrefetchAsync_v2(uint64_t devPtr, uint64_t count, uint64_t locatio
 	call_u64(&c, count);
 	call_u64(&c, location);
 	call_u64(&c, flags);
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
@@ -3395,7 +3202,7 @@ EXPORT int cuMemRangeGetAttribute(void *data, uint64_t dataSize, unsigned int at
 int wire_cuMemSetAccess(uint64_t ptr, uint64_t size, const void *desc, uint64_t count)
 {
 	size_t desc_bytes = desc ? (size_t)(12*count) : 0;
-	if (!desc && (12*count))
+	if (!desc && (12*count) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct call c;
 	int r = call_begin(&c, OP_cuMemSetAccess, 32 + call_pad(desc_bytes), CALL_WAIT);
@@ -3439,8 +3246,8 @@ EXPORT int cuMemUnmap(uint64_t ptr, uint64_t size)
 
 int wire_cuMemcpyAsync(uint64_t dst, uint64_t src, uint64_t byteCount, void *stream)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuMemcpyAsync, 32, CALL_CAST);
@@ -3450,68 +3257,7 @@ int wire_cuMemcpyAsync(uint64_t dst, uint64_t src, uint64_t byteCount, void *str
 	call_u64(&c, dst);
 	call_u64(&c, src);
 	call_u64(&c, byteCount);
-	call_u64(&c, stream_id);
-	r = call_end(&c);
-	call_done(&c);
-	return r;
-}
-
-int wire_cuMemcpyAtoA_v2(void *dstArray, uint64_t dstOffset, void *srcArray, uint64_t srcOffset, uint64_t byteCount)
-{
-	uint64_t dstArray_id;
-	if (!handle_id(KIND_ARRAY, dstArray, &dstArray_id))
-		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t srcArray_id;
-	if (!handle_id(KIND_ARRAY, srcArray, &srcArray_id))
-		return CUDA_ERROR_INVALID_HANDLE;
-	struct call c;
-	int r = call_begin(&c, OP_cuMemcpyAtoA_v2, 40, CALL_WAIT);
-	if (r) {
-		return r;
-	}
-	call_u64(&c, dstArray_id);
-	call_u64(&c, dstOffset);
-	call_u64(&c, srcArray_id);
-	call_u64(&c, srcOffset);
-	call_u64(&c, byteCount);
-	r = call_end(&c);
-	call_done(&c);
-	return r;
-}
-
-int wire_cuMemcpyAtoD_v2(uint64_t dstDevice, void *srcArray, uint64_t srcOffset, uint64_t byteCount)
-{
-	uint64_t srcArray_id;
-	if (!handle_id(KIND_ARRAY, srcArray, &srcArray_id))
-		return CUDA_ERROR_INVALID_HANDLE;
-	struct call c;
-	int r = call_begin(&c, OP_cuMemcpyAtoD_v2, 32, CALL_WAIT);
-	if (r) {
-		return r;
-	}
-	call_u64(&c, dstDevice);
-	call_u64(&c, srcArray_id);
-	call_u64(&c, srcOffset);
-	call_u64(&c, byteCount);
-	r = call_end(&c);
-	call_done(&c);
-	return r;
-}
-
-int wire_cuMemcpyDtoA_v2(void *dstArray, uint64_t dstOffset, uint64_t srcDevice, uint64_t byteCount)
-{
-	uint64_t dstArray_id;
-	if (!handle_id(KIND_ARRAY, dstArray, &dstArray_id))
-		return CUDA_ERROR_INVALID_HANDLE;
-	struct call c;
-	int r = call_begin(&c, OP_cuMemcpyDtoA_v2, 32, CALL_WAIT);
-	if (r) {
-		return r;
-	}
-	call_u64(&c, dstArray_id);
-	call_u64(&c, dstOffset);
-	call_u64(&c, srcDevice);
-	call_u64(&c, byteCount);
+	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
@@ -3519,8 +3265,8 @@ int wire_cuMemcpyDtoA_v2(void *dstArray, uint64_t dstOffset, uint64_t srcDevice,
 
 int wire_cuMemcpyDtoDAsync_v2(uint64_t dstDevice, uint64_t srcDevice, uint64_t byteCount, void *stream)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuMemcpyDtoDAsync_v2, 32, CALL_CAST);
@@ -3530,33 +3276,7 @@ int wire_cuMemcpyDtoDAsync_v2(uint64_t dstDevice, uint64_t srcDevice, uint64_t b
 	call_u64(&c, dstDevice);
 	call_u64(&c, srcDevice);
 	call_u64(&c, byteCount);
-	call_u64(&c, stream_id);
-	r = call_end(&c);
-	call_done(&c);
-	return r;
-}
-
-EXPORT int cuMemcpyDtoDAsync_v2(uint64_t dstDevice, uint64_t srcDevice, uint64_t byteCount, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_cuMemcpyDtoDAsync_v2(dstDevice, srcDevice, byteCount, stream_legacy(stream));
-}
-EXPORT int cuMemcpyDtoDAsync_v2_ptsz(uint64_t dstDevice, uint64_t srcDevice, uint64_t byteCount, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_cuMemcpyDtoDAsync_v2(dstDevice, srcDevice, byteCount, stream_per_thread(stream));
-}
-
-int wire_cuMemcpyDtoD_v2(uint64_t dstDevice, uint64_t srcDevice, uint64_t byteCount)
-{
-	struct call c;
-	int r = call_begin(&c, OP_cuMemcpyDtoD_v2, 24, CALL_WAIT);
-	if (r) {
-		return r;
-	}
-	call_u64(&c, dstDevice);
-	call_u64(&c, srcDevice);
-	call_u64(&c, byteCount);
+	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
@@ -3564,14 +3284,14 @@ int wire_cuMemcpyDtoD_v2(uint64_t dstDevice, uint64_t srcDevice, uint64_t byteCo
 
 int wire_cuMemcpyPeerAsync(uint64_t dstDevice, void *dstContext, uint64_t srcDevice, void *srcContext, uint64_t byteCount, void *stream)
 {
-	uint64_t dstContext_id;
-	if (!handle_id(KIND_CTX, dstContext, &dstContext_id))
+	uint64_t dstContext_wire;
+	if (!handle_id(dstContext, KIND_CTX, &dstContext_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t srcContext_id;
-	if (!handle_id(KIND_CTX, srcContext, &srcContext_id))
+	uint64_t srcContext_wire;
+	if (!handle_id(srcContext, KIND_CTX, &srcContext_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuMemcpyPeerAsync, 48, CALL_CAST);
@@ -3579,11 +3299,11 @@ int wire_cuMemcpyPeerAsync(uint64_t dstDevice, void *dstContext, uint64_t srcDev
 		return r;
 	}
 	call_u64(&c, dstDevice);
-	call_u64(&c, dstContext_id);
+	call_u64(&c, dstContext_wire);
 	call_u64(&c, srcDevice);
-	call_u64(&c, srcContext_id);
+	call_u64(&c, srcContext_wire);
 	call_u64(&c, byteCount);
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
@@ -3591,8 +3311,8 @@ int wire_cuMemcpyPeerAsync(uint64_t dstDevice, void *dstContext, uint64_t srcDev
 
 int wire_cuMemsetD16Async(uint64_t dstDevice, unsigned short us, uint64_t n, void *stream)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuMemsetD16Async, 32, CALL_CAST);
@@ -3602,27 +3322,16 @@ int wire_cuMemsetD16Async(uint64_t dstDevice, unsigned short us, uint64_t n, voi
 	call_u64(&c, dstDevice);
 	call_u64(&c, us);
 	call_u64(&c, n);
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
 }
 
-EXPORT int cuMemsetD16Async(uint64_t dstDevice, unsigned short us, uint64_t n, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_cuMemsetD16Async(dstDevice, us, n, stream_legacy(stream));
-}
-EXPORT int cuMemsetD16Async_ptsz(uint64_t dstDevice, unsigned short us, uint64_t n, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_cuMemsetD16Async(dstDevice, us, n, stream_per_thread(stream));
-}
-
 int wire_cuMemsetD2D16Async(uint64_t dstDevice, uint64_t dstPitch, unsigned short us, uint64_t width, uint64_t height, void *stream)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuMemsetD2D16Async, 48, CALL_CAST);
@@ -3634,27 +3343,16 @@ int wire_cuMemsetD2D16Async(uint64_t dstDevice, uint64_t dstPitch, unsigned shor
 	call_u64(&c, us);
 	call_u64(&c, width);
 	call_u64(&c, height);
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
 }
 
-EXPORT int cuMemsetD2D16Async(uint64_t dstDevice, uint64_t dstPitch, unsigned short us, uint64_t width, uint64_t height, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_cuMemsetD2D16Async(dstDevice, dstPitch, us, width, height, stream_legacy(stream));
-}
-EXPORT int cuMemsetD2D16Async_ptsz(uint64_t dstDevice, uint64_t dstPitch, unsigned short us, uint64_t width, uint64_t height, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_cuMemsetD2D16Async(dstDevice, dstPitch, us, width, height, stream_per_thread(stream));
-}
-
 int wire_cuMemsetD2D32Async(uint64_t dstDevice, uint64_t dstPitch, unsigned int ui, uint64_t width, uint64_t height, void *stream)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuMemsetD2D32Async, 48, CALL_CAST);
@@ -3666,27 +3364,16 @@ int wire_cuMemsetD2D32Async(uint64_t dstDevice, uint64_t dstPitch, unsigned int 
 	call_u64(&c, ui);
 	call_u64(&c, width);
 	call_u64(&c, height);
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
 }
 
-EXPORT int cuMemsetD2D32Async(uint64_t dstDevice, uint64_t dstPitch, unsigned int ui, uint64_t width, uint64_t height, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_cuMemsetD2D32Async(dstDevice, dstPitch, ui, width, height, stream_legacy(stream));
-}
-EXPORT int cuMemsetD2D32Async_ptsz(uint64_t dstDevice, uint64_t dstPitch, unsigned int ui, uint64_t width, uint64_t height, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_cuMemsetD2D32Async(dstDevice, dstPitch, ui, width, height, stream_per_thread(stream));
-}
-
 int wire_cuMemsetD2D8Async(uint64_t dstDevice, uint64_t dstPitch, unsigned char uc, uint64_t width, uint64_t height, void *stream)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuMemsetD2D8Async, 48, CALL_CAST);
@@ -3698,27 +3385,16 @@ int wire_cuMemsetD2D8Async(uint64_t dstDevice, uint64_t dstPitch, unsigned char 
 	call_u64(&c, uc);
 	call_u64(&c, width);
 	call_u64(&c, height);
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
 }
 
-EXPORT int cuMemsetD2D8Async(uint64_t dstDevice, uint64_t dstPitch, unsigned char uc, uint64_t width, uint64_t height, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_cuMemsetD2D8Async(dstDevice, dstPitch, uc, width, height, stream_legacy(stream));
-}
-EXPORT int cuMemsetD2D8Async_ptsz(uint64_t dstDevice, uint64_t dstPitch, unsigned char uc, uint64_t width, uint64_t height, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_cuMemsetD2D8Async(dstDevice, dstPitch, uc, width, height, stream_per_thread(stream));
-}
-
 int wire_cuMemsetD32Async(uint64_t dstDevice, unsigned int ui, uint64_t n, void *stream)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuMemsetD32Async, 32, CALL_CAST);
@@ -3728,27 +3404,16 @@ int wire_cuMemsetD32Async(uint64_t dstDevice, unsigned int ui, uint64_t n, void 
 	call_u64(&c, dstDevice);
 	call_u64(&c, ui);
 	call_u64(&c, n);
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
 }
 
-EXPORT int cuMemsetD32Async(uint64_t dstDevice, unsigned int ui, uint64_t n, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_cuMemsetD32Async(dstDevice, ui, n, stream_legacy(stream));
-}
-EXPORT int cuMemsetD32Async_ptsz(uint64_t dstDevice, unsigned int ui, uint64_t n, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_cuMemsetD32Async(dstDevice, ui, n, stream_per_thread(stream));
-}
-
 int wire_cuMemsetD8Async(uint64_t dstDevice, unsigned char uc, uint64_t n, void *stream)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuMemsetD8Async, 32, CALL_CAST);
@@ -3758,27 +3423,16 @@ int wire_cuMemsetD8Async(uint64_t dstDevice, unsigned char uc, uint64_t n, void 
 	call_u64(&c, dstDevice);
 	call_u64(&c, uc);
 	call_u64(&c, n);
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
 }
 
-EXPORT int cuMemsetD8Async(uint64_t dstDevice, unsigned char uc, uint64_t n, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_cuMemsetD8Async(dstDevice, uc, n, stream_legacy(stream));
-}
-EXPORT int cuMemsetD8Async_ptsz(uint64_t dstDevice, unsigned char uc, uint64_t n, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_cuMemsetD8Async(dstDevice, uc, n, stream_per_thread(stream));
-}
-
 int wire_cuMipmappedArrayCreate(void **pHandle, const void *pMipmappedArrayDesc, unsigned int numMipmapLevels)
 {
 	size_t pMipmappedArrayDesc_bytes = pMipmappedArrayDesc ? (size_t)(40) : 0;
-	if (!pMipmappedArrayDesc && (40))
+	if (!pMipmappedArrayDesc && (40) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!pHandle)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -3812,15 +3466,15 @@ EXPORT int cuMipmappedArrayCreate(void **pHandle, const void *pMipmappedArrayDes
 
 int wire_cuMipmappedArrayDestroy(void *mipmappedArray)
 {
-	uint64_t mipmappedArray_id;
-	if (!handle_id(KIND_MIPMAP, mipmappedArray, &mipmappedArray_id))
+	uint64_t mipmappedArray_wire;
+	if (!handle_id(mipmappedArray, KIND_MIPMAP, &mipmappedArray_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuMipmappedArrayDestroy, 8, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, mipmappedArray_id);
+	call_u64(&c, mipmappedArray_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		object_free(mipmappedArray);
@@ -3837,8 +3491,8 @@ EXPORT int cuMipmappedArrayDestroy(void *mipmappedArray)
 
 int wire_cuMipmappedArrayGetLevel(void **pLevelArray, void *mipmappedArray, unsigned int level)
 {
-	uint64_t mipmappedArray_id;
-	if (!handle_id(KIND_MIPMAP, mipmappedArray, &mipmappedArray_id))
+	uint64_t mipmappedArray_wire;
+	if (!handle_id(mipmappedArray, KIND_MIPMAP, &mipmappedArray_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!pLevelArray)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -3852,7 +3506,7 @@ int wire_cuMipmappedArrayGetLevel(void **pLevelArray, void *mipmappedArray, unsi
 		return r;
 	}
 	call_u64(&c, object_id(pLevelArray_object));
-	call_u64(&c, mipmappedArray_id);
+	call_u64(&c, mipmappedArray_wire);
 	call_u64(&c, level);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
@@ -3874,15 +3528,15 @@ int wire_cuMipmappedArrayGetMemoryRequirements(void *memoryRequirements, void *m
 {
 	if (!memoryRequirements)
 		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t mipmap_id;
-	if (!handle_id(KIND_MIPMAP, mipmap, &mipmap_id))
+	uint64_t mipmap_wire;
+	if (!handle_id(mipmap, KIND_MIPMAP, &mipmap_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuMipmappedArrayGetMemoryRequirements, 16, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, mipmap_id);
+	call_u64(&c, mipmap_wire);
 	call_u64(&c, (uint32_t)device);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
@@ -3902,15 +3556,15 @@ int wire_cuMipmappedArrayGetSparseProperties(void *sparseProperties, void *mipma
 {
 	if (!sparseProperties)
 		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t mipmap_id;
-	if (!handle_id(KIND_MIPMAP, mipmap, &mipmap_id))
+	uint64_t mipmap_wire;
+	if (!handle_id(mipmap, KIND_MIPMAP, &mipmap_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuMipmappedArrayGetSparseProperties, 8, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, mipmap_id);
+	call_u64(&c, mipmap_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		reply_blob(&c, sparseProperties, 48);
@@ -3929,15 +3583,15 @@ int wire_cuModuleGetFunctionCount(unsigned int *count, void *hmod)
 {
 	if (!count)
 		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t hmod_id;
-	if (!handle_id(KIND_MODULE, hmod, &hmod_id))
+	uint64_t hmod_wire;
+	if (!handle_id(hmod, KIND_MODULE, &hmod_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuModuleGetFunctionCount, 8, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, hmod_id);
+	call_u64(&c, hmod_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*count = (unsigned int)reply_u64(&c);
@@ -3958,8 +3612,8 @@ int wire_cuModuleGetGlobal_v2(uint64_t *dptr, uint64_t *size, void *hmod, const 
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!size)
 		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t hmod_id;
-	if (!handle_id(KIND_MODULE, hmod, &hmod_id))
+	uint64_t hmod_wire;
+	if (!handle_id(hmod, KIND_MODULE, &hmod_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!name)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -3969,7 +3623,7 @@ int wire_cuModuleGetGlobal_v2(uint64_t *dptr, uint64_t *size, void *hmod, const 
 	if (r) {
 		return r;
 	}
-	call_u64(&c, hmod_id);
+	call_u64(&c, hmod_wire);
 	call_blob(&c, name, name_bytes);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
@@ -3980,23 +3634,17 @@ int wire_cuModuleGetGlobal_v2(uint64_t *dptr, uint64_t *size, void *hmod, const 
 	return r;
 }
 
-EXPORT int cuModuleGetGlobal_v2(uint64_t *dptr, uint64_t *size, void *hmod, const char *name)
-{
-	int r = enter_context();
-	return r ? r : wire_cuModuleGetGlobal_v2(dptr, size, hmod, name);
-}
-
 int wire_cuModuleUnload(void *hmod)
 {
-	uint64_t hmod_id;
-	if (!handle_id(KIND_MODULE, hmod, &hmod_id))
+	uint64_t hmod_wire;
+	if (!handle_id(hmod, KIND_MODULE, &hmod_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuModuleUnload, 8, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, hmod_id);
+	call_u64(&c, hmod_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		object_free(hmod);
@@ -4009,15 +3657,15 @@ int wire_cuOccupancyAvailableDynamicSMemPerBlock(uint64_t *dynamicSmemSize, void
 {
 	if (!dynamicSmemSize)
 		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t fn_id;
-	if (!handle_id(KIND_FUNC, fn, &fn_id))
+	uint64_t fn_wire;
+	if (!handle_id(fn, KIND_FUNC, &fn_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuOccupancyAvailableDynamicSMemPerBlock, 24, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, fn_id);
+	call_u64(&c, fn_wire);
 	call_u64(&c, (uint32_t)numBlocks);
 	call_u64(&c, (uint32_t)blockSize);
 	r = call_end(&c);
@@ -4038,15 +3686,15 @@ int wire_cuOccupancyMaxActiveBlocksPerMultiprocessor(int *numBlocks, void *fn, i
 {
 	if (!numBlocks)
 		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t fn_id;
-	if (!handle_id(KIND_FUNC, fn, &fn_id))
+	uint64_t fn_wire;
+	if (!handle_id(fn, KIND_FUNC, &fn_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuOccupancyMaxActiveBlocksPerMultiprocessor, 24, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, fn_id);
+	call_u64(&c, fn_wire);
 	call_u64(&c, (uint32_t)blockSize);
 	call_u64(&c, dynamicSMemSize);
 	r = call_end(&c);
@@ -4067,15 +3715,15 @@ int wire_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *numBlocks, vo
 {
 	if (!numBlocks)
 		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t fn_id;
-	if (!handle_id(KIND_FUNC, fn, &fn_id))
+	uint64_t fn_wire;
+	if (!handle_id(fn, KIND_FUNC, &fn_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags, 32, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, fn_id);
+	call_u64(&c, fn_wire);
 	call_u64(&c, (uint32_t)blockSize);
 	call_u64(&c, dynamicSMemSize);
 	call_u64(&c, flags);
@@ -4095,15 +3743,15 @@ EXPORT int cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *numBlocks, 
 
 int wire_cuStreamAttachMemAsync(void *stream, uint64_t dptr, uint64_t length, unsigned int flags)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuStreamAttachMemAsync, 32, CALL_CAST);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	call_u64(&c, dptr);
 	call_u64(&c, length);
 	call_u64(&c, flags);
@@ -4125,15 +3773,15 @@ EXPORT int cuStreamAttachMemAsync_ptsz(void *stream, uint64_t dptr, uint64_t len
 
 int wire_cuStreamBeginCapture_v2(void *stream, unsigned int mode)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuStreamBeginCapture_v2, 16, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	call_u64(&c, mode);
 	r = call_end(&c);
 	call_done(&c);
@@ -4142,19 +3790,19 @@ int wire_cuStreamBeginCapture_v2(void *stream, unsigned int mode)
 
 int wire_cuStreamCopyAttributes(void *dstStream, void *srcStream)
 {
-	uint64_t dstStream_id;
-	if (!handle_id(KIND_STREAM, dstStream, &dstStream_id))
+	uint64_t dstStream_wire;
+	if (!handle_id(dstStream, KIND_STREAM, &dstStream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t srcStream_id;
-	if (!handle_id(KIND_STREAM, srcStream, &srcStream_id))
+	uint64_t srcStream_wire;
+	if (!handle_id(srcStream, KIND_STREAM, &srcStream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuStreamCopyAttributes, 16, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, dstStream_id);
-	call_u64(&c, srcStream_id);
+	call_u64(&c, dstStream_wire);
+	call_u64(&c, srcStream_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
@@ -4199,15 +3847,15 @@ int wire_cuStreamCreateWithPriority(void **phStream, unsigned int flags, int pri
 
 int wire_cuStreamDestroy_v2(void *stream)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuStreamDestroy_v2, 8, CALL_CAST);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		object_free(stream);
@@ -4218,8 +3866,8 @@ int wire_cuStreamDestroy_v2(void *stream)
 
 int wire_cuStreamEndCapture(void *stream, void **phGraph)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!phGraph)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -4232,7 +3880,7 @@ int wire_cuStreamEndCapture(void *stream, void **phGraph)
 		object_free(phGraph_object);
 		return r;
 	}
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	call_u64(&c, object_id(phGraph_object));
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
@@ -4246,8 +3894,8 @@ int wire_cuStreamEndCapture(void *stream, void **phGraph)
 
 int wire_cuStreamGetAttribute(void *stream, unsigned int attr, void *value)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!value)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -4256,7 +3904,7 @@ int wire_cuStreamGetAttribute(void *stream, unsigned int attr, void *value)
 	if (r) {
 		return r;
 	}
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	call_u64(&c, attr);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
@@ -4279,8 +3927,8 @@ EXPORT int cuStreamGetAttribute_ptsz(void *stream, unsigned int attr, void *valu
 
 int wire_cuStreamIsCapturing(void *stream, unsigned int *captureStatus)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!captureStatus)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -4289,7 +3937,7 @@ int wire_cuStreamIsCapturing(void *stream, unsigned int *captureStatus)
 	if (r) {
 		return r;
 	}
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*captureStatus = (unsigned int)reply_u64(&c);
@@ -4300,15 +3948,15 @@ int wire_cuStreamIsCapturing(void *stream, unsigned int *captureStatus)
 
 int wire_cuStreamQuery(void *stream)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuStreamQuery, 8, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
@@ -4316,18 +3964,18 @@ int wire_cuStreamQuery(void *stream)
 
 int wire_cuStreamSetAttribute(void *stream, unsigned int attr, const void *param)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	size_t param_bytes = param ? (size_t)(64) : 0;
-	if (!param && (64))
+	if (!param && (64) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct call c;
 	int r = call_begin(&c, OP_cuStreamSetAttribute, 24 + call_pad(param_bytes), CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	call_u64(&c, attr);
 	call_blob(&c, param, param_bytes);
 	r = call_end(&c);
@@ -4348,17 +3996,17 @@ EXPORT int cuStreamSetAttribute_ptsz(void *stream, unsigned int attr, const void
 
 int wire_cuStreamUpdateCaptureDependencies(void *stream, void *const *dependencies, uint64_t numDependencies, unsigned int flags)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	if (!dependencies && (numDependencies))
+	if (!dependencies && (numDependencies) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct call c;
 	int r = call_begin(&c, OP_cuStreamUpdateCaptureDependencies, 32 + 8 * (size_t)(numDependencies), CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	r = call_handles(&c, KIND_NODE, dependencies, numDependencies);
 	call_u64(&c, numDependencies);
 	call_u64(&c, flags);
@@ -4369,19 +4017,19 @@ int wire_cuStreamUpdateCaptureDependencies(void *stream, void *const *dependenci
 
 int wire_cuStreamWaitEvent(void *stream, void *event, unsigned int flags)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t event_id;
-	if (!handle_id(KIND_EVENT, event, &event_id))
+	uint64_t event_wire;
+	if (!handle_id(event, KIND_EVENT, &event_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuStreamWaitEvent, 24, CALL_CAST);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, stream_id);
-	call_u64(&c, event_id);
+	call_u64(&c, stream_wire);
+	call_u64(&c, event_wire);
 	call_u64(&c, flags);
 	r = call_end(&c);
 	call_done(&c);
@@ -4401,15 +4049,15 @@ EXPORT int cuStreamWaitEvent_ptsz(void *stream, void *event, unsigned int flags)
 
 int wire_cuStreamWaitValue32(void *stream, uint64_t addr, unsigned int value, unsigned int flags)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuStreamWaitValue32, 32, CALL_CAST);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	call_u64(&c, addr);
 	call_u64(&c, value);
 	call_u64(&c, flags);
@@ -4431,15 +4079,15 @@ EXPORT int cuStreamWaitValue32_ptsz(void *stream, uint64_t addr, unsigned int va
 
 int wire_cuStreamWaitValue32_v2(void *stream, uint64_t addr, unsigned int value, unsigned int flags)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuStreamWaitValue32_v2, 32, CALL_CAST);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	call_u64(&c, addr);
 	call_u64(&c, value);
 	call_u64(&c, flags);
@@ -4461,15 +4109,15 @@ EXPORT int cuStreamWaitValue32_v2_ptsz(void *stream, uint64_t addr, unsigned int
 
 int wire_cuStreamWaitValue64(void *stream, uint64_t addr, uint64_t value, unsigned int flags)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuStreamWaitValue64, 32, CALL_CAST);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	call_u64(&c, addr);
 	call_u64(&c, value);
 	call_u64(&c, flags);
@@ -4491,15 +4139,15 @@ EXPORT int cuStreamWaitValue64_ptsz(void *stream, uint64_t addr, uint64_t value,
 
 int wire_cuStreamWaitValue64_v2(void *stream, uint64_t addr, uint64_t value, unsigned int flags)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuStreamWaitValue64_v2, 32, CALL_CAST);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	call_u64(&c, addr);
 	call_u64(&c, value);
 	call_u64(&c, flags);
@@ -4521,15 +4169,15 @@ EXPORT int cuStreamWaitValue64_v2_ptsz(void *stream, uint64_t addr, uint64_t val
 
 int wire_cuStreamWriteValue32(void *stream, uint64_t addr, unsigned int value, unsigned int flags)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuStreamWriteValue32, 32, CALL_CAST);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	call_u64(&c, addr);
 	call_u64(&c, value);
 	call_u64(&c, flags);
@@ -4551,15 +4199,15 @@ EXPORT int cuStreamWriteValue32_ptsz(void *stream, uint64_t addr, unsigned int v
 
 int wire_cuStreamWriteValue32_v2(void *stream, uint64_t addr, unsigned int value, unsigned int flags)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuStreamWriteValue32_v2, 32, CALL_CAST);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	call_u64(&c, addr);
 	call_u64(&c, value);
 	call_u64(&c, flags);
@@ -4581,15 +4229,15 @@ EXPORT int cuStreamWriteValue32_v2_ptsz(void *stream, uint64_t addr, unsigned in
 
 int wire_cuStreamWriteValue64(void *stream, uint64_t addr, uint64_t value, unsigned int flags)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuStreamWriteValue64, 32, CALL_CAST);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	call_u64(&c, addr);
 	call_u64(&c, value);
 	call_u64(&c, flags);
@@ -4611,15 +4259,15 @@ EXPORT int cuStreamWriteValue64_ptsz(void *stream, uint64_t addr, uint64_t value
 
 int wire_cuStreamWriteValue64_v2(void *stream, uint64_t addr, uint64_t value, unsigned int flags)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_cuStreamWriteValue64_v2, 32, CALL_CAST);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	call_u64(&c, addr);
 	call_u64(&c, value);
 	call_u64(&c, flags);
@@ -4644,19 +4292,19 @@ int wire_cuTensorMapEncodeIm2col(void *tensorMap, unsigned int tensorDataType, u
 	if (!tensorMap)
 		return CUDA_ERROR_INVALID_VALUE;
 	size_t globalDim_bytes = globalDim ? (size_t)(8*tensorRank) : 0;
-	if (!globalDim && (8*tensorRank))
+	if (!globalDim && (8*tensorRank) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	size_t globalStrides_bytes = globalStrides ? (size_t)(8*tensorRank-8) : 0;
-	if (!globalStrides && (8*tensorRank-8))
+	if (!globalStrides && (8*tensorRank-8) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	size_t pixelBoxLowerCorner_bytes = pixelBoxLowerCorner ? (size_t)(4*tensorRank-8) : 0;
-	if (!pixelBoxLowerCorner && (4*tensorRank-8))
+	if (!pixelBoxLowerCorner && (4*tensorRank-8) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	size_t pixelBoxUpperCorner_bytes = pixelBoxUpperCorner ? (size_t)(4*tensorRank-8) : 0;
-	if (!pixelBoxUpperCorner && (4*tensorRank-8))
+	if (!pixelBoxUpperCorner && (4*tensorRank-8) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	size_t elementStrides_bytes = elementStrides ? (size_t)(4*tensorRank) : 0;
-	if (!elementStrides && (4*tensorRank))
+	if (!elementStrides && (4*tensorRank) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct call c;
 	int r = call_begin(&c, OP_cuTensorMapEncodeIm2col, 112 + call_pad(globalDim_bytes) + call_pad(globalStrides_bytes) + call_pad(pixelBoxLowerCorner_bytes) + call_pad(pixelBoxUpperCorner_bytes) + call_pad(elementStrides_bytes), CALL_WAIT);
@@ -4696,13 +4344,13 @@ int wire_cuTensorMapEncodeIm2colWide(void *tensorMap, unsigned int tensorDataTyp
 	if (!tensorMap)
 		return CUDA_ERROR_INVALID_VALUE;
 	size_t globalDim_bytes = globalDim ? (size_t)(8*tensorRank) : 0;
-	if (!globalDim && (8*tensorRank))
+	if (!globalDim && (8*tensorRank) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	size_t globalStrides_bytes = globalStrides ? (size_t)(8*tensorRank-8) : 0;
-	if (!globalStrides && (8*tensorRank-8))
+	if (!globalStrides && (8*tensorRank-8) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	size_t elementStrides_bytes = elementStrides ? (size_t)(4*tensorRank) : 0;
-	if (!elementStrides && (4*tensorRank))
+	if (!elementStrides && (4*tensorRank) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct call c;
 	int r = call_begin(&c, OP_cuTensorMapEncodeIm2colWide, 120 + call_pad(globalDim_bytes) + call_pad(globalStrides_bytes) + call_pad(elementStrides_bytes), CALL_WAIT);
@@ -4743,16 +4391,16 @@ int wire_cuTensorMapEncodeTiled(void *tensorMap, unsigned int tensorDataType, un
 	if (!tensorMap)
 		return CUDA_ERROR_INVALID_VALUE;
 	size_t globalDim_bytes = globalDim ? (size_t)(8*tensorRank) : 0;
-	if (!globalDim && (8*tensorRank))
+	if (!globalDim && (8*tensorRank) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	size_t globalStrides_bytes = globalStrides ? (size_t)(8*tensorRank-8) : 0;
-	if (!globalStrides && (8*tensorRank-8))
+	if (!globalStrides && (8*tensorRank-8) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	size_t boxDim_bytes = boxDim ? (size_t)(4*tensorRank) : 0;
-	if (!boxDim && (4*tensorRank))
+	if (!boxDim && (4*tensorRank) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	size_t elementStrides_bytes = elementStrides ? (size_t)(4*tensorRank) : 0;
-	if (!elementStrides && (4*tensorRank))
+	if (!elementStrides && (4*tensorRank) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct call c;
 	int r = call_begin(&c, OP_cuTensorMapEncodeTiled, 88 + call_pad(globalDim_bytes) + call_pad(globalStrides_bytes) + call_pad(boxDim_bytes) + call_pad(elementStrides_bytes), CALL_WAIT);
@@ -4845,23 +4493,17 @@ int wire_device_facts(int dev, void *facts)
 	return r;
 }
 
-EXPORT int device_facts(int dev, void *facts)
-{
-	int r = enter_context();
-	return r ? r : wire_device_facts(dev, facts);
-}
-
 int wire_event_wait(void *event)
 {
-	uint64_t event_id;
-	if (!handle_id(KIND_EVENT, event, &event_id))
+	uint64_t event_wire;
+	if (!handle_id(event, KIND_EVENT, &event_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_event_wait, 8, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, event_id);
+	call_u64(&c, event_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
@@ -4869,8 +4511,8 @@ int wire_event_wait(void *event)
 
 int wire_function_attribute(void *function, unsigned int attribute, int *value)
 {
-	uint64_t function_id;
-	if (!handle_id(KIND_FUNC, function, &function_id))
+	uint64_t function_wire;
+	if (!handle_id(function, KIND_FUNC, &function_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!value)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -4879,7 +4521,7 @@ int wire_function_attribute(void *function, unsigned int attribute, int *value)
 	if (r) {
 		return r;
 	}
-	call_u64(&c, function_id);
+	call_u64(&c, function_wire);
 	call_u64(&c, attribute);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
@@ -4889,18 +4531,12 @@ int wire_function_attribute(void *function, unsigned int attribute, int *value)
 	return r;
 }
 
-EXPORT int function_attribute(void *function, unsigned int attribute, int *value)
-{
-	int r = enter_context();
-	return r ? r : wire_function_attribute(function, attribute, value);
-}
-
 int wire_graph_add_host(void **result, void *graph, void *const *deps, uint64_t depCount, uint64_t id)
 {
-	uint64_t graph_id;
-	if (!handle_id(KIND_GRAPH, graph, &graph_id))
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	if (!deps && (depCount))
+	if (!deps && (depCount) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!result)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -4914,7 +4550,7 @@ int wire_graph_add_host(void **result, void *graph, void *const *deps, uint64_t 
 		return r;
 	}
 	call_u64(&c, object_id(result_object));
-	call_u64(&c, graph_id);
+	call_u64(&c, graph_wire);
 	r = call_handles(&c, KIND_NODE, deps, depCount);
 	call_u64(&c, depCount);
 	call_u64(&c, id);
@@ -4928,27 +4564,21 @@ int wire_graph_add_host(void **result, void *graph, void *const *deps, uint64_t 
 	return r;
 }
 
-EXPORT int graph_add_host(void **result, void *graph, void *const *deps, uint64_t depCount, uint64_t id)
-{
-	int r = enter_context();
-	return r ? r : wire_graph_add_host(result, graph, deps, depCount, id);
-}
-
 int wire_graph_add_kernel(void **result, void *graph, void *const *deps, uint64_t depCount, void *function, void *kernel, unsigned int gridX, unsigned int gridY, unsigned int gridZ, unsigned int blockX, unsigned int blockY, unsigned int blockZ, unsigned int shared, const void *params, uint64_t paramBytes)
 {
-	uint64_t graph_id;
-	if (!handle_id(KIND_GRAPH, graph, &graph_id))
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	if (!deps && (depCount))
+	if (!deps && (depCount) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
-	uint64_t function_id;
-	if (!handle_id(KIND_FUNC, function, &function_id))
+	uint64_t function_wire;
+	if (!handle_id(function, KIND_FUNC, &function_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t kernel_id;
-	if (!handle_id(KIND_KERNEL, kernel, &kernel_id))
+	uint64_t kernel_wire;
+	if (!handle_id(kernel, KIND_KERNEL, &kernel_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	size_t params_bytes = params ? (size_t)(paramBytes) : 0;
-	if (!params && (paramBytes))
+	if (!params && (paramBytes) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!result)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -4962,11 +4592,11 @@ int wire_graph_add_kernel(void **result, void *graph, void *const *deps, uint64_
 		return r;
 	}
 	call_u64(&c, object_id(result_object));
-	call_u64(&c, graph_id);
+	call_u64(&c, graph_wire);
 	r = call_handles(&c, KIND_NODE, deps, depCount);
 	call_u64(&c, depCount);
-	call_u64(&c, function_id);
-	call_u64(&c, kernel_id);
+	call_u64(&c, function_wire);
+	call_u64(&c, kernel_wire);
 	call_u64(&c, gridX);
 	call_u64(&c, gridY);
 	call_u64(&c, gridZ);
@@ -4986,21 +4616,15 @@ int wire_graph_add_kernel(void **result, void *graph, void *const *deps, uint64_
 	return r;
 }
 
-EXPORT int graph_add_kernel(void **result, void *graph, void *const *deps, uint64_t depCount, void *function, void *kernel, unsigned int gridX, unsigned int gridY, unsigned int gridZ, unsigned int blockX, unsigned int blockY, unsigned int blockZ, unsigned int shared, const void *params, uint64_t paramBytes)
-{
-	int r = enter_context();
-	return r ? r : wire_graph_add_kernel(result, graph, deps, depCount, function, kernel, gridX, gridY, gridZ, blockX, blockY, blockZ, shared, params, paramBytes);
-}
-
 int wire_graph_add_memcpy(void **result, void *graph, void *const *deps, uint64_t depCount, const void *copy)
 {
-	uint64_t graph_id;
-	if (!handle_id(KIND_GRAPH, graph, &graph_id))
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	if (!deps && (depCount))
+	if (!deps && (depCount) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	size_t copy_bytes = copy ? (size_t)(200) : 0;
-	if (!copy && (200))
+	if (!copy && (200) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!result)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -5014,7 +4638,7 @@ int wire_graph_add_memcpy(void **result, void *graph, void *const *deps, uint64_
 		return r;
 	}
 	call_u64(&c, object_id(result_object));
-	call_u64(&c, graph_id);
+	call_u64(&c, graph_wire);
 	r = call_handles(&c, KIND_NODE, deps, depCount);
 	call_u64(&c, depCount);
 	call_blob(&c, copy, copy_bytes);
@@ -5028,16 +4652,10 @@ int wire_graph_add_memcpy(void **result, void *graph, void *const *deps, uint64_
 	return r;
 }
 
-EXPORT int graph_add_memcpy(void **result, void *graph, void *const *deps, uint64_t depCount, const void *copy)
-{
-	int r = enter_context();
-	return r ? r : wire_graph_add_memcpy(result, graph, deps, depCount, copy);
-}
-
 int wire_graph_get_kernel(void *node, void **function, void *shape)
 {
-	uint64_t node_id;
-	if (!handle_id(KIND_NODE, node, &node_id))
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!function)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -5048,7 +4666,7 @@ int wire_graph_get_kernel(void *node, void **function, void *shape)
 	if (r) {
 		return r;
 	}
-	call_u64(&c, node_id);
+	call_u64(&c, node_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*function = handle_from_id(KIND_FUNC, reply_u64(&c));
@@ -5058,19 +4676,13 @@ int wire_graph_get_kernel(void *node, void **function, void *shape)
 	return r;
 }
 
-EXPORT int graph_get_kernel(void *node, void **function, void *shape)
-{
-	int r = enter_context();
-	return r ? r : wire_graph_get_kernel(node, function, shape);
-}
-
 int wire_graph_list(unsigned int what, void *graph, void *node, uint64_t start, uint64_t *total, void *items)
 {
-	uint64_t graph_id;
-	if (!handle_id(KIND_GRAPH, graph, &graph_id))
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t node_id;
-	if (!handle_id(KIND_NODE, node, &node_id))
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!total)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -5082,8 +4694,8 @@ int wire_graph_list(unsigned int what, void *graph, void *node, uint64_t start, 
 		return r;
 	}
 	call_u64(&c, what);
-	call_u64(&c, graph_id);
-	call_u64(&c, node_id);
+	call_u64(&c, graph_wire);
+	call_u64(&c, node_wire);
 	call_u64(&c, start);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
@@ -5094,38 +4706,32 @@ int wire_graph_list(unsigned int what, void *graph, void *node, uint64_t start, 
 	return r;
 }
 
-EXPORT int graph_list(unsigned int what, void *graph, void *node, uint64_t start, uint64_t *total, void *items)
-{
-	int r = enter_context();
-	return r ? r : wire_graph_list(what, graph, node, start, total, items);
-}
-
 int wire_graph_set_kernel(void *exec, void *node, void *function, void *kernel, unsigned int gridX, unsigned int gridY, unsigned int gridZ, unsigned int blockX, unsigned int blockY, unsigned int blockZ, unsigned int shared, const void *params, uint64_t paramBytes)
 {
-	uint64_t exec_id;
-	if (!handle_id(KIND_EXEC, exec, &exec_id))
+	uint64_t exec_wire;
+	if (!handle_id(exec, KIND_EXEC, &exec_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t node_id;
-	if (!handle_id(KIND_NODE, node, &node_id))
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t function_id;
-	if (!handle_id(KIND_FUNC, function, &function_id))
+	uint64_t function_wire;
+	if (!handle_id(function, KIND_FUNC, &function_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t kernel_id;
-	if (!handle_id(KIND_KERNEL, kernel, &kernel_id))
+	uint64_t kernel_wire;
+	if (!handle_id(kernel, KIND_KERNEL, &kernel_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	size_t params_bytes = params ? (size_t)(paramBytes) : 0;
-	if (!params && (paramBytes))
+	if (!params && (paramBytes) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct call c;
 	int r = call_begin(&c, OP_graph_set_kernel, 104 + call_pad(params_bytes), CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, exec_id);
-	call_u64(&c, node_id);
-	call_u64(&c, function_id);
-	call_u64(&c, kernel_id);
+	call_u64(&c, exec_wire);
+	call_u64(&c, node_wire);
+	call_u64(&c, function_wire);
+	call_u64(&c, kernel_wire);
 	call_u64(&c, gridX);
 	call_u64(&c, gridY);
 	call_u64(&c, gridZ);
@@ -5140,40 +4746,28 @@ int wire_graph_set_kernel(void *exec, void *node, void *function, void *kernel, 
 	return r;
 }
 
-EXPORT int graph_set_kernel(void *exec, void *node, void *function, void *kernel, unsigned int gridX, unsigned int gridY, unsigned int gridZ, unsigned int blockX, unsigned int blockY, unsigned int blockZ, unsigned int shared, const void *params, uint64_t paramBytes)
-{
-	int r = enter_context();
-	return r ? r : wire_graph_set_kernel(exec, node, function, kernel, gridX, gridY, gridZ, blockX, blockY, blockZ, shared, params, paramBytes);
-}
-
 int wire_graph_set_memcpy(void *exec, void *node, const void *copy)
 {
-	uint64_t exec_id;
-	if (!handle_id(KIND_EXEC, exec, &exec_id))
+	uint64_t exec_wire;
+	if (!handle_id(exec, KIND_EXEC, &exec_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t node_id;
-	if (!handle_id(KIND_NODE, node, &node_id))
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	size_t copy_bytes = copy ? (size_t)(200) : 0;
-	if (!copy && (200))
+	if (!copy && (200) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct call c;
 	int r = call_begin(&c, OP_graph_set_memcpy, 24 + call_pad(copy_bytes), CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, exec_id);
-	call_u64(&c, node_id);
+	call_u64(&c, exec_wire);
+	call_u64(&c, node_wire);
 	call_blob(&c, copy, copy_bytes);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
-}
-
-EXPORT int graph_set_memcpy(void *exec, void *node, const void *copy)
-{
-	int r = enter_context();
-	return r ? r : wire_graph_set_memcpy(exec, node, copy);
 }
 
 int wire_host_alloc(uint64_t host, uint64_t size, unsigned int flags, uint64_t *device)
@@ -5196,12 +4790,6 @@ int wire_host_alloc(uint64_t host, uint64_t size, unsigned int flags, uint64_t *
 	return r;
 }
 
-EXPORT int host_alloc(uint64_t host, uint64_t size, unsigned int flags, uint64_t *device)
-{
-	int r = enter_context();
-	return r ? r : wire_host_alloc(host, size, flags, device);
-}
-
 int wire_host_free(uint64_t host, uint64_t size)
 {
 	struct call c;
@@ -5216,33 +4804,21 @@ int wire_host_free(uint64_t host, uint64_t size)
 	return r;
 }
 
-EXPORT int host_free(uint64_t host, uint64_t size)
-{
-	int r = enter_context();
-	return r ? r : wire_host_free(host, size);
-}
-
 int wire_host_func(void *stream, uint64_t id)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_host_func, 16, CALL_CAST);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	call_u64(&c, id);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
-}
-
-EXPORT int host_func(void *stream, uint64_t id)
-{
-	int r = enter_context();
-	return r ? r : wire_host_func(stream_legacy(stream), id);
 }
 
 int wire_image_append(uint64_t total, uint64_t stage, uint64_t size)
@@ -5260,16 +4836,10 @@ int wire_image_append(uint64_t total, uint64_t stage, uint64_t size)
 	return r;
 }
 
-EXPORT int image_append(uint64_t total, uint64_t stage, uint64_t size)
-{
-	int r = enter_context();
-	return r ? r : wire_image_append(total, stage, size);
-}
-
 int wire_kernel_attribute(void *kernel, unsigned int attribute, int dev, int *value)
 {
-	uint64_t kernel_id;
-	if (!handle_id(KIND_KERNEL, kernel, &kernel_id))
+	uint64_t kernel_wire;
+	if (!handle_id(kernel, KIND_KERNEL, &kernel_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!value)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -5278,7 +4848,7 @@ int wire_kernel_attribute(void *kernel, unsigned int attribute, int dev, int *va
 	if (r) {
 		return r;
 	}
-	call_u64(&c, kernel_id);
+	call_u64(&c, kernel_wire);
 	call_u64(&c, attribute);
 	call_u64(&c, (uint32_t)dev);
 	r = call_end(&c);
@@ -5289,16 +4859,10 @@ int wire_kernel_attribute(void *kernel, unsigned int attribute, int dev, int *va
 	return r;
 }
 
-EXPORT int kernel_attribute(void *kernel, unsigned int attribute, int dev, int *value)
-{
-	int r = enter_context();
-	return r ? r : wire_kernel_attribute(kernel, attribute, dev, value);
-}
-
 int wire_kernel_function(void **function, void *kernel)
 {
-	uint64_t kernel_id;
-	if (!handle_id(KIND_KERNEL, kernel, &kernel_id))
+	uint64_t kernel_wire;
+	if (!handle_id(kernel, KIND_KERNEL, &kernel_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!function)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -5312,7 +4876,7 @@ int wire_kernel_function(void **function, void *kernel)
 		return r;
 	}
 	call_u64(&c, object_id(function_object));
-	call_u64(&c, kernel_id);
+	call_u64(&c, kernel_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*function = function_object;
@@ -5323,29 +4887,23 @@ int wire_kernel_function(void **function, void *kernel)
 	return r;
 }
 
-EXPORT int kernel_function(void **function, void *kernel)
-{
-	int r = enter_context();
-	return r ? r : wire_kernel_function(function, kernel);
-}
-
 int wire_launch(void *function, unsigned int gridX, unsigned int gridY, unsigned int gridZ, unsigned int blockX, unsigned int blockY, unsigned int blockZ, unsigned int shared, void *stream, const void *params, uint64_t paramBytes)
 {
-	uint64_t function_id;
-	if (!handle_id(KIND_FUNC, function, &function_id))
+	uint64_t function_wire;
+	if (!handle_id(function, KIND_FUNC, &function_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	size_t params_bytes = params ? (size_t)(paramBytes) : 0;
-	if (!params && (paramBytes))
+	if (!params && (paramBytes) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct call c;
 	int r = call_begin(&c, OP_launch, 88 + call_pad(params_bytes), CALL_CAST);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, function_id);
+	call_u64(&c, function_wire);
 	call_u64(&c, gridX);
 	call_u64(&c, gridY);
 	call_u64(&c, gridZ);
@@ -5353,7 +4911,7 @@ int wire_launch(void *function, unsigned int gridX, unsigned int gridY, unsigned
 	call_u64(&c, blockY);
 	call_u64(&c, blockZ);
 	call_u64(&c, shared);
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	call_blob(&c, params, params_bytes);
 	call_u64(&c, paramBytes);
 	r = call_end(&c);
@@ -5361,32 +4919,26 @@ int wire_launch(void *function, unsigned int gridX, unsigned int gridY, unsigned
 	return r;
 }
 
-EXPORT int launch(void *function, unsigned int gridX, unsigned int gridY, unsigned int gridZ, unsigned int blockX, unsigned int blockY, unsigned int blockZ, unsigned int shared, void *stream, const void *params, uint64_t paramBytes)
-{
-	int r = enter_context();
-	return r ? r : wire_launch(function, gridX, gridY, gridZ, blockX, blockY, blockZ, shared, stream_legacy(stream), params, paramBytes);
-}
-
 int wire_launch_ex(void *function, unsigned int gridX, unsigned int gridY, unsigned int gridZ, unsigned int blockX, unsigned int blockY, unsigned int blockZ, unsigned int shared, void *stream, const void *attributes, uint64_t attributeCount, const void *params, uint64_t paramBytes)
 {
-	uint64_t function_id;
-	if (!handle_id(KIND_FUNC, function, &function_id))
+	uint64_t function_wire;
+	if (!handle_id(function, KIND_FUNC, &function_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	size_t attributes_bytes = attributes ? (size_t)(72*attributeCount) : 0;
-	if (!attributes && (72*attributeCount))
+	if (!attributes && (72*attributeCount) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	size_t params_bytes = params ? (size_t)(paramBytes) : 0;
-	if (!params && (paramBytes))
+	if (!params && (paramBytes) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct call c;
 	int r = call_begin(&c, OP_launch_ex, 104 + call_pad(attributes_bytes) + call_pad(params_bytes), CALL_CAST);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, function_id);
+	call_u64(&c, function_wire);
 	call_u64(&c, gridX);
 	call_u64(&c, gridY);
 	call_u64(&c, gridZ);
@@ -5394,7 +4946,7 @@ int wire_launch_ex(void *function, unsigned int gridX, unsigned int gridY, unsig
 	call_u64(&c, blockY);
 	call_u64(&c, blockZ);
 	call_u64(&c, shared);
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	call_blob(&c, attributes, attributes_bytes);
 	call_u64(&c, attributeCount);
 	call_blob(&c, params, params_bytes);
@@ -5404,16 +4956,10 @@ int wire_launch_ex(void *function, unsigned int gridX, unsigned int gridY, unsig
 	return r;
 }
 
-EXPORT int launch_ex(void *function, unsigned int gridX, unsigned int gridY, unsigned int gridZ, unsigned int blockX, unsigned int blockY, unsigned int blockZ, unsigned int shared, void *stream, const void *attributes, uint64_t attributeCount, const void *params, uint64_t paramBytes)
-{
-	int r = enter_context();
-	return r ? r : wire_launch_ex(function, gridX, gridY, gridZ, blockX, blockY, blockZ, shared, stream_legacy(stream), attributes, attributeCount, params, paramBytes);
-}
-
 int wire_library_kernel(void **kernel, void *library, const char *name, void *info)
 {
-	uint64_t library_id;
-	if (!handle_id(KIND_LIBRARY, library, &library_id))
+	uint64_t library_wire;
+	if (!handle_id(library, KIND_LIBRARY, &library_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!name)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -5432,7 +4978,7 @@ int wire_library_kernel(void **kernel, void *library, const char *name, void *in
 		return r;
 	}
 	call_u64(&c, object_id(kernel_object));
-	call_u64(&c, library_id);
+	call_u64(&c, library_wire);
 	call_blob(&c, name, name_bytes);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
@@ -5445,16 +4991,10 @@ int wire_library_kernel(void **kernel, void *library, const char *name, void *in
 	return r;
 }
 
-EXPORT int library_kernel(void **kernel, void *library, const char *name, void *info)
-{
-	int r = enter_context();
-	return r ? r : wire_library_kernel(kernel, library, name, info);
-}
-
 int wire_library_load(void **library, const void *options, uint64_t optionBytes, void *log)
 {
 	size_t options_bytes = options ? (size_t)(optionBytes) : 0;
-	if (!options && (optionBytes))
+	if (!options && (optionBytes) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!log)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -5483,22 +5023,16 @@ int wire_library_load(void **library, const void *options, uint64_t optionBytes,
 	return r;
 }
 
-EXPORT int library_load(void **library, const void *options, uint64_t optionBytes, void *log)
-{
-	int r = enter_context();
-	return r ? r : wire_library_load(library, options, optionBytes, log);
-}
-
 int wire_link_add(void *link, unsigned int kind, const char *name, const void *options, uint64_t optionBytes, void *log)
 {
-	uint64_t link_id;
-	if (!handle_id(KIND_LINK, link, &link_id))
+	uint64_t link_wire;
+	if (!handle_id(link, KIND_LINK, &link_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!name)
 		return CUDA_ERROR_INVALID_VALUE;
 	size_t name_bytes = strlen(name);
 	size_t options_bytes = options ? (size_t)(optionBytes) : 0;
-	if (!options && (optionBytes))
+	if (!options && (optionBytes) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!log)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -5507,7 +5041,7 @@ int wire_link_add(void *link, unsigned int kind, const char *name, const void *o
 	if (r) {
 		return r;
 	}
-	call_u64(&c, link_id);
+	call_u64(&c, link_wire);
 	call_u64(&c, kind);
 	call_blob(&c, name, name_bytes);
 	call_blob(&c, options, options_bytes);
@@ -5520,16 +5054,10 @@ int wire_link_add(void *link, unsigned int kind, const char *name, const void *o
 	return r;
 }
 
-EXPORT int link_add(void *link, unsigned int kind, const char *name, const void *options, uint64_t optionBytes, void *log)
-{
-	int r = enter_context();
-	return r ? r : wire_link_add(link, kind, name, options, optionBytes, log);
-}
-
 int wire_link_complete(void *link, uint64_t *size, void *log)
 {
-	uint64_t link_id;
-	if (!handle_id(KIND_LINK, link, &link_id))
+	uint64_t link_wire;
+	if (!handle_id(link, KIND_LINK, &link_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!size)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -5540,7 +5068,7 @@ int wire_link_complete(void *link, uint64_t *size, void *log)
 	if (r) {
 		return r;
 	}
-	call_u64(&c, link_id);
+	call_u64(&c, link_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*size = (uint64_t)reply_u64(&c);
@@ -5550,16 +5078,10 @@ int wire_link_complete(void *link, uint64_t *size, void *log)
 	return r;
 }
 
-EXPORT int link_complete(void *link, uint64_t *size, void *log)
-{
-	int r = enter_context();
-	return r ? r : wire_link_complete(link, size, log);
-}
-
 int wire_link_create(void **link, const void *options, uint64_t optionBytes)
 {
 	size_t options_bytes = options ? (size_t)(optionBytes) : 0;
-	if (!options && (optionBytes))
+	if (!options && (optionBytes) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!link)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -5585,35 +5107,23 @@ int wire_link_create(void **link, const void *options, uint64_t optionBytes)
 	return r;
 }
 
-EXPORT int link_create(void **link, const void *options, uint64_t optionBytes)
-{
-	int r = enter_context();
-	return r ? r : wire_link_create(link, options, optionBytes);
-}
-
 int wire_link_read(void *link, uint64_t offset, uint64_t stage, uint64_t size)
 {
-	uint64_t link_id;
-	if (!handle_id(KIND_LINK, link, &link_id))
+	uint64_t link_wire;
+	if (!handle_id(link, KIND_LINK, &link_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_link_read, 32, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, link_id);
+	call_u64(&c, link_wire);
 	call_u64(&c, offset);
 	call_u64(&c, stage);
 	call_u64(&c, size);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
-}
-
-EXPORT int link_read(void *link, uint64_t offset, uint64_t stage, uint64_t size)
-{
-	int r = enter_context();
-	return r ? r : wire_link_read(link, offset, stage, size);
 }
 
 int wire_mem_alloc(uint64_t size, uint64_t *ptr)
@@ -5634,19 +5144,13 @@ int wire_mem_alloc(uint64_t size, uint64_t *ptr)
 	return r;
 }
 
-EXPORT int mem_alloc(uint64_t size, uint64_t *ptr)
-{
-	int r = enter_context();
-	return r ? r : wire_mem_alloc(size, ptr);
-}
-
 int wire_mem_alloc_async(uint64_t size, void *pool, void *stream, uint64_t *ptr)
 {
-	uint64_t pool_id;
-	if (!handle_id(KIND_POOL, pool, &pool_id))
+	uint64_t pool_wire;
+	if (!handle_id(pool, KIND_POOL, &pool_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!ptr)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -5656,20 +5160,14 @@ int wire_mem_alloc_async(uint64_t size, void *pool, void *stream, uint64_t *ptr)
 		return r;
 	}
 	call_u64(&c, size);
-	call_u64(&c, pool_id);
-	call_u64(&c, stream_id);
+	call_u64(&c, pool_wire);
+	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*ptr = (uint64_t)reply_u64(&c);
 	}
 	call_done(&c);
 	return r;
-}
-
-EXPORT int mem_alloc_async(uint64_t size, void *pool, void *stream, uint64_t *ptr)
-{
-	int r = enter_context();
-	return r ? r : wire_mem_alloc_async(size, pool, stream_legacy(stream), ptr);
 }
 
 int wire_mem_alloc_pitch(uint64_t width, uint64_t height, unsigned int element, uint64_t *ptr, uint64_t *pitch)
@@ -5695,16 +5193,10 @@ int wire_mem_alloc_pitch(uint64_t width, uint64_t height, unsigned int element, 
 	return r;
 }
 
-EXPORT int mem_alloc_pitch(uint64_t width, uint64_t height, unsigned int element, uint64_t *ptr, uint64_t *pitch)
-{
-	int r = enter_context();
-	return r ? r : wire_mem_alloc_pitch(width, height, element, ptr, pitch);
-}
-
 int wire_mem_create(void **handle, uint64_t size, const void *prop, uint64_t flags)
 {
 	size_t prop_bytes = prop ? (size_t)(32) : 0;
-	if (!prop && (32))
+	if (!prop && (32) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!handle)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -5731,12 +5223,6 @@ int wire_mem_create(void **handle, uint64_t size, const void *prop, uint64_t fla
 	return r;
 }
 
-EXPORT int mem_create(void **handle, uint64_t size, const void *prop, uint64_t flags)
-{
-	int r = enter_context();
-	return r ? r : wire_mem_create(handle, size, prop, flags);
-}
-
 int wire_mem_free(uint64_t ptr)
 {
 	struct call c;
@@ -5750,16 +5236,10 @@ int wire_mem_free(uint64_t ptr)
 	return r;
 }
 
-EXPORT int mem_free(uint64_t ptr)
-{
-	int r = enter_context();
-	return r ? r : wire_mem_free(ptr);
-}
-
 int wire_mem_free_async(uint64_t ptr, void *stream)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_mem_free_async, 16, CALL_WAIT);
@@ -5767,16 +5247,10 @@ int wire_mem_free_async(uint64_t ptr, void *stream)
 		return r;
 	}
 	call_u64(&c, ptr);
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
-}
-
-EXPORT int mem_free_async(uint64_t ptr, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_mem_free_async(ptr, stream_legacy(stream));
 }
 
 int wire_mem_info(uint64_t *free, uint64_t *total)
@@ -5799,35 +5273,23 @@ int wire_mem_info(uint64_t *free, uint64_t *total)
 	return r;
 }
 
-EXPORT int mem_info(uint64_t *free, uint64_t *total)
-{
-	int r = enter_context();
-	return r ? r : wire_mem_info(free, total);
-}
-
 int wire_mem_release(void *handle)
 {
-	uint64_t handle_id;
-	if (!handle_id(KIND_MEMH, handle, &handle_id))
+	uint64_t handle_wire;
+	if (!handle_id(handle, KIND_MEMH, &handle_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_mem_release, 8, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, handle_id);
+	call_u64(&c, handle_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		object_free(handle);
 	}
 	call_done(&c);
 	return r;
-}
-
-EXPORT int mem_release(void *handle)
-{
-	int r = enter_context();
-	return r ? r : wire_mem_release(handle);
 }
 
 int wire_mem_reserve(uint64_t size, uint64_t alignment, uint64_t addr, uint64_t flags, uint64_t *ptr)
@@ -5851,12 +5313,6 @@ int wire_mem_reserve(uint64_t size, uint64_t alignment, uint64_t addr, uint64_t 
 	return r;
 }
 
-EXPORT int mem_reserve(uint64_t size, uint64_t alignment, uint64_t addr, uint64_t flags, uint64_t *ptr)
-{
-	int r = enter_context();
-	return r ? r : wire_mem_reserve(size, alignment, addr, flags, ptr);
-}
-
 int wire_mem_retain_handle(uint64_t addr, void **handle)
 {
 	if (!handle)
@@ -5875,12 +5331,6 @@ int wire_mem_retain_handle(uint64_t addr, void **handle)
 	return r;
 }
 
-EXPORT int mem_retain_handle(uint64_t addr, void **handle)
-{
-	int r = enter_context();
-	return r ? r : wire_mem_retain_handle(addr, handle);
-}
-
 int wire_mem_unreserve(uint64_t ptr, uint64_t size)
 {
 	struct call c;
@@ -5895,16 +5345,10 @@ int wire_mem_unreserve(uint64_t ptr, uint64_t size)
 	return r;
 }
 
-EXPORT int mem_unreserve(uint64_t ptr, uint64_t size)
-{
-	int r = enter_context();
-	return r ? r : wire_mem_unreserve(ptr, size);
-}
-
 int wire_module_function(void **function, void *mod, const char *name, void *info)
 {
-	uint64_t mod_id;
-	if (!handle_id(KIND_MODULE, mod, &mod_id))
+	uint64_t mod_wire;
+	if (!handle_id(mod, KIND_MODULE, &mod_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!name)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -5923,7 +5367,7 @@ int wire_module_function(void **function, void *mod, const char *name, void *inf
 		return r;
 	}
 	call_u64(&c, object_id(function_object));
-	call_u64(&c, mod_id);
+	call_u64(&c, mod_wire);
 	call_blob(&c, name, name_bytes);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
@@ -5936,16 +5380,10 @@ int wire_module_function(void **function, void *mod, const char *name, void *inf
 	return r;
 }
 
-EXPORT int module_function(void **function, void *mod, const char *name, void *info)
-{
-	int r = enter_context();
-	return r ? r : wire_module_function(function, mod, name, info);
-}
-
 int wire_module_load(void **mod, const void *options, uint64_t optionBytes, void *log)
 {
 	size_t options_bytes = options ? (size_t)(optionBytes) : 0;
-	if (!options && (optionBytes))
+	if (!options && (optionBytes) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!log)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -5974,19 +5412,13 @@ int wire_module_load(void **mod, const void *options, uint64_t optionBytes, void
 	return r;
 }
 
-EXPORT int module_load(void **mod, const void *options, uint64_t optionBytes, void *log)
-{
-	int r = enter_context();
-	return r ? r : wire_module_load(mod, options, optionBytes, log);
-}
-
 int wire_module_names(void *mod, void *library, uint64_t start, uint64_t *total, void *names)
 {
-	uint64_t mod_id;
-	if (!handle_id(KIND_MODULE, mod, &mod_id))
+	uint64_t mod_wire;
+	if (!handle_id(mod, KIND_MODULE, &mod_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t library_id;
-	if (!handle_id(KIND_LIBRARY, library, &library_id))
+	uint64_t library_wire;
+	if (!handle_id(library, KIND_LIBRARY, &library_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!total)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -5997,8 +5429,8 @@ int wire_module_names(void *mod, void *library, uint64_t start, uint64_t *total,
 	if (r) {
 		return r;
 	}
-	call_u64(&c, mod_id);
-	call_u64(&c, library_id);
+	call_u64(&c, mod_wire);
+	call_u64(&c, library_wire);
 	call_u64(&c, start);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
@@ -6009,22 +5441,16 @@ int wire_module_names(void *mod, void *library, uint64_t start, uint64_t *total,
 	return r;
 }
 
-EXPORT int module_names(void *mod, void *library, uint64_t start, uint64_t *total, void *names)
-{
-	int r = enter_context();
-	return r ? r : wire_module_names(mod, library, start, total, names);
-}
-
 int wire_occupancy_clusters(unsigned int which, void *function, unsigned int gridX, unsigned int gridY, unsigned int gridZ, unsigned int blockX, unsigned int blockY, unsigned int blockZ, unsigned int shared, void *stream, const void *attributes, uint64_t attributeCount, int *value)
 {
-	uint64_t function_id;
-	if (!handle_id(KIND_FUNC, function, &function_id))
+	uint64_t function_wire;
+	if (!handle_id(function, KIND_FUNC, &function_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	size_t attributes_bytes = attributes ? (size_t)(72*attributeCount) : 0;
-	if (!attributes && (72*attributeCount))
+	if (!attributes && (72*attributeCount) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!value)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -6034,7 +5460,7 @@ int wire_occupancy_clusters(unsigned int which, void *function, unsigned int gri
 		return r;
 	}
 	call_u64(&c, which);
-	call_u64(&c, function_id);
+	call_u64(&c, function_wire);
 	call_u64(&c, gridX);
 	call_u64(&c, gridY);
 	call_u64(&c, gridZ);
@@ -6042,7 +5468,7 @@ int wire_occupancy_clusters(unsigned int which, void *function, unsigned int gri
 	call_u64(&c, blockY);
 	call_u64(&c, blockZ);
 	call_u64(&c, shared);
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	call_blob(&c, attributes, attributes_bytes);
 	call_u64(&c, attributeCount);
 	r = call_end(&c);
@@ -6051,12 +5477,6 @@ int wire_occupancy_clusters(unsigned int which, void *function, unsigned int gri
 	}
 	call_done(&c);
 	return r;
-}
-
-EXPORT int occupancy_clusters(unsigned int which, void *function, unsigned int gridX, unsigned int gridY, unsigned int gridZ, unsigned int blockX, unsigned int blockY, unsigned int blockZ, unsigned int shared, void *stream, const void *attributes, uint64_t attributeCount, int *value)
-{
-	int r = enter_context();
-	return r ? r : wire_occupancy_clusters(which, function, gridX, gridY, gridZ, blockX, blockY, blockZ, shared, stream_legacy(stream), attributes, attributeCount, value);
 }
 
 int wire_pointer_attribute(uint64_t ptr, unsigned int attribute, void *value)
@@ -6078,31 +5498,6 @@ int wire_pointer_attribute(uint64_t ptr, unsigned int attribute, void *value)
 	return r;
 }
 
-EXPORT int pointer_attribute(uint64_t ptr, unsigned int attribute, void *value)
-{
-	int r = enter_context();
-	return r ? r : wire_pointer_attribute(ptr, attribute, value);
-}
-
-int wire_primary_release(int dev)
-{
-	struct call c;
-	int r = call_begin(&c, OP_primary_release, 8, CALL_WAIT);
-	if (r) {
-		return r;
-	}
-	call_u64(&c, (uint32_t)dev);
-	r = call_end(&c);
-	call_done(&c);
-	return r;
-}
-
-EXPORT int primary_release(int dev)
-{
-	int r = enter_context();
-	return r ? r : wire_primary_release(dev);
-}
-
 int wire_primary_reset(int dev)
 {
 	struct call c;
@@ -6114,12 +5509,6 @@ int wire_primary_reset(int dev)
 	r = call_end(&c);
 	call_done(&c);
 	return r;
-}
-
-EXPORT int primary_reset(int dev)
-{
-	int r = enter_context();
-	return r ? r : wire_primary_reset(dev);
 }
 
 int wire_primary_retain(int dev, void **ctx)
@@ -6147,23 +5536,17 @@ int wire_primary_retain(int dev, void **ctx)
 	return r;
 }
 
-EXPORT int primary_retain(int dev, void **ctx)
-{
-	int r = enter_context();
-	return r ? r : wire_primary_retain(dev, ctx);
-}
-
 int wire_stream_sync(void *stream)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_stream_sync, 8, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	call_done(&c);
 	return r;
@@ -6171,15 +5554,33 @@ int wire_stream_sync(void *stream)
 
 int wire_stream_wait(void *stream)
 {
-	uint64_t stream_id;
-	if (!handle_id(KIND_STREAM, stream, &stream_id))
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_stream_wait, 8, CALL_WAIT);
 	if (r) {
 		return r;
 	}
-	call_u64(&c, stream_id);
+	call_u64(&c, stream_wire);
+	r = call_end(&c);
+	call_done(&c);
+	return r;
+}
+
+int wire_write_flag(void *stream, uint64_t flag, unsigned int value)
+{
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_write_flag, 24, CALL_CAST);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, stream_wire);
+	call_u64(&c, flag);
+	call_u64(&c, value);
 	r = call_end(&c);
 	call_done(&c);
 	return r;

@@ -51,7 +51,6 @@ var symbols = [...]string{
 	"cuDevicePrimaryCtxRelease_v2",
 	"cuDevicePrimaryCtxReset_v2",
 	"cuDevicePrimaryCtxRetain",
-	"cuDevicePrimaryCtxSetFlags_v2",
 	"cuDeviceSetGraphMemAttribute",
 	"cuDeviceSetMemPool",
 	"cuDeviceTotalMem_v2",
@@ -96,7 +95,6 @@ var symbols = [...]string{
 	"cuGraphExecMemsetNodeSetParams",
 	"cuGraphExecUpdate",
 	"cuGraphInstantiateWithFlags",
-	"cuGraphInstantiateWithParams",
 	"cuGraphKernelNodeCopyAttributes",
 	"cuGraphKernelNodeGetAttribute",
 	"cuGraphKernelNodeSetAttribute",
@@ -161,21 +159,12 @@ var symbols = [...]string{
 	"cuMemSetAccess",
 	"cuMemUnmap",
 	"cuMemcpy2DAsync_v2",
-	"cuMemcpy2DUnaligned_v2",
 	"cuMemcpy3DAsync_v2",
 	"cuMemcpy3DPeerAsync",
 	"cuMemcpyAsync",
-	"cuMemcpyAtoA_v2",
-	"cuMemcpyAtoD_v2",
-	"cuMemcpyAtoHAsync_v2",
-	"cuMemcpyDtoA_v2",
 	"cuMemcpyDtoDAsync_v2",
-	"cuMemcpyDtoD_v2",
 	"cuMemcpyDtoHAsync_v2",
-	"cuMemcpyDtoH_v2",
-	"cuMemcpyHtoAAsync_v2",
 	"cuMemcpyHtoDAsync_v2",
-	"cuMemcpyHtoD_v2",
 	"cuMemcpyPeerAsync",
 	"cuMemsetD16Async",
 	"cuMemsetD2D16Async",
@@ -267,7 +256,6 @@ const (
 	symDevicePrimaryCtxRelease_v2
 	symDevicePrimaryCtxReset_v2
 	symDevicePrimaryCtxRetain
-	symDevicePrimaryCtxSetFlags_v2
 	symDeviceSetGraphMemAttribute
 	symDeviceSetMemPool
 	symDeviceTotalMem_v2
@@ -312,7 +300,6 @@ const (
 	symGraphExecMemsetNodeSetParams
 	symGraphExecUpdate
 	symGraphInstantiateWithFlags
-	symGraphInstantiateWithParams
 	symGraphKernelNodeCopyAttributes
 	symGraphKernelNodeGetAttribute
 	symGraphKernelNodeSetAttribute
@@ -377,21 +364,12 @@ const (
 	symMemSetAccess
 	symMemUnmap
 	symMemcpy2DAsync_v2
-	symMemcpy2DUnaligned_v2
 	symMemcpy3DAsync_v2
 	symMemcpy3DPeerAsync
 	symMemcpyAsync
-	symMemcpyAtoA_v2
-	symMemcpyAtoD_v2
-	symMemcpyAtoHAsync_v2
-	symMemcpyDtoA_v2
 	symMemcpyDtoDAsync_v2
-	symMemcpyDtoD_v2
 	symMemcpyDtoHAsync_v2
-	symMemcpyDtoH_v2
-	symMemcpyHtoAAsync_v2
 	symMemcpyHtoDAsync_v2
-	symMemcpyHtoD_v2
 	symMemcpyPeerAsync
 	symMemsetD16Async
 	symMemsetD2D16Async
@@ -821,15 +799,6 @@ func (t *Thread) DevicePrimaryCtxRetain(dev driver.Device) (pctx driver.Context,
 	r = t.call(symDevicePrimaryCtxRetain, 2)
 	pctx = driver.Context(f.outs[0])
 	return
-}
-
-// DevicePrimaryCtxSetFlags calls cuDevicePrimaryCtxSetFlags_v2.
-func (t *Thread) DevicePrimaryCtxSetFlags(dev driver.Device, flags uint32) driver.Result {
-	f := t.frame
-	f.args[0] = uint64(uint32(dev))
-	f.args[1] = uint64(flags)
-	r := t.call(symDevicePrimaryCtxSetFlags_v2, 2)
-	return r
 }
 
 // DeviceSetGraphMemAttribute calls cuDeviceSetGraphMemAttribute.
@@ -1294,18 +1263,6 @@ func (t *Thread) GraphInstantiateWithFlags(graph driver.Graph, flags uint64) (ph
 	f.args[1] = uint64(graph)
 	f.args[2] = uint64(flags)
 	r = t.call(symGraphInstantiateWithFlags, 3)
-	phGraphExec = driver.GraphExec(f.outs[0])
-	return
-}
-
-// GraphInstantiateWithParams calls cuGraphInstantiateWithParams.
-func (t *Thread) GraphInstantiateWithParams(graph driver.Graph, instantiateParams []byte) (phGraphExec driver.GraphExec, r driver.Result) {
-	f := t.frame
-	f.args[0] = f.out(0, 0)
-	f.args[1] = uint64(graph)
-	f.args[2] = address(instantiateParams)
-	r = t.call(symGraphInstantiateWithParams, 3)
-	runtime.KeepAlive(instantiateParams)
 	phGraphExec = driver.GraphExec(f.outs[0])
 	return
 }
@@ -1994,15 +1951,6 @@ func (t *Thread) Memcpy2DAsync(pCopy []byte, stream driver.Stream) driver.Result
 	return r
 }
 
-// Memcpy2DUnaligned calls cuMemcpy2DUnaligned_v2.
-func (t *Thread) Memcpy2DUnaligned(pCopy []byte) driver.Result {
-	f := t.frame
-	f.args[0] = address(pCopy)
-	r := t.call(symMemcpy2DUnaligned_v2, 1)
-	runtime.KeepAlive(pCopy)
-	return r
-}
-
 // Memcpy3DAsync calls cuMemcpy3DAsync_v2.
 func (t *Thread) Memcpy3DAsync(pCopy []byte, stream driver.Stream) driver.Result {
 	f := t.frame
@@ -2034,52 +1982,6 @@ func (t *Thread) MemcpyAsync(dst driver.DevicePtr, src driver.DevicePtr, byteCou
 	return r
 }
 
-// MemcpyAtoA calls cuMemcpyAtoA_v2.
-func (t *Thread) MemcpyAtoA(dstArray driver.Array, dstOffset uint64, srcArray driver.Array, srcOffset uint64, byteCount uint64) driver.Result {
-	f := t.frame
-	f.args[0] = uint64(dstArray)
-	f.args[1] = uint64(dstOffset)
-	f.args[2] = uint64(srcArray)
-	f.args[3] = uint64(srcOffset)
-	f.args[4] = uint64(byteCount)
-	r := t.call(symMemcpyAtoA_v2, 5)
-	return r
-}
-
-// MemcpyAtoD calls cuMemcpyAtoD_v2.
-func (t *Thread) MemcpyAtoD(dstDevice driver.DevicePtr, srcArray driver.Array, srcOffset uint64, byteCount uint64) driver.Result {
-	f := t.frame
-	f.args[0] = uint64(dstDevice)
-	f.args[1] = uint64(srcArray)
-	f.args[2] = uint64(srcOffset)
-	f.args[3] = uint64(byteCount)
-	r := t.call(symMemcpyAtoD_v2, 4)
-	return r
-}
-
-// MemcpyAtoHAsync calls cuMemcpyAtoHAsync_v2.
-func (t *Thread) MemcpyAtoHAsync(dstHost driver.HostPtr, srcArray driver.Array, srcOffset uint64, byteCount uint64, stream driver.Stream) driver.Result {
-	f := t.frame
-	f.args[0] = uint64(dstHost)
-	f.args[1] = uint64(srcArray)
-	f.args[2] = uint64(srcOffset)
-	f.args[3] = uint64(byteCount)
-	f.args[4] = uint64(stream)
-	r := t.call(symMemcpyAtoHAsync_v2, 5)
-	return r
-}
-
-// MemcpyDtoA calls cuMemcpyDtoA_v2.
-func (t *Thread) MemcpyDtoA(dstArray driver.Array, dstOffset uint64, srcDevice driver.DevicePtr, byteCount uint64) driver.Result {
-	f := t.frame
-	f.args[0] = uint64(dstArray)
-	f.args[1] = uint64(dstOffset)
-	f.args[2] = uint64(srcDevice)
-	f.args[3] = uint64(byteCount)
-	r := t.call(symMemcpyDtoA_v2, 4)
-	return r
-}
-
 // MemcpyDtoDAsync calls cuMemcpyDtoDAsync_v2.
 func (t *Thread) MemcpyDtoDAsync(dstDevice driver.DevicePtr, srcDevice driver.DevicePtr, byteCount uint64, stream driver.Stream) driver.Result {
 	f := t.frame
@@ -2088,16 +1990,6 @@ func (t *Thread) MemcpyDtoDAsync(dstDevice driver.DevicePtr, srcDevice driver.De
 	f.args[2] = uint64(byteCount)
 	f.args[3] = uint64(stream)
 	r := t.call(symMemcpyDtoDAsync_v2, 4)
-	return r
-}
-
-// MemcpyDtoD calls cuMemcpyDtoD_v2.
-func (t *Thread) MemcpyDtoD(dstDevice driver.DevicePtr, srcDevice driver.DevicePtr, byteCount uint64) driver.Result {
-	f := t.frame
-	f.args[0] = uint64(dstDevice)
-	f.args[1] = uint64(srcDevice)
-	f.args[2] = uint64(byteCount)
-	r := t.call(symMemcpyDtoD_v2, 3)
 	return r
 }
 
@@ -2112,28 +2004,6 @@ func (t *Thread) MemcpyDtoHAsync(dstHost driver.HostPtr, srcDevice driver.Device
 	return r
 }
 
-// MemcpyDtoH calls cuMemcpyDtoH_v2.
-func (t *Thread) MemcpyDtoH(dstHost driver.HostPtr, srcDevice driver.DevicePtr, byteCount uint64) driver.Result {
-	f := t.frame
-	f.args[0] = uint64(dstHost)
-	f.args[1] = uint64(srcDevice)
-	f.args[2] = uint64(byteCount)
-	r := t.call(symMemcpyDtoH_v2, 3)
-	return r
-}
-
-// MemcpyHtoAAsync calls cuMemcpyHtoAAsync_v2.
-func (t *Thread) MemcpyHtoAAsync(dstArray driver.Array, dstOffset uint64, srcHost driver.HostPtr, byteCount uint64, stream driver.Stream) driver.Result {
-	f := t.frame
-	f.args[0] = uint64(dstArray)
-	f.args[1] = uint64(dstOffset)
-	f.args[2] = uint64(srcHost)
-	f.args[3] = uint64(byteCount)
-	f.args[4] = uint64(stream)
-	r := t.call(symMemcpyHtoAAsync_v2, 5)
-	return r
-}
-
 // MemcpyHtoDAsync calls cuMemcpyHtoDAsync_v2.
 func (t *Thread) MemcpyHtoDAsync(dstDevice driver.DevicePtr, srcHost driver.HostPtr, byteCount uint64, stream driver.Stream) driver.Result {
 	f := t.frame
@@ -2142,16 +2012,6 @@ func (t *Thread) MemcpyHtoDAsync(dstDevice driver.DevicePtr, srcHost driver.Host
 	f.args[2] = uint64(byteCount)
 	f.args[3] = uint64(stream)
 	r := t.call(symMemcpyHtoDAsync_v2, 4)
-	return r
-}
-
-// MemcpyHtoD calls cuMemcpyHtoD_v2.
-func (t *Thread) MemcpyHtoD(dstDevice driver.DevicePtr, srcHost driver.HostPtr, byteCount uint64) driver.Result {
-	f := t.frame
-	f.args[0] = uint64(dstDevice)
-	f.args[1] = uint64(srcHost)
-	f.args[2] = uint64(byteCount)
-	r := t.call(symMemcpyHtoD_v2, 3)
 	return r
 }
 

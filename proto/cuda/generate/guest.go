@@ -89,7 +89,7 @@ func callsSource(s *source, all []*cuda.Func) {
 		if f.Crosses() {
 			encoder(s, f)
 		}
-		if f.Mode == cuda.Call || f.Mode == cuda.Cast {
+		if !f.Command && (f.Mode == cuda.Call || f.Mode == cuda.Cast) {
 			exported(s, f)
 		}
 	}
@@ -147,16 +147,16 @@ func encoder(s *source, f *cuda.Func) {
 		case isBlob(p):
 			s.p("\tsize_t %s_bytes = %s ? (size_t)(%s) : 0;", name, name, lengthIn(p.Len, ident))
 			if !p.Nullable {
-				s.p("\tif (!%s && (%s))\n\t\treturn CUDA_ERROR_INVALID_VALUE;", name, lengthIn(p.Len, ident))
+				s.p("\tif (!%s && (%s) != 0)\n\t\treturn CUDA_ERROR_INVALID_VALUE;", name, lengthIn(p.Len, ident))
 			}
 			fixed++
 			sizes = append(sizes, fmt.Sprintf("call_pad(%s_bytes)", name))
 		case isArray(p):
-			s.p("\tif (!%s && (%s))\n\t\treturn CUDA_ERROR_INVALID_VALUE;", name, lengthIn(p.Len, ident))
+			s.p("\tif (!%s && (%s) != 0)\n\t\treturn CUDA_ERROR_INVALID_VALUE;", name, lengthIn(p.Len, ident))
 			fixed++
 			sizes = append(sizes, fmt.Sprintf("8 * (size_t)(%s)", lengthIn(p.Len, ident)))
 		case cuda.IsKind(p.Type):
-			s.p("\tuint64_t %s_id;\n\tif (!handle_id(%s, %s, &%s_id))\n\t\treturn CUDA_ERROR_INVALID_HANDLE;", name, kindConst(p.Type), name, name)
+			s.p("\tuint64_t %s_wire;\n\tif (!handle_id(%s, %s, &%s_wire))\n\t\treturn CUDA_ERROR_INVALID_HANDLE;", name, name, kindConst(p.Type), name)
 			fixed++
 			if p.Dir == "free" {
 				freed = append(freed, p)
@@ -202,7 +202,7 @@ func encoder(s *source, f *cuda.Func) {
 		case isArray(p):
 			s.p("\tr = call_handles(&c, %s, %s, %s);", kindConst(p.Type), name, lengthIn(p.Len, ident))
 		case cuda.IsKind(p.Type):
-			s.p("\tcall_u64(&c, %s_id);", name)
+			s.p("\tcall_u64(&c, %s_wire);", name)
 		case p.Type == "f32":
 			s.p("\tcall_f32(&c, %s);", name)
 		case p.Type == "i32" || p.Type == "device":

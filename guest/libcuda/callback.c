@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Host functions in stream order: the worker puts a request into the region when a stream gets there, a
+ * thread of this library runs it and counts it as done. The thread exists only once a program uses one.
+ */
+#include "callback.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "call.h"
+#include "channel.h"
+#include "generated/calls.h"
+#include "log.h"
+#include "object.h"
+#include "state.h"
+
+struct callback {
+	void (*function)(void *);
+	void *data;
+	bool once;
+	struct callback *next_free;
+};
+
+enum { BLOCK = 256, BLOCKS = 4096 };
+
+/* Callbacks never move: blocks of them, found by id. */
+static struct {
+	pthread_mutex_t lock;
+	struct callback *blocks[BLOCKS];
+	uint64_t used;
+	struct callback *free;
+	bool running;
+	_Atomic uint64_t outstanding;
+} calls = {.lock = PTHREAD_MUTEX_INITIALIZER, .used = 1};
+
+static struct callback *at(uint64_t id)
+{
+	struct callback *block = id && id / BLOCK < BLOCKS ? calls.blocks[id / BLOCK] : NULL;
+	return block ? &block[id % BLOCK] : NULL;
+}
+
+static uint64_t id_of(const struct callback *c)
+{
+	for (uint64_t i = 0; i < BLOCKS && calls.blocks[i]; i++)
+		if (c >= calls.blocks[i] && c < calls.blocks[i] + BLOCK)
+			return i * BLOCK + (uint64_t)(c - calls.blocks[i]);
+	return 0;
+}
+
+static void run(uint64_t id)
+{
+	pthread_mutex_lock(&calls.lock);
+	struct callback *c = at(id), copy = {0};
+	if (c) {
+		copy = *c;
+		if (c->once && c->function) {
+			c->function = NULL;
+			c->next_free = calls.free;
+			calls.free = c;
+			calls.outstanding--;
+		}
+	}
+	pthread_mutex_unlock(&calls.lock);
+	if (copy.function)
+		copy.function(copy.data);
+}
+
+static void idle(unsigned rounds)
+{
+	enum { SPIN = 1000, SHORT_NS = 20000, LONG_NS = 1000000 };
+	if (rounds < SPIN) {
+		cpu_relax();
+		return;
+	}
+	struct timespec t = {0, calls.outstanding ? SHORT_NS : LONG_NS};
+	nanosleep(&t, NULL);
+}
+
+static void *loop(void *unused)
+{
+	unsigned rounds = 0;
+	(void)unused;
+	while (session.state == SESSION_LIVE) {
+		uint32_t done = atomic_load(region32(WIRE_STATUS_CALL_TAIL));
+		if (atomic_load_explicit(region32(WIRE_STATUS_CALL_HEAD), memory_order_acquire) == done) {
+			idle(rounds++);
+			continue;
+		}
+		uint64_t id;
+		memcpy(&id, session.base + WIRE_CALLBACK_RING + done % WIRE_CALLBACK_ENTRIES * WIRE_CALLBACK_SIZE, 8);
+		run(id);
+		atomic_store_explicit(region32(WIRE_STATUS_CALL_TAIL), done + 1, memory_order_release);
+		rounds = 0;
+	}
+	return NULL;
+}
+
+/* Starts the thread, with all signals blocked: they are the program's. The caller holds the lock. */
+static bool start(void)
+{
+	sigset_t all, old;
+	pthread_t t;
+	pthread_attr_t a;
+	if (calls.running)
+		return true;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pthread_attr_init(&a);
+	pthread_attr_setdetachstate(&a, PTHREAD_CREATE_DETACHED);
+	calls.running = pthread_create(&t, &a, loop, NULL) == 0;
+	pthread_attr_destroy(&a);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return calls.running;
+}
+
+uint64_t callback_add(void (*function)(void *), void *data, bool once)
+{
+	uint64_t id = 0;
+	pthread_mutex_lock(&calls.lock);
+	struct callback *c = calls.free;
+	if (c) {
+		calls.free = c->next_free;
+	} else if (calls.used < (uint64_t)BLOCK * BLOCKS) {
+		struct callback **block = &calls.blocks[calls.used / BLOCK];
+		if (!*block)
+			*block = calloc(BLOCK, sizeof **block);
+		c = *block ? at(calls.used++) : NULL;
+	}
+	if (c && start()) {
+		*c = (struct callback){function, data, once, NULL};
+		id = id_of(c);
+		calls.outstanding++;
+	}
+	pthread_mutex_unlock(&calls.lock);
+	return id;
+}
+
+static int launch_host(void *stream, void (*function)(void *), void *data)
+{
+	int r = enter_context();
+	if (!r && !function)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r)
+		return r;
+	uint64_t id = callback_add(function, data, session.captures == 0);
+	return id ? wire_host_func(stream, id) : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+EXPORT int cuLaunchHostFunc(void *stream, void (*function)(void *), void *data) { return launch_host(stream_arg(stream), function, data); }
+
+EXPORT int cuLaunchHostFunc_ptsz(void *stream, void (*function)(void *), void *data)
+{
+	return launch_host(stream_per_thread(stream), function, data);
+}
+
+/* The older form has the stream and its status as arguments. */
+struct stream_callback {
+	void (*function)(void *stream, int status, void *data);
+	void *stream, *data;
+};
+
+static void run_stream_callback(void *p)
+{
+	struct stream_callback c = *(struct stream_callback *)p;
+	free(p);
+	c.function(c.stream, CUDA_SUCCESS, c.data);
+}
+
+static int add_callback(void *handle, void *stream, void (*function)(void *, int, void *), void *data, unsigned flags)
+{
+	int r = enter_context();
+	if (!r && (!function || flags))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r && session.captures)
+		r = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	struct stream_callback *c = r ? NULL : malloc(sizeof *c);
+	if (!r && !c)
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	if (r)
+		return r;
+	*c = (struct stream_callback){function, handle, data};
+	return launch_host(stream, run_stream_callback, c);
+}
+
+EXPORT int cuStreamAddCallback(void *stream, void (*function)(void *, int, void *), void *data, unsigned int flags)
+{
+	return add_callback(stream, stream_arg(stream), function, data, flags);
+}
+
+EXPORT int cuStreamAddCallback_ptsz(void *stream, void (*function)(void *, int, void *), void *data, unsigned int flags)
+{
+	return add_callback(stream, stream_per_thread(stream), function, data, flags);
+}

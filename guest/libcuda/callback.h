@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Registers a host function to be run when the worker asks for it by the returned id; 0 when out of memory.
+ * One that runs once is forgotten then. */
+uint64_t callback_add(void (*function)(void *), void *data, bool once);

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The way to the worker: the handshake with oriond, the mapped region, its doorbell. */
+#pragma once
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "state.h"
+
+struct config;
+
+/* Connects, greets, maps the region. A CUresult; the reason of a failure has been logged. */
+int channel_open(const struct config *config);
+/* Unmaps nothing (other threads may read) but closes the socket, so that the worker sees the end. */
+void channel_close(void);
+/* Wakes the worker. */
+void channel_ring(void);
+/* Whether the worker's side is still there; ends the session if not. */
+bool channel_alive(void);
+
+static inline _Atomic uint32_t *region32(uint64_t offset)
+{
+	return (_Atomic uint32_t *)(void *)(session.base + offset);
+}
+
+static inline _Atomic uint64_t *region64(uint64_t offset)
+{
+	return (_Atomic uint64_t *)(void *)(session.base + offset);
+}
+
+/* A wait for memory that another process writes: spin, then sleep for ever longer, and notice its end. */
+struct patience {
+	uint64_t start_ns, check_ns;
+	unsigned rounds;
+};
+
+static inline void cpu_relax(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+/* One step of a wait; false once the session has ended. */
+bool patience_step(struct patience *p);

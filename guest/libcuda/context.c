@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Contexts: which one is current is each thread's own matter, and is told to the worker with each command. */
+#include "context.h"
+
+#include <stdlib.h>
+
+#include "call.h"
+#include "device.h"
+#include "log.h"
+#include "memory.h"
+#include "state.h"
+#include "stream.h"
+#include "thread.h"
+
+enum { API_VERSION = 3020 };
+
+static _Atomic uint64_t next_id = 1;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of primary contexts */
+
+struct context_stack {
+	struct object *context;
+	struct context_stack *below;
+};
+
+static struct context *context_new(void)
+{
+	struct context *c = calloc(1, sizeof *c);
+	if (c)
+		c->id = atomic_fetch_add(&next_id, 1);
+	return c;
+}
+
+void context_set(struct object *context)
+{
+	thread.context = context;
+	if (context)
+		thread_watch();
+}
+
+/* A handle given by the program: NULL is allowed where it means none. */
+static int context_get(void *handle, struct object **o)
+{
+	*o = object_get(handle, KIND_CTX);
+	return *o ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
+}
+
+/* The object that names a device's primary context, whether it is active or not. */
+struct object *primary_context_name(int device)
+{
+	struct device *d = &session.devices[device];
+	pthread_mutex_lock(&lock);
+	if (!d->primary_name) {
+		struct object *o = object_new(KIND_CTX);
+		struct context *c = o ? context_new() : NULL;
+		if (c) {
+			c->primary = 1;
+			o->data = c;
+			o->device = (uint16_t)device;
+			o->context = NULL;
+			d->primary_name = o;
+		} else if (o) {
+			object_free(o);
+		}
+	}
+	pthread_mutex_unlock(&lock);
+	return d->primary_name;
+}
+
+EXPORT int cuDevicePrimaryCtxRetain(void **context, int device)
+{
+	struct device *d;
+	int r = device_get(device, &d);
+	if (!r && !context)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r)
+		return r;
+	struct object *name = primary_context_name(device);
+	if (!name)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	pthread_mutex_lock(&lock);
+	if (!d->primary) {
+		struct call c;
+		r = call_begin(&c, OP_primary_retain, 16, CALL_WAIT);
+		if (!r) {
+			call_u64(&c, (uint32_t)device);
+			call_u64(&c, object_id(name));
+			r = call_end(&c);
+		}
+		if (!r)
+			d->primary = name;
+	}
+	if (!r) {
+		d->primary_refs++;
+		*context = d->primary;
+	}
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+/* Ends a primary context: what it held is gone, its name stays for its next life. */
+static int primary_end(struct device *d, int device)
+{
+	struct object *o = d->primary;
+	d->primary = NULL;
+	d->primary_refs = 0;
+	if (!o)
+		return CUDA_SUCCESS;
+	storage_clear(o);
+	int r = wire_primary_reset(device);
+	memory_forget_context(o);
+	return r;
+}
+
+EXPORT int cuDevicePrimaryCtxRelease_v2(int device)
+{
+	struct device *d;
+	int r = device_get(device, &d);
+	if (r)
+		return r;
+	pthread_mutex_lock(&lock);
+	if (!d->primary)
+		r = CUDA_ERROR_INVALID_CONTEXT;
+	else if (--d->primary_refs == 0)
+		r = primary_end(d, device);
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+EXPORT int cuDevicePrimaryCtxReset_v2(int device)
+{
+	struct device *d;
+	int r = device_get(device, &d);
+	if (r)
+		return r;
+	pthread_mutex_lock(&lock);
+	r = primary_end(d, device);
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+EXPORT int cuDevicePrimaryCtxGetState(int device, unsigned int *flags, int *active)
+{
+	struct device *d;
+	int r = device_get(device, &d);
+	if (!r && (!flags || !active))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r) {
+		*flags = d->primary_flags;
+		*active = d->primary != NULL;
+	}
+	return r;
+}
+
+EXPORT int cuDevicePrimaryCtxSetFlags_v2(int device, unsigned int flags)
+{
+	struct device *d;
+	int r = device_get(device, &d);
+	if (r)
+		return r;
+	if (flags & ~0xffu)
+		return CUDA_ERROR_INVALID_VALUE;
+	d->primary_flags = flags;
+	return CUDA_SUCCESS;
+}
+
+static int push(struct object *o)
+{
+	struct context_stack *s = malloc(sizeof *s);
+	if (!s)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	s->context = thread.context;
+	s->below = thread.stack;
+	thread.stack = s;
+	context_set(o);
+	return CUDA_SUCCESS;
+}
+
+static void pop(void)
+{
+	struct context_stack *s = thread.stack;
+	thread.context = s ? s->context : NULL;
+	if (s) {
+		thread.stack = s->below;
+		free(s);
+	}
+}
+
+void context_stack_free(void)
+{
+	while (thread.stack)
+		pop();
+}
+
+EXPORT int cuCtxCreate_v2(void **context, unsigned int flags, int device)
+{
+	struct device *d;
+	int r = device_get(device, &d);
+	if (!r && !context)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r)
+		return r;
+	struct context *c = context_new();
+	if (!c)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	void *handle;
+	r = wire_cuCtxCreate_v2(&handle, flags, device);
+	if (r) {
+		free(c);
+		return r;
+	}
+	struct object *o = handle;
+	c->flags = flags;
+	o->data = c;
+	o->device = (uint16_t)device;
+	o->context = NULL;
+	r = push(o);
+	*context = o;
+	return r;
+}
+
+EXPORT int cuCtxCreate_v3(void **context, const void *affinity, int count, unsigned int flags, int device)
+{
+	if (affinity && count > 0)
+		return CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY;
+	return cuCtxCreate_v2(context, flags, device);
+}
+
+EXPORT int cuCtxCreate_v4(void **context, const void *const *params, unsigned int flags, int device)
+{
+	if (params && params[0]) /* execution affinities come first in the structure */
+		return CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY;
+	return cuCtxCreate_v2(context, flags, device);
+}
+
+EXPORT int cuCtxDestroy_v2(void *context)
+{
+	struct object *o;
+	int r = enter();
+	if (!r)
+		r = context_get(context, &o);
+	if (r)
+		return r;
+	struct context *c = context_of(o);
+	if (c->primary)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	storage_clear(o);
+	memory_forget_context(o);
+	if (thread.context == o)
+		pop();
+	r = wire_cuCtxDestroy_v2(o);
+	free(c);
+	return r;
+}
+
+EXPORT int cuCtxPushCurrent_v2(void *context)
+{
+	struct object *o;
+	int r = enter();
+	if (!r)
+		r = context_get(context, &o);
+	return r ? r : push(o);
+}
+
+EXPORT int cuCtxPopCurrent_v2(void **context)
+{
+	int r = enter_context();
+	if (r)
+		return r;
+	if (context)
+		*context = thread.context;
+	pop();
+	return CUDA_SUCCESS;
+}
+
+EXPORT int cuCtxSetCurrent(void *context)
+{
+	struct object *o = NULL;
+	int r = enter();
+	if (!r && context)
+		r = context_get(context, &o);
+	if (!r)
+		context_set(o);
+	return r;
+}
+
+EXPORT int cuCtxGetCurrent(void **context)
+{
+	int r = enter();
+	if (!r && !context)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		*context = thread.context;
+	return r;
+}
+
+EXPORT int cuCtxGetDevice_v2(int *device, void *context)
+{
+	struct object *o = thread.context;
+	int r = context ? enter() : enter_context();
+	if (!r && !device)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r && context)
+		r = context_get(context, &o);
+	if (!r)
+		*device = o->device;
+	return r;
+}
+
+EXPORT int cuCtxGetDevice(int *device) { return cuCtxGetDevice_v2(device, NULL); }
+
+EXPORT int cuCtxGetFlags(unsigned int *flags)
+{
+	int r = enter_context();
+	if (!r && !flags)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		*flags = context_of(thread.context)->primary ? session.devices[thread.context->device].primary_flags
+							      : context_of(thread.context)->flags;
+	return r;
+}
+
+EXPORT int cuCtxSetFlags(unsigned int flags)
+{
+	int r = enter_context();
+	if (!r)
+		context_of(thread.context)->flags = flags;
+	return r;
+}
+
+EXPORT int cuCtxGetId(void *context, uint64_t *id)
+{
+	struct object *o = thread.context;
+	int r = context ? enter() : enter_context();
+	if (!r && !id)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r && context)
+		r = context_get(context, &o);
+	if (!r)
+		*id = context_of(o)->id;
+	return r;
+}
+
+EXPORT int cuCtxGetApiVersion(void *context, unsigned int *version)
+{
+	struct object *o;
+	int r = enter();
+	if (!r && !version)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r && context)
+		r = context_get(context, &o);
+	if (!r)
+		*version = API_VERSION;
+	return r;
+}
+
+EXPORT int cuCtxAttach(void **context, unsigned int flags)
+{
+	int r = enter_context();
+	if (!r && (!context || flags))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		*context = thread.context;
+	return r;
+}
+
+EXPORT int cuCtxDetach(void *context)
+{
+	struct object *o;
+	int r = enter();
+	return r ? r : context_get(context, &o);
+}
+
+EXPORT int cuCtxGetStreamPriorityRange(int *least, int *greatest)
+{
+	int l, g, r = enter_context();
+	if (!r)
+		r = wire_cuCtxGetStreamPriorityRange(&l, &g);
+	if (!r && least)
+		*least = l;
+	if (!r && greatest)
+		*greatest = g;
+	return r;
+}
+
+EXPORT int cuCtxSynchronize(void)
+{
+	int r = enter_context();
+	if (!r)
+		r = wire_ctx_wait();
+	return r ? r : call_deferred();
+}
+
+EXPORT int cuCtxSynchronize_v2(void *context)
+{
+	struct object *o, *mine = thread.context;
+	if (!context)
+		return cuCtxSynchronize();
+	int r = enter();
+	if (!r)
+		r = context_get(context, &o);
+	if (r)
+		return r;
+	thread.context = o;
+	r = cuCtxSynchronize();
+	thread.context = mine;
+	return r;
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Contexts as the guest knows them. */
+#pragma once
+#include <stdint.h>
+
+#include "object.h"
+
+struct storage_entry;
+
+/* Data of an object of kind KIND_CTX. */
+struct context {
+	uint64_t id; /* as cuCtxGetId reports it */
+	unsigned flags;
+	int primary; /* belongs to its device and is shared */
+	struct storage_entry *storage; /* context-local storage, see storage.c */
+};
+
+static inline struct context *context_of(struct object *o) { return (struct context *)o->data; }
+
+/* Runs the destructors of a context's local storage and empties it. */
+void storage_clear(struct object *context);
+/* Sets the calling thread's current context. */
+void context_set(struct object *context);

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Linear copies. Pinned memory needs no staging: both sides have it at the same address. Small uploads travel
+ * with their command; others go through staging, piece by piece, so that this process's memcpy and the GPU's
+ * DMA overlap. As with NVIDIA's driver, an upload from pageable memory returns when the source has been read,
+ * a download to it when the data are there.
+ */
+#include "copy.h"
+
+#include "call.h"
+#include "generated/calls.h"
+#include "memory.h"
+#include "object.h"
+#include "stage.h"
+#include "state.h"
+
+enum { INLINE_BYTES = 32 << 10, UPLOAD_PIECE = 1 << 20 };
+
+enum place place_of(uint64_t address)
+{
+	struct range range;
+	if (in_heap((void *)(uintptr_t)address))
+		return PLACE_PINNED;
+	return memory_find(address, &range) ? PLACE_DEVICE : PLACE_HOST;
+}
+
+bool known_range(uint64_t address, uint64_t n)
+{
+	struct range range;
+	return memory_find(address, &range) && n <= range.base + range.size - address;
+}
+
+int stream_fence(void *stream)
+{
+	int r = wire_stream_sync(stream);
+	return r ? r : call_deferred();
+}
+
+static int upload_piece(uint64_t dst, const uint8_t *src, size_t n, void *stream)
+{
+	struct stage s;
+	int r = stage_take(&s, n);
+	if (r)
+		return r;
+	memcpy(s.data, src, n);
+	r = wire_copy_in_stage(dst, (uint64_t)(uintptr_t)s.data, n, stream, s.flag, s.value);
+	if (r)
+		stage_return(&s);
+	return r;
+}
+
+int copy_in(uint64_t dst, const void *src, size_t n, void *stream, bool wait)
+{
+	int r = CUDA_SUCCESS;
+	if (!n)
+		return CUDA_SUCCESS;
+	if (in_heap(src)) {
+		r = wire_copy_in_region(dst, (uint64_t)(uintptr_t)src, n, stream);
+		return r ? r : wait || !known_range(dst, n) ? stream_fence(stream) : call_deferred();
+	}
+	if (n <= INLINE_BYTES)
+		r = wire_copy_in(dst, stream, src, n);
+	else
+		for (size_t at = 0; !r && at < n; at += UPLOAD_PIECE)
+			r = upload_piece(dst + at, (const uint8_t *)src + at, n - at < UPLOAD_PIECE ? n - at : UPLOAD_PIECE, stream);
+	return r ? r : known_range(dst, n) ? call_deferred() : stream_fence(stream);
+}
+
+/* A download through two pieces: while one is copied out here, the GPU fills the other. */
+struct download {
+	struct stage stage;
+	struct call call;
+	void *dst;
+	size_t n;
+};
+
+static int download_start(struct download *d, uint64_t src, void *stream)
+{
+	uint64_t id;
+	if (!handle_id(stream, KIND_STREAM, &id))
+		return CUDA_ERROR_INVALID_HANDLE;
+	int r = call_begin(&d->call, OP_copy_out, 32, CALL_WAIT);
+	if (r)
+		return r;
+	call_u64(&d->call, (uint64_t)(uintptr_t)d->stage.data);
+	call_u64(&d->call, src);
+	call_u64(&d->call, d->n);
+	call_u64(&d->call, id);
+	call_submit(&d->call);
+	return CUDA_SUCCESS;
+}
+
+static int download_finish(struct download *d)
+{
+	int r = call_await(&d->call);
+	if (!r)
+		memcpy(d->dst, d->stage.data, d->n);
+	stage_return(&d->stage);
+	return r;
+}
+
+static int download(uint8_t *dst, uint64_t src, size_t n, void *stream)
+{
+	struct download d[2];
+	unsigned started = 0, finished = 0;
+	int r = CUDA_SUCCESS;
+	size_t at = 0;
+	while (!r && (at < n || finished < started)) {
+		if (at < n && started - finished < 2) {
+			struct download *next = &d[started % 2];
+			next->n = n - at < STAGE_PIECE ? n - at : STAGE_PIECE;
+			next->dst = dst + at;
+			bool have = finished < started ? stage_try(&next->stage, next->n) : !(r = stage_take(&next->stage, next->n));
+			if (have) {
+				r = download_start(next, src + at, stream);
+				if (r)
+					stage_return(&next->stage);
+				else
+					started++;
+				at += next->n;
+				continue;
+			}
+			if (r)
+				break;
+		}
+		r = download_finish(&d[finished++ % 2]);
+	}
+	while (finished < started) {
+		int late = download_finish(&d[finished++ % 2]);
+		r = r ? r : late;
+	}
+	return r;
+}
+
+int copy_out(void *dst, uint64_t src, size_t n, void *stream, bool wait)
+{
+	if (!n)
+		return CUDA_SUCCESS;
+	if (in_heap(dst)) {
+		int r = wire_copy_out_region((uint64_t)(uintptr_t)dst, src, n, stream);
+		return r ? r : wait || !known_range(src, n) ? stream_fence(stream) : call_deferred();
+	}
+	int r = download(dst, src, n, stream);
+	return r ? r : call_deferred();
+}
+
+static int copy_device(uint64_t dst, uint64_t src, size_t n, void *stream)
+{
+	if (!n)
+		return CUDA_SUCCESS;
+	int r = wire_cuMemcpyDtoDAsync_v2(dst, src, n, stream);
+	return r ? r : known_range(dst, n) && known_range(src, n) ? call_deferred() : stream_fence(stream);
+}
+
+/* A copy whose direction the addresses tell. */
+static int copy_unified(uint64_t dst, uint64_t src, size_t n, void *stream, bool wait)
+{
+	enum place to = place_of(dst), from = place_of(src);
+	if (to != PLACE_DEVICE && from != PLACE_DEVICE) {
+		int r = stream_fence(stream);
+		if (!r)
+			memmove((void *)(uintptr_t)dst, (void *)(uintptr_t)src, n);
+		return r;
+	}
+	if (from != PLACE_DEVICE)
+		return copy_in(dst, (void *)(uintptr_t)src, n, stream, wait);
+	if (to != PLACE_DEVICE)
+		return copy_out((void *)(uintptr_t)dst, src, n, stream, wait);
+	return copy_device(dst, src, n, stream);
+}
+
+#define COPY(name, params, call, sync_suffix)                                            \
+	EXPORT int name params                                                            \
+	{                                                                                 \
+		void *const stream = NULL;                                                \
+		int r = enter_context();                                                  \
+		return r ? r : (call);                                                    \
+	}                                                                                 \
+	EXPORT int name##sync_suffix params                                               \
+	{                                                                                 \
+		int r = enter_context();                                                  \
+		void *const stream = r ? NULL : stream_per_thread(NULL);                  \
+		return r ? r : (call);                                                    \
+	}
+
+#define COPY_ASYNC(name, params, call)                                                    \
+	EXPORT int name params                                                            \
+	{                                                                                 \
+		int r = enter_context();                                                  \
+		stream = stream_arg(stream);                                              \
+		return r ? r : (call);                                                    \
+	}                                                                                 \
+	EXPORT int name##_ptsz params                                                     \
+	{                                                                                 \
+		int r = enter_context();                                                  \
+		stream = r ? NULL : stream_per_thread(stream);                            \
+		return r ? r : (call);                                                    \
+	}
+
+COPY(cuMemcpyHtoD_v2, (uint64_t dst, const void *src, size_t n), copy_in(dst, src, n, stream, true), _ptds)
+COPY(cuMemcpyDtoH_v2, (void *dst, uint64_t src, size_t n), copy_out(dst, src, n, stream, true), _ptds)
+COPY(cuMemcpyDtoD_v2, (uint64_t dst, uint64_t src, size_t n), copy_device(dst, src, n, stream), _ptds)
+COPY(cuMemcpy, (uint64_t dst, uint64_t src, size_t n), copy_unified(dst, src, n, stream, true), _ptds)
+COPY(cuMemcpyPeer, (uint64_t dst, void *dst_context, uint64_t src, void *src_context, size_t n),
+     wire_cuMemcpyPeerAsync(dst, dst_context, src, src_context, n, stream), _ptds)
+
+COPY_ASYNC(cuMemcpyHtoDAsync_v2, (uint64_t dst, const void *src, size_t n, void *stream), copy_in(dst, src, n, stream, false))
+COPY_ASYNC(cuMemcpyDtoHAsync_v2, (void *dst, uint64_t src, size_t n, void *stream), copy_out(dst, src, n, stream, false))
+COPY_ASYNC(cuMemcpyDtoDAsync_v2, (uint64_t dst, uint64_t src, size_t n, void *stream), copy_device(dst, src, n, stream))
+COPY_ASYNC(cuMemcpyAsync, (uint64_t dst, uint64_t src, size_t n, void *stream), copy_unified(dst, src, n, stream, false))
+COPY_ASYNC(cuMemcpyPeerAsync, (uint64_t dst, void *dst_context, uint64_t src, void *src_context, size_t n, void *stream),
+	   wire_cuMemcpyPeerAsync(dst, dst_context, src, src_context, n, stream))

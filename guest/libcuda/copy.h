@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Where an address lies. */
+enum place { PLACE_HOST, PLACE_PINNED, PLACE_DEVICE };
+
+enum place place_of(uint64_t address);
+/* Whether this process knows n bytes at address as its own device or pinned memory: a copy there will not be
+ * refused for its address. */
+bool known_range(uint64_t address, uint64_t n);
+
+/* Waits for a stream, and returns its error or a deferred one. */
+int stream_fence(void *stream);
+
+int copy_in(uint64_t dst, const void *src, size_t n, void *stream, bool wait);
+int copy_out(void *dst, uint64_t src, size_t n, void *stream, bool wait);

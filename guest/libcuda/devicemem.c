@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Device memory: allocated by the worker, known here by address. */
+#include "generated/calls.h"
+#include "call.h"
+#include "device.h"
+#include "memory.h"
+#include "object.h"
+#include "state.h"
+#include "stream.h"
+
+static int note(uint64_t address, uint64_t size, bool asynchronous)
+{
+	struct range r = {.base = address, .size = size, .type = MEMORY_DEVICE, .context = thread.context,
+			  .device = thread.context ? thread.context->device : 0, .device_address = address, .asynchronous = asynchronous};
+	return memory_add(r) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+/* Allocates where nothing of the program's lies. The driver of the host knows nothing of this process's
+ * mappings: what collides is held until a better address has come, then freed. */
+static int alloc_clear(int (*alloc)(void *request, uint64_t *address), void *request, uint64_t size, uint64_t *address)
+{
+	enum { TRIES = 16 };
+	uint64_t rejected[TRIES];
+	int n = 0, r;
+	do {
+		r = alloc(request, address);
+		if (r || memory_claim(*address, size))
+			break;
+		rejected[n++] = *address;
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	} while (n < TRIES);
+	while (n > 0)
+		wire_mem_free(rejected[--n]);
+	return r;
+}
+
+static int alloc_linear(void *request, uint64_t *address) { return wire_mem_alloc(*(size_t *)request, address); }
+
+EXPORT int cuMemAlloc_v2(uint64_t *address, size_t size)
+{
+	int r = enter_context();
+	if (!r && (!address || !size))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		r = alloc_clear(alloc_linear, &size, size, address);
+	return r ? r : note(*address, size, false);
+}
+
+struct pitched {
+	size_t width, height;
+	unsigned element;
+	uint64_t pitch;
+};
+
+static int alloc_pitched(void *request, uint64_t *address)
+{
+	struct pitched *p = request;
+	return wire_mem_alloc_pitch(p->width, p->height, p->element, address, &p->pitch);
+}
+
+EXPORT int cuMemAllocPitch_v2(uint64_t *address, size_t *pitch, size_t width, size_t height, unsigned int element)
+{
+	int r = enter_context();
+	if (!r && (!address || !pitch || !width || !height))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r)
+		return r;
+	struct pitched p = {width, height, element, 0};
+	/* The claim needs a size before the pitch is known; rows are never padded by more than 512 bytes. */
+	r = alloc_clear(alloc_pitched, &p, (width + 511) / 512 * 512 * height, address);
+	if (r)
+		return r;
+	*pitch = p.pitch;
+	return note(*address, p.pitch * height, false);
+}
+
+EXPORT int cuMemFree_v2(uint64_t address)
+{
+	struct range range;
+	int r = enter_context();
+	if (r || !address)
+		return r;
+	if (!memory_find(address, &range) || range.base != address)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (range.type == MEMORY_MANAGED) {
+		extern int host_release(struct range *range);
+		return memory_remove(address, &range) ? host_release(&range) : CUDA_ERROR_INVALID_VALUE;
+	}
+	if (range.type != MEMORY_DEVICE || !memory_remove(address, &range))
+		return CUDA_ERROR_INVALID_VALUE;
+	r = wire_mem_free(address);
+	return r ? r : call_deferred();
+}
+
+struct pooled {
+	size_t size;
+	void *pool, *stream;
+};
+
+static int alloc_pooled(void *request, uint64_t *address)
+{
+	struct pooled *p = request;
+	return wire_mem_alloc_async(p->size, p->pool, p->stream, address);
+}
+
+static int alloc_async(uint64_t *address, size_t size, void *pool, void *stream)
+{
+	int r = enter_context();
+	if (!r && (!address || !size))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r)
+		return r;
+	struct pooled p = {size, pool, stream};
+	if (session.captures) { /* an address of a graph, which nothing may be freed of here */
+		r = alloc_pooled(&p, address);
+		if (!r && !memory_claim(*address, size))
+			r = CUDA_ERROR_OUT_OF_MEMORY;
+	} else {
+		r = alloc_clear(alloc_pooled, &p, size, address);
+	}
+	return r ? r : note(*address, size, true);
+}
+
+EXPORT int cuMemAllocAsync(uint64_t *address, size_t size, void *stream) { return alloc_async(address, size, NULL, stream_arg(stream)); }
+EXPORT int cuMemAllocAsync_ptsz(uint64_t *address, size_t size, void *stream) { return alloc_async(address, size, NULL, stream_per_thread(stream)); }
+
+EXPORT int cuMemAllocFromPoolAsync(uint64_t *address, size_t size, void *pool, void *stream)
+{
+	return alloc_async(address, size, pool, stream_arg(stream));
+}
+
+EXPORT int cuMemAllocFromPoolAsync_ptsz(uint64_t *address, size_t size, void *pool, void *stream)
+{
+	return alloc_async(address, size, pool, stream_per_thread(stream));
+}
+
+static int free_async(uint64_t address, void *stream)
+{
+	struct range range;
+	int r = enter_context();
+	if (r)
+		return r;
+	if (!address)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!memory_find(address, &range) || range.base != address || !range.asynchronous)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = wire_mem_free_async(address, stream);
+	if (!r)
+		memory_remove(address, &range);
+	return r;
+}
+
+EXPORT int cuMemFreeAsync(uint64_t address, void *stream) { return free_async(address, stream_arg(stream)); }
+EXPORT int cuMemFreeAsync_ptsz(uint64_t address, void *stream) { return free_async(address, stream_per_thread(stream)); }
+
+EXPORT int cuMemGetInfo_v2(size_t *available, size_t *total)
+{
+	uint64_t f, t;
+	int r = enter_context();
+	if (!r)
+		r = wire_mem_info(&f, &t);
+	if (!r && available)
+		*available = f;
+	if (!r && total)
+		*total = t;
+	return r;
+}
+
+EXPORT int cuMemGetAddressRange_v2(uint64_t *base, size_t *size, uint64_t address)
+{
+	struct range range;
+	int r = enter_context();
+	if (r)
+		return r;
+	if (memory_find(address, &range)) {
+		if (base)
+			*base = range.base;
+		if (size)
+			*size = range.size;
+		return CUDA_SUCCESS;
+	}
+	uint64_t b, s;
+	r = wire_cuMemGetAddressRange_v2(&b, &s, address);
+	if (!r && base)
+		*base = b;
+	if (!r && size)
+		*size = s;
+	return r;
+}
+
+/* Physical memory and address ranges, mapped onto one another. */
+EXPORT int cuMemCreate(uint64_t *handle, size_t size, const void *prop, uint64_t flags)
+{
+	void *h;
+	int r = enter();
+	if (!r && !handle)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		r = wire_mem_create(&h, size, prop, flags);
+	if (!r)
+		*handle = (uint64_t)(uintptr_t)h;
+	return r;
+}
+
+EXPORT int cuMemRelease(uint64_t handle)
+{
+	int r = enter();
+	return r ? r : wire_mem_release((void *)(uintptr_t)handle);
+}
+
+EXPORT int cuMemAddressReserve(uint64_t *address, size_t size, size_t alignment, uint64_t wanted, uint64_t flags)
+{
+	enum { TRIES = 16 };
+	uint64_t rejected[TRIES];
+	int n = 0, r = enter();
+	if (!r && !address)
+		r = CUDA_ERROR_INVALID_VALUE;
+	while (!r) {
+		r = wire_mem_reserve(size, alignment, wanted, flags, address);
+		if (r || memory_claim(*address, size))
+			break;
+		rejected[n++] = *address;
+		wanted = 0;
+		if (n == TRIES)
+			r = CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	while (n > 0)
+		wire_mem_unreserve(rejected[--n], size);
+	if (r)
+		return r;
+	struct range range = {.base = *address, .size = size, .type = MEMORY_RESERVED, .device_address = *address};
+	return memory_add(range) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+EXPORT int cuMemAddressFree(uint64_t address, size_t size)
+{
+	struct range range;
+	int r = enter();
+	if (!r)
+		r = wire_mem_unreserve(address, size);
+	if (!r)
+		memory_remove(address, &range);
+	return r;
+}
+
+EXPORT int cuMemRetainAllocationHandle(uint64_t *handle, void *address)
+{
+	void *h;
+	int r = enter();
+	if (!r && !handle)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		r = wire_mem_retain_handle((uint64_t)(uintptr_t)address, &h);
+	if (!r)
+		*handle = (uint64_t)(uintptr_t)h;
+	return r;
+}

@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Stream capture, and the parts of graphs that have pointers in their parameters. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "call.h"
+#include "callback.h"
+#include "copybox.h"
+#include "generated/calls.h"
+#include "launch.h"
+#include "object.h"
+#include "state.h"
+
+/* Stream capture. Streams in capture are counted, so that without one nothing need be asked. */
+
+static int begin_capture(void *stream, unsigned mode)
+{
+	int r = enter_context();
+	if (!r)
+		r = wire_cuStreamBeginCapture_v2(stream, mode);
+	if (!r)
+		session.captures++;
+	return r;
+}
+
+static int end_capture(void *stream, void **graph)
+{
+	int r = enter_context();
+	if (!r)
+		r = wire_cuStreamEndCapture(stream, graph);
+	if (!r || (r >= CUDA_ERROR_STREAM_CAPTURE_INVALIDATED && r <= CUDA_ERROR_STREAM_CAPTURE_ISOLATION && r != CUDA_ERROR_STREAM_CAPTURE_UNMATCHED))
+		session.captures--;
+	return r;
+}
+
+static int is_capturing(void *stream, unsigned *status)
+{
+	int r = enter_context();
+	if (!r && !status)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r)
+		return r;
+	*status = 0;
+	if (likely(!session.captures)) {
+		uint64_t id;
+		return handle_id(stream, KIND_STREAM, &id) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+	}
+	return wire_cuStreamIsCapturing(stream, status);
+}
+
+/* Lists handed out by cuStreamGetCaptureInfo stay valid until the thread's next call of it. */
+struct edges {
+	void **nodes;
+	uint8_t (*data)[8];
+	size_t room;
+};
+
+static __thread struct edges *captured __attribute__((tls_model("initial-exec")));
+
+static bool edges_reserve(struct edges *e, size_t n)
+{
+	if (n <= e->room)
+		return true;
+	void **nodes = realloc(e->nodes, n * sizeof *nodes);
+	if (nodes)
+		e->nodes = nodes;
+	uint8_t(*data)[8] = realloc(e->data, n * sizeof *data);
+	if (data)
+		e->data = data;
+	if (!nodes || !data)
+		return false;
+	e->room = n;
+	return true;
+}
+
+static int capture_info(void *stream, unsigned *status, uint64_t *id, void **graph, void ***nodes, void **data, size_t *count)
+{
+	uint8_t items[3072];
+	uint64_t total = 0, got_id = 0;
+	void *got_graph = NULL;
+	int r = is_capturing(stream, status);
+	if (!r && *status && !captured && !(captured = calloc(1, sizeof *captured)))
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	for (uint64_t at = 0; !r && *status && (at == 0 || at < total);) {
+		r = wire_capture_info(stream, at, status, &got_id, &got_graph, &total, items);
+		if (!r && !edges_reserve(captured, total ? total : 1))
+			r = CUDA_ERROR_OUT_OF_MEMORY;
+		if (r || !total)
+			break;
+		for (const uint8_t *e = items; at < total && e + WIRE_EDGE_SIZE <= items + sizeof items; e += WIRE_EDGE_SIZE, at++) {
+			uint64_t node;
+			memcpy(&node, e, 8);
+			captured->nodes[at] = handle_from_id(KIND_NODE, node);
+			memcpy(captured->data[at], e + 16, 8);
+		}
+	}
+	if (r)
+		return r;
+	if (id)
+		*id = got_id;
+	if (graph)
+		*graph = got_graph;
+	if (nodes)
+		*nodes = *status ? captured->nodes : NULL;
+	if (data)
+		*data = *status ? captured->data : NULL;
+	if (count)
+		*count = total;
+	return CUDA_SUCCESS;
+}
+
+static int update_dependencies(void *stream, void **nodes, size_t n, unsigned flags)
+{
+	int r = enter_context();
+	return r ? r : wire_cuStreamUpdateCaptureDependencies(stream, nodes, n, flags);
+}
+
+static int update_dependencies_v2(void *stream, void **nodes, const void *data, size_t n, unsigned flags)
+{
+	static int once;
+	return data ? not_supported("cuStreamUpdateCaptureDependencies with edge data", &once) : update_dependencies(stream, nodes, n, flags);
+}
+
+#define ON_STREAM(name, params, call)                                                                    \
+	EXPORT int name params                                                                            \
+	{                                                                                                 \
+		stream = stream_arg(stream);                                                              \
+		return call;                                                                              \
+	}                                                                                                 \
+	EXPORT int name##_ptsz params                                                                     \
+	{                                                                                                 \
+		stream = enter_context() ? NULL : stream_per_thread(stream);                              \
+		return call;                                                                              \
+	}
+
+ON_STREAM(cuStreamBeginCapture, (void *stream), begin_capture(stream, 0))
+ON_STREAM(cuStreamBeginCapture_v2, (void *stream, unsigned mode), begin_capture(stream, mode))
+ON_STREAM(cuStreamEndCapture, (void *stream, void **graph), end_capture(stream, graph))
+ON_STREAM(cuStreamIsCapturing, (void *stream, unsigned *status), is_capturing(stream, status))
+ON_STREAM(cuStreamGetCaptureInfo, (void *stream, unsigned *status, uint64_t *id), capture_info(stream, status, id, NULL, NULL, NULL, NULL))
+ON_STREAM(cuStreamGetCaptureInfo_v2, (void *stream, unsigned *status, uint64_t *id, void **graph, void ***nodes, size_t *count),
+	  capture_info(stream, status, id, graph, nodes, NULL, count))
+ON_STREAM(cuStreamGetCaptureInfo_v3,
+	  (void *stream, unsigned *status, uint64_t *id, void **graph, void ***nodes, void **data, size_t *count),
+	  capture_info(stream, status, id, graph, nodes, data, count))
+ON_STREAM(cuStreamUpdateCaptureDependencies, (void *stream, void **nodes, size_t n, unsigned flags), update_dependencies(stream, nodes, n, flags))
+ON_STREAM(cuStreamUpdateCaptureDependencies_v2, (void *stream, void **nodes, const void *data, size_t n, unsigned flags),
+	  update_dependencies_v2(stream, nodes, data, n, flags))
+
+EXPORT int cuThreadExchangeStreamCaptureMode(uint32_t *mode)
+{
+	enum { MODES = 3 };
+	int r = enter();
+	if (!r && (!mode || *mode >= MODES))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r)
+		return r;
+	uint32_t old = thread.capture_mode;
+	thread.capture_mode = *mode;
+	*mode = old;
+	/* The worker runs all threads' commands on one thread of its own: the mode matters there only while
+	 * something is being captured, and the driver is then told. */
+	if (session.captures) {
+		uint32_t there = thread.capture_mode;
+		return wire_cuThreadExchangeStreamCaptureMode(&there);
+	}
+	return CUDA_SUCCESS;
+}
+
+/* Lists. *count is the room on entry, the number on return; without room it is only counted. */
+
+static int list(unsigned what, void *graph, void *node, void **from, void **to, uint8_t (*data)[8], size_t *count)
+{
+	uint8_t items[3584];
+	uint64_t total = 0, at = 0;
+	int r = enter();
+	if (!r && !count)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r)
+		return r;
+	size_t room = from || to ? *count : 0;
+	do {
+		r = wire_graph_list(what, graph, node, at, &total, items);
+		if (r)
+			return r;
+		for (const uint8_t *e = items; at < total && e + WIRE_EDGE_SIZE <= items + sizeof items; e += WIRE_EDGE_SIZE, at++) {
+			uint64_t ids[2];
+			memcpy(ids, e, 16);
+			if (at >= room)
+				continue;
+			if (from)
+				from[at] = handle_from_id(KIND_NODE, ids[0]);
+			if (to)
+				to[at] = handle_from_id(KIND_NODE, ids[1]);
+			if (data)
+				memcpy(data[at], e + 16, 8);
+		}
+	} while (at < total && at < room);
+	for (size_t i = total; i < room; i++) {
+		if (from)
+			from[i] = NULL;
+		if (to)
+			to[i] = NULL;
+	}
+	if (!room || total < room)
+		*count = total;
+	return CUDA_SUCCESS;
+}
+
+EXPORT int cuGraphGetNodes(void *graph, void **nodes, size_t *count) { return list(WIRE_LIST_NODES, graph, NULL, nodes, NULL, NULL, count); }
+EXPORT int cuGraphGetRootNodes(void *graph, void **nodes, size_t *count) { return list(WIRE_LIST_ROOTS, graph, NULL, nodes, NULL, NULL, count); }
+
+EXPORT int cuGraphGetEdges_v2(void *graph, void **from, void **to, void *data, size_t *count)
+{
+	return list(WIRE_LIST_EDGES, graph, NULL, from, to, data, count);
+}
+
+EXPORT int cuGraphGetEdges(void *graph, void **from, void **to, size_t *count) { return cuGraphGetEdges_v2(graph, from, to, NULL, count); }
+
+EXPORT int cuGraphNodeGetDependencies_v2(void *node, void **nodes, void *data, size_t *count)
+{
+	return list(WIRE_LIST_DEPENDENCIES, NULL, node, nodes, NULL, data, count);
+}
+
+EXPORT int cuGraphNodeGetDependencies(void *node, void **nodes, size_t *count) { return cuGraphNodeGetDependencies_v2(node, nodes, NULL, count); }
+
+EXPORT int cuGraphNodeGetDependentNodes_v2(void *node, void **nodes, void *data, size_t *count)
+{
+	return list(WIRE_LIST_DEPENDENTS, NULL, node, NULL, nodes, data, count);
+}
+
+EXPORT int cuGraphNodeGetDependentNodes(void *node, void **nodes, size_t *count)
+{
+	return cuGraphNodeGetDependentNodes_v2(node, nodes, NULL, count);
+}
+
+/* Kernel nodes. The fields of CUDA_KERNEL_NODE_PARAMS; version 2 adds a kernel and a context. */
+
+static int kernel_read(const uint8_t *p, bool v2, struct launch *l, struct params *params)
+{
+	void *function, *kernel = NULL, **values, **extra;
+	memcpy(&function, p, 8);
+	memcpy(l->grid, p + 8, 12);
+	memcpy(l->block, p + 20, 12);
+	memcpy(&l->shared, p + 32, 4);
+	memcpy(&values, p + 40, 8);
+	memcpy(&extra, p + 48, 8);
+	if (v2)
+		memcpy(&kernel, p + 56, 8);
+	l->function = function_get(function ? function : kernel);
+	if (!l->function)
+		return CUDA_ERROR_INVALID_VALUE;
+	int r = thread.context ? launch_check(l) : CUDA_SUCCESS;
+	return r ? r : params_find(values, extra, params);
+}
+
+/* A copy of a kernel node's parameters, kept with the node for cuGraphKernelNodeGetParams. */
+struct kernel_copy {
+	void **values;
+	uint8_t bytes[];
+};
+
+static int kernel_pack(const struct launch *l, const struct params *params, uint8_t **bytes)
+{
+	const struct function *f = function_of(l->function);
+	*bytes = calloc(1, f->param_bytes + 8);
+	return *bytes ? params_pack(f, params, *bytes) : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+/* Keeps packed parameters with a node, with the array of pointers into them that CUDA returns. */
+static void kernel_keep(struct object *node, const struct function *f, uint8_t *bytes)
+{
+	free(node->data);
+	void **values = malloc(f->param_count * sizeof *values + f->param_bytes + 8);
+	if (values) {
+		uint8_t *copy = (uint8_t *)(values + f->param_count);
+		memcpy(copy, bytes, f->param_bytes);
+		for (uint32_t i = 0; i < f->param_count; i++)
+			values[i] = copy + f->params[i].offset;
+	}
+	node->data = values;
+}
+
+static int add_kernel(void **node, void *graph, void *const *deps, size_t n, const uint8_t *p, bool v2)
+{
+	struct launch l = {0};
+	struct params params;
+	uint8_t *bytes = NULL;
+	int r = enter();
+	if (!r && (!p || !node))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		r = kernel_read(p, v2, &l, &params);
+	if (!r)
+		r = kernel_pack(&l, &params, &bytes);
+	if (!r)
+		r = wire_graph_add_kernel(node, graph, deps, n, l.function, NULL, l.grid[0], l.grid[1], l.grid[2], l.block[0], l.block[1],
+					  l.block[2], l.shared, bytes, function_of(l.function)->param_bytes);
+	if (!r)
+		kernel_keep(*node, function_of(l.function), bytes);
+	free(bytes);
+	return r;
+}
+
+EXPORT int cuGraphAddKernelNode_v2(void **node, void *graph, void *const *deps, size_t n, const void *p)
+{
+	return add_kernel(node, graph, deps, n, p, true);
+}
+
+EXPORT int cuGraphAddKernelNode(void **node, void *graph, void *const *deps, size_t n, const void *p)
+{
+	return add_kernel(node, graph, deps, n, p, false);
+}
+
+static int set_kernel(void *exec, void *node, const uint8_t *p, bool v2)
+{
+	struct launch l = {0};
+	struct params params;
+	uint8_t *bytes = NULL;
+	int r = enter();
+	if (!r && !p)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r && !object_get(node, KIND_NODE))
+		r = CUDA_ERROR_INVALID_HANDLE;
+	if (!r)
+		r = kernel_read(p, v2, &l, &params);
+	if (!r)
+		r = kernel_pack(&l, &params, &bytes);
+	if (!r)
+		r = wire_graph_set_kernel(exec, node, l.function, NULL, l.grid[0], l.grid[1], l.grid[2], l.block[0], l.block[1], l.block[2],
+					  l.shared, bytes, function_of(l.function)->param_bytes);
+	if (!r && !exec)
+		kernel_keep(node, function_of(l.function), bytes);
+	free(bytes);
+	return r;
+}
+
+EXPORT int cuGraphKernelNodeSetParams_v2(void *node, const void *p) { return set_kernel(NULL, node, p, true); }
+EXPORT int cuGraphKernelNodeSetParams(void *node, const void *p) { return set_kernel(NULL, node, p, false); }
+EXPORT int cuGraphExecKernelNodeSetParams_v2(void *exec, void *node, const void *p) { return exec ? set_kernel(exec, node, p, true) : CUDA_ERROR_INVALID_VALUE; }
+EXPORT int cuGraphExecKernelNodeSetParams(void *exec, void *node, const void *p) { return exec ? set_kernel(exec, node, p, false) : CUDA_ERROR_INVALID_VALUE; }
+
+static int get_kernel(void *node, uint8_t *p, bool v2)
+{
+	uint8_t shape[32];
+	void *function = NULL;
+	struct object *o = object_get(node, KIND_NODE);
+	int r = enter();
+	if (!r && (!p || !o))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		r = wire_graph_get_kernel(node, &function, shape);
+	if (r)
+		return r;
+	memset(p, 0, v2 ? 72 : 56);
+	memcpy(p, &function, 8);
+	memcpy(p + 8, shape, 28);
+	memcpy(p + 40, &o->data, 8); /* NULL for a captured node: its values are on the host */
+	return CUDA_SUCCESS;
+}
+
+EXPORT int cuGraphKernelNodeGetParams_v2(void *node, void *p) { return get_kernel(node, p, true); }
+EXPORT int cuGraphKernelNodeGetParams(void *node, void *p) { return get_kernel(node, p, false); }

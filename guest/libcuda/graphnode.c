@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Graph nodes that copy memory or run host functions, and the instantiation of graphs. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "call.h"
+#include "callback.h"
+#include "copy.h"
+#include "copybox.h"
+#include "generated/calls.h"
+#include "memory.h"
+#include "object.h"
+#include "state.h"
+
+/* A copy's description as the worker takes it. Memory of the program's own that is not pinned cannot be
+ * reached when the graph runs. */
+static int memcpy_translate(const void *p, uint8_t *d)
+{
+	enum { TYPE_HOST = 1, TYPE_DEVICE = 2, TYPE_UNIFIED = 4 };
+	static int once;
+	if (!p)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct box b = box_from_3d(p, false);
+	for (struct box_side *s = &b.src;; s = &b.dst) {
+		s->address = s->type == TYPE_HOST ? s->host : s->device;
+		if (s->type == TYPE_UNIFIED)
+			s->type = place_of(s->address) == PLACE_DEVICE ? TYPE_DEVICE : TYPE_HOST;
+		if (s->type == TYPE_HOST && !in_heap((void *)(uintptr_t)s->address))
+			return not_supported("a graph's copy of pageable memory (use cuMemAllocHost)", &once);
+		if (s == &b.dst)
+			break;
+	}
+	box_put(d, &b);
+	return CUDA_SUCCESS;
+}
+
+/* Parameters as the program gave them, kept with the node. */
+static void keep(struct object *node, const void *p, size_t n)
+{
+	free(node->data);
+	node->data = malloc(n);
+	if (node->data)
+		memcpy(node->data, p, n);
+}
+
+static int kept(void *node, void *p, size_t n)
+{
+	int r = enter();
+	struct object *o = object_get(node, KIND_NODE);
+	if (!r && (!o || !p))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r && !o->data)
+		r = CUDA_ERROR_NOT_SUPPORTED; /* a captured node: its parameters are on the host */
+	if (!r)
+		memcpy(p, o->data, n);
+	return r;
+}
+
+EXPORT int cuGraphAddMemcpyNode(void **node, void *graph, void *const *deps, size_t n, const void *p, void *context)
+{
+	uint8_t d[BOX_BYTES];
+	struct object *mine = thread.context;
+	int r = enter();
+	if (!r && !node)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		r = memcpy_translate(p, d);
+	if (r)
+		return r;
+	if (object_get(context, KIND_CTX))
+		thread.context = context;
+	r = wire_graph_add_memcpy(node, graph, deps, n, d);
+	thread.context = mine;
+	if (!r)
+		keep(*node, p, BOX_BYTES);
+	return r;
+}
+
+static int set_memcpy(void *exec, void *node, const void *p)
+{
+	uint8_t d[BOX_BYTES];
+	struct object *o = object_get(node, KIND_NODE);
+	int r = enter();
+	if (!r && !o)
+		r = CUDA_ERROR_INVALID_HANDLE;
+	if (!r)
+		r = memcpy_translate(p, d);
+	if (!r)
+		r = wire_graph_set_memcpy(exec, node, d);
+	if (!r && !exec)
+		keep(o, p, BOX_BYTES);
+	return r;
+}
+
+EXPORT int cuGraphMemcpyNodeGetParams(void *node, void *p) { return kept(node, p, BOX_BYTES); }
+EXPORT int cuGraphMemcpyNodeSetParams(void *node, const void *p) { return set_memcpy(NULL, node, p); }
+
+EXPORT int cuGraphExecMemcpyNodeSetParams(void *exec, void *node, const void *p, void *context)
+{
+	(void)context;
+	return exec ? set_memcpy(exec, node, p) : CUDA_ERROR_INVALID_VALUE;
+}
+
+struct host_params {
+	void (*function)(void *);
+	void *data;
+};
+
+EXPORT int cuGraphAddHostNode(void **node, void *graph, void *const *deps, size_t n, const void *p)
+{
+	const struct host_params *h = p;
+	int r = enter();
+	if (!r && (!node || !h || !h->function))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r)
+		return r;
+	uint64_t id = callback_add(h->function, h->data, false);
+	r = id ? wire_graph_add_host(node, graph, deps, n, id) : CUDA_ERROR_OUT_OF_MEMORY;
+	if (!r) {
+		keep(*node, h, sizeof *h);
+		((struct object *)*node)->number = id;
+	}
+	return r;
+}
+
+EXPORT int cuGraphHostNodeGetParams(void *node, void *p) { return kept(node, p, sizeof(struct host_params)); }
+
+EXPORT int cuGraphHostNodeSetParams(void *node, const void *p)
+{
+	static int once;
+	(void)node, (void)p;
+	return not_supported("cuGraphHostNodeSetParams", &once);
+}
+
+EXPORT int cuGraphExecHostNodeSetParams(void *exec, void *node, const void *p)
+{
+	static int once;
+	(void)exec, (void)node, (void)p;
+	return not_supported("cuGraphExecHostNodeSetParams", &once);
+}
+
+/* The kinds of CUgraphNodeParams, whose union lies at byte 16. */
+EXPORT int cuGraphAddNode_v2(void **node, void *graph, void *const *deps, const void *edges, size_t n, void *params)
+{
+	enum { KERNEL, MEMCPY, MEMSET, HOST, GRAPH, EMPTY, WAIT_EVENT, RECORD_EVENT };
+	static int once;
+	extern int cuGraphAddKernelNode_v2(void **, void *, void *const *, size_t, const void *);
+	extern int cuGraphAddMemsetNode(void **, void *, void *const *, size_t, const void *, void *);
+	extern int cuGraphAddChildGraphNode(void **, void *, void *const *, size_t, void *);
+	extern int cuGraphAddEmptyNode(void **, void *, void *const *, size_t);
+	extern int cuGraphAddEventWaitNode(void **, void *, void *const *, size_t, void *);
+	extern int cuGraphAddEventRecordNode(void **, void *, void *const *, size_t, void *);
+	uint32_t type;
+	void *handle;
+	if (!params)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (edges)
+		return not_supported("cuGraphAddNode with edge data", &once);
+	uint8_t *u = (uint8_t *)params + 16;
+	memcpy(&type, params, 4);
+	memcpy(&handle, u, 8);
+	switch (type) {
+	case KERNEL:
+		return cuGraphAddKernelNode_v2(node, graph, deps, n, u);
+	case MEMCPY: { /* flags, reserved, context, then the copy */
+		void *context;
+		memcpy(&context, u + 8, 8);
+		return cuGraphAddMemcpyNode(node, graph, deps, n, u + 16, context);
+	}
+	case MEMSET: { /* the old parameters, then a context */
+		void *context;
+		memcpy(&context, u + 40, 8);
+		return cuGraphAddMemsetNode(node, graph, deps, n, u, context ? context : thread.context);
+	}
+	case HOST:
+		return cuGraphAddHostNode(node, graph, deps, n, u);
+	case GRAPH:
+		return cuGraphAddChildGraphNode(node, graph, deps, n, handle);
+	case EMPTY:
+		return cuGraphAddEmptyNode(node, graph, deps, n);
+	case WAIT_EVENT:
+		return cuGraphAddEventWaitNode(node, graph, deps, n, handle);
+	case RECORD_EVENT:
+		return cuGraphAddEventRecordNode(node, graph, deps, n, handle);
+	}
+	return not_supported("cuGraphAddNode of this type", &once);
+}
+
+EXPORT int cuGraphAddNode(void **node, void *graph, void *const *deps, size_t n, void *params)
+{
+	return cuGraphAddNode_v2(node, graph, deps, NULL, n, params);
+}
+
+EXPORT int cuGraphInstantiateWithFlags(void **exec, void *graph, uint64_t flags)
+{
+	int r = enter();
+	return r ? r : wire_cuGraphInstantiateWithFlags(exec, graph, flags);
+}
+
+/* CUDA_GRAPH_INSTANTIATE_PARAMS: flags, upload stream, then the failing node and a result. */
+static int instantiate(void **exec, void *graph, uint8_t *params)
+{
+	enum { UPLOAD = 2 };
+	uint64_t flags;
+	uint32_t ok = 0;
+	if (!params)
+		return CUDA_ERROR_INVALID_VALUE;
+	memcpy(&flags, params, 8);
+	memset(params + 16, 0, 8);
+	int r = cuGraphInstantiateWithFlags(exec, graph, flags & ~(uint64_t)UPLOAD);
+	if (r)
+		ok = 1; /* CUDA_GRAPH_INSTANTIATE_ERROR */
+	memcpy(params + 24, &ok, 4);
+	return r;
+}
+
+EXPORT int cuGraphInstantiateWithParams(void **exec, void *graph, void *params) { return instantiate(exec, graph, params); }
+EXPORT int cuGraphInstantiateWithParams_ptsz(void **exec, void *graph, void *params) { return instantiate(exec, graph, params); }
+
+EXPORT int cuGraphInstantiate_v2(void **exec, void *graph, void **error_node, char *log, size_t bytes)
+{
+	if (error_node)
+		*error_node = NULL;
+	if (log && bytes)
+		*log = 0;
+	return cuGraphInstantiateWithFlags(exec, graph, 0);
+}
+
+EXPORT int cuGraphInstantiate(void **exec, void *graph, void **error_node, char *log, size_t bytes)
+{
+	return cuGraphInstantiate_v2(exec, graph, error_node, log, bytes);
+}
+
+EXPORT int cuGraphExecUpdate(void *exec, void *graph, void **error_node, uint32_t *result)
+{
+	void *node = NULL;
+	uint32_t why = 0;
+	int r = enter();
+	if (r)
+		return r;
+	r = wire_cuGraphExecUpdate(exec, graph, &node, &why);
+	if (error_node)
+		*error_node = node;
+	if (result)
+		*result = r ? (why ? why : 1) : 0;
+	return r;
+}
+
+EXPORT int cuGraphExecUpdate_v2(void *exec, void *graph, void *info)
+{
+	uint32_t why = 0;
+	void *node = NULL;
+	int r = cuGraphExecUpdate(exec, graph, &node, &why);
+	if (info) {
+		memset(info, 0, 24);
+		memcpy(info, &why, 4);
+		memcpy((uint8_t *)info + 8, &node, 8);
+	}
+	return r;
+}
+
+/* The drawing would land on the host: it is made here, of nodes and edges. */
+EXPORT int cuGraphDebugDotPrint(void *graph, const char *path, unsigned int flags)
+{
+	extern int cuGraphGetNodes(void *, void **, size_t *), cuGraphGetEdges(void *, void **, void **, size_t *);
+	size_t nodes = 0, edges = 0;
+	(void)flags;
+	int r = path ? cuGraphGetNodes(graph, NULL, &nodes) : CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		r = cuGraphGetEdges(graph, NULL, NULL, &edges);
+	if (r)
+		return r;
+	void **list = calloc(nodes + 2 * edges + 1, sizeof *list), **from = list ? list + nodes : NULL;
+	FILE *f = list ? fopen(path, "w") : NULL;
+	if (!f) {
+		free(list);
+		return CUDA_ERROR_OPERATING_SYSTEM;
+	}
+	cuGraphGetNodes(graph, list, &nodes);
+	cuGraphGetEdges(graph, from, from + edges, &edges);
+	fputs("digraph dot {\n", f);
+	for (size_t i = 0; i < nodes; i++)
+		fprintf(f, "\tn%u;\n", object_id(list[i]));
+	for (size_t i = 0; i < edges; i++)
+		fprintf(f, "\tn%u -> n%u;\n", object_id(from[i]), object_id(from[edges + i]));
+	fputs("}\n", f);
+	fclose(f);
+	free(list);
+	return CUDA_SUCCESS;
+}
+
+EXPORT int cuGraphRetainUserObject(void *graph, void *object, unsigned int count, unsigned int flags)
+{
+	enum { MOVE = 1 };
+	extern int cuUserObjectRetain(void *, unsigned int);
+	int r = enter();
+	if (!r && !object_get(graph, KIND_GRAPH))
+		r = CUDA_ERROR_INVALID_HANDLE;
+	return r || flags & MOVE ? r : cuUserObjectRetain(object, count);
+}
+
+EXPORT int cuGraphReleaseUserObject(void *graph, void *object, unsigned int count)
+{
+	extern int cuUserObjectRelease(void *, unsigned int);
+	int r = enter();
+	if (!r && !object_get(graph, KIND_GRAPH))
+		r = CUDA_ERROR_INVALID_HANDLE;
+	return r ? r : cuUserObjectRelease(object, count);
+}

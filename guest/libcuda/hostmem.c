@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Pinned host memory: pieces of the region, registered with the driver by the worker, at the same address on
+ * both sides. Managed memory is the same here: host and GPU both access it, coherently, in any order.
+ */
+#include "call.h"
+#include "generated/calls.h"
+#include "memory.h"
+#include "object.h"
+#include "state.h"
+
+enum { PORTABLE = 1, DEVICE_MAP = 2, WRITE_COMBINED = 4, PAGE = 4096 };
+
+static uint64_t pages(uint64_t size) { return (size + PAGE - 1) & ~(uint64_t)(PAGE - 1); }
+
+static int host_alloc(void **p, size_t size, unsigned flags, int type)
+{
+	uint64_t at = heap_alloc(size);
+	if (!at)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	struct range range = {.base = at, .size = size, .type = (uint8_t)type, .context = thread.context,
+			      .device = thread.context->device, .flags = flags};
+	int r = wire_host_alloc(at, pages(size), flags, &range.device_address);
+	if (!r && !memory_add(range)) {
+		wire_host_free(at, pages(size));
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	if (r)
+		heap_free(at, size);
+	else
+		*p = (void *)(uintptr_t)at;
+	return r;
+}
+
+/* Frees what host_alloc made; the range has left the table. */
+int host_release(struct range *range)
+{
+	int r = wire_host_free(range->base, pages(range->size));
+	heap_free(range->base, range->size);
+	return r;
+}
+
+EXPORT int cuMemHostAlloc(void **p, size_t size, unsigned int flags)
+{
+	int r = enter_context();
+	if (!r && (!p || !size || flags & ~(unsigned)(PORTABLE | DEVICE_MAP | WRITE_COMBINED)))
+		r = CUDA_ERROR_INVALID_VALUE;
+	return r ? r : host_alloc(p, size, flags | DEVICE_MAP, MEMORY_PINNED);
+}
+
+EXPORT int cuMemAllocHost_v2(void **p, size_t size) { return cuMemHostAlloc(p, size, 0); }
+
+EXPORT int cuMemFreeHost(void *p)
+{
+	struct range range;
+	int r = enter_context();
+	if (r)
+		return r;
+	if (!memory_find((uint64_t)(uintptr_t)p, &range) || range.base != (uint64_t)(uintptr_t)p || range.type != MEMORY_PINNED ||
+	    !memory_remove(range.base, &range))
+		return CUDA_ERROR_INVALID_VALUE;
+	return host_release(&range);
+}
+
+EXPORT int cuMemAllocManaged(uint64_t *address, size_t size, unsigned int flags)
+{
+	enum { GLOBAL = 1, HOST = 2 };
+	void *p;
+	int r = enter_context();
+	if (!r && (!address || !size || (flags != GLOBAL && flags != HOST)))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		r = host_alloc(&p, size, flags, MEMORY_MANAGED);
+	if (!r)
+		*address = (uint64_t)(uintptr_t)p;
+	return r;
+}
+
+static int host_find(const void *p, struct range *range)
+{
+	int r = enter_context();
+	if (r)
+		return r;
+	if (!memory_find((uint64_t)(uintptr_t)p, range) || range->type == MEMORY_DEVICE || range->type == MEMORY_RESERVED)
+		return CUDA_ERROR_INVALID_VALUE;
+	return CUDA_SUCCESS;
+}
+
+EXPORT int cuMemHostGetDevicePointer_v2(uint64_t *address, void *p, unsigned int flags)
+{
+	struct range range;
+	int r = host_find(p, &range);
+	if (!r && (!address || flags))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		*address = range.device_address + ((uint64_t)(uintptr_t)p - range.base);
+	return r;
+}
+
+EXPORT int cuMemHostGetFlags(unsigned int *flags, void *p)
+{
+	struct range range;
+	int r = host_find(p, &range);
+	if (!r && !flags)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		*flags = range.flags;
+	return r;
+}
+
+/* Memory that the program allocated itself lies outside the region, where no GPU of the pool can see it. */
+EXPORT int cuMemHostRegister_v2(void *p, size_t size, unsigned int flags)
+{
+	static int once;
+	int r = enter_context();
+	(void)flags;
+	if (!r && (!p || !size))
+		r = CUDA_ERROR_INVALID_VALUE;
+	return r ? r : not_supported("cuMemHostRegister", &once);
+}
+
+EXPORT int cuMemHostUnregister(void *p)
+{
+	(void)p;
+	int r = enter_context();
+	return r ? r : CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What this process has allocated: an ordered table of address ranges, and the pinned heap in the region.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "state.h"
+
+enum memory_type { MEMORY_DEVICE = 1, MEMORY_PINNED, MEMORY_MANAGED, MEMORY_RESERVED, MEMORY_REGISTERED, MEMORY_GLOBAL };
+
+struct range {
+	uint64_t base, size;
+	uint64_t device_address; /* of host memory, as kernels see it */
+	uint64_t id; /* CU_POINTER_ATTRIBUTE_BUFFER_ID */
+	struct object *context;
+	void *owner; /* module or library of a global variable */
+	uint32_t flags; /* of cuMemHostAlloc and the like */
+	uint8_t type; /* enum memory_type */
+	uint8_t asynchronous; /* of cuMemAllocAsync: to be freed with cuMemFreeAsync or cuMemFree */
+	uint16_t device;
+};
+
+/* Adds a range; its id is assigned. False when out of memory. */
+bool memory_add(struct range r);
+/* Copies out the range that holds address. */
+bool memory_find(uint64_t address, struct range *r);
+/* Removes the range that starts at address and copies it out. */
+bool memory_remove(uint64_t address, struct range *r);
+/* Removes all ranges of a context, which has ended, and gives their pinned memory back to the heap. */
+void memory_forget_context(struct object *context);
+
+/* Removes the global variables of a module or library that is being unloaded. */
+void memory_forget_owner(void *owner);
+
+/* Keeps the program's own mappings away from a device range: an address then means one thing only. False if
+ * something of the program's already lies there. */
+bool memory_claim(uint64_t address, uint64_t size);
+
+/* Page-aligned memory of the heap; 0 when it is full. */
+uint64_t heap_alloc(uint64_t size);
+void heap_free(uint64_t address, uint64_t size);
+
+/* Whether n bytes at p lie in pinned or managed memory of this process. */
+static inline bool in_heap(const void *p)
+{
+	uint64_t offset = (uint64_t)(uintptr_t)p - (uint64_t)(uintptr_t)session.base;
+	return offset >= WIRE_HEAP_OFFSET && offset < session.size;
+}

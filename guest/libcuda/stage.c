@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "stage.h"
+
+#include "channel.h"
+#include "state.h"
+
+enum { ALIGN = 256, PIECES = 1024 };
+
+/* Pieces in the order of their taking. Offsets are within the staging area. */
+static struct {
+	pthread_mutex_t lock;
+	struct piece {
+		uint64_t start, end;
+		uint32_t value;
+	} fifo[PIECES];
+	uint32_t head, tail; /* free-running */
+	uint64_t next; /* where the next piece goes */
+	uint32_t value;
+} stage = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static _Atomic uint32_t *flag_at(uint64_t start) { return region32(WIRE_STAGE_OFFSET + start); }
+
+static bool reclaim(void)
+{
+	bool any = false;
+	while (stage.head != stage.tail) {
+		struct piece *p = &stage.fifo[stage.head % PIECES];
+		if (atomic_load_explicit(flag_at(p->start), memory_order_acquire) != p->value)
+			break;
+		stage.head++;
+		any = true;
+	}
+	return any;
+}
+
+/* Finds room for n bytes behind the newest piece or, past the end, before the oldest. */
+static bool place(uint64_t n, uint64_t *start)
+{
+	if (stage.head == stage.tail) {
+		*start = 0;
+		return n <= WIRE_STAGE_SIZE;
+	}
+	if (stage.tail - stage.head == PIECES)
+		return false;
+	uint64_t oldest = stage.fifo[stage.head % PIECES].start;
+	if (stage.next > oldest) {
+		*start = stage.next;
+		if (WIRE_STAGE_SIZE - stage.next >= n)
+			return true;
+		*start = 0;
+		return n < oldest;
+	}
+	*start = stage.next;
+	return oldest - stage.next > n; /* next == oldest would look empty */
+}
+
+static bool try_locked(struct stage *s, uint64_t size)
+{
+	uint64_t start, n = (ALIGN + size + ALIGN - 1) & ~(uint64_t)(ALIGN - 1);
+	reclaim();
+	if (!place(n, &start))
+		return false;
+	struct piece *p = &stage.fifo[stage.tail++ % PIECES];
+	*p = (struct piece){start, start + n, ++stage.value};
+	stage.next = p->end;
+	atomic_store_explicit(flag_at(start), p->value - 1, memory_order_relaxed);
+	uint64_t base = (uint64_t)(uintptr_t)session.base + WIRE_STAGE_OFFSET + start;
+	*s = (struct stage){(void *)(uintptr_t)(base + ALIGN), base, p->value};
+	return true;
+}
+
+bool stage_try(struct stage *s, uint64_t size)
+{
+	pthread_mutex_lock(&stage.lock);
+	bool ok = try_locked(s, size);
+	pthread_mutex_unlock(&stage.lock);
+	return ok;
+}
+
+int stage_take(struct stage *s, uint64_t size)
+{
+	struct patience p = {0};
+	while (!stage_try(s, size))
+		if (!patience_step(&p))
+			return session_absent();
+	return CUDA_SUCCESS;
+}
+
+void stage_return(const struct stage *s)
+{
+	atomic_store_explicit((_Atomic uint32_t *)(uintptr_t)s->flag, s->value, memory_order_release);
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Staging: memory of the region through which copies between the program's own memory and the GPU go. Pieces
+ * are handed out in order and come back when their flag says so, written by the GPU or by this process.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+struct stage {
+	void *data;
+	uint64_t flag; /* address of the u32 that becomes value when the piece is free */
+	uint32_t value;
+};
+
+enum { STAGE_PIECE = 4 << 20 }; /* the largest piece, in bytes */
+
+/* Takes a piece, waiting for room. A CUresult. The caller must soon have its flag written: it may hold no
+ * other piece while it waits here. */
+int stage_take(struct stage *s, uint64_t size);
+/* Takes a piece if there is room at once. */
+bool stage_try(struct stage *s, uint64_t size);
+/* Gives a piece back that no command uses any more. */
+void stage_return(const struct stage *s);

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What the whole library shares: the session with the worker, the devices, and each thread's state.
+ *
+ * A process has at most one session. It is opened by the first call that needs it, belongs to the process
+ * that opened it, and ends with it: a forked child sees CUDA_ERROR_NOT_INITIALIZED, as with NVIDIA's driver.
+ */
+#pragma once
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "generated/results.h"
+#include "generated/wire.h"
+
+#define EXPORT __attribute__((visibility("default")))
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+struct object;
+
+/* One vGPU. Identity and memory come with the session; attributes are fetched when first asked for. */
+struct device {
+	uint8_t uuid[16];
+	uint64_t memory; /* bytes of the quota */
+	int domain, bus, slot;
+	char name[WIRE_DEV_NAME_BYTES];
+	bool facts; /* attributes are here */
+	int32_t attributes[WIRE_ATTRIBUTE_COUNT];
+	struct object *primary; /* primary context, NULL while inactive */
+	struct object *primary_name; /* the object that names it, kept over its lives */
+	unsigned primary_refs, primary_flags;
+};
+
+enum session_state { SESSION_NONE, SESSION_LIVE, SESSION_FORKED, SESSION_ENDED, SESSION_REFUSED };
+
+struct session {
+	_Atomic int state;
+	int result; /* of SESSION_REFUSED and SESSION_ENDED */
+	uint8_t *base; /* the region */
+	uint64_t size;
+	int socket;
+	pid_t pid;
+	int driver_version;
+	unsigned spin_us;
+	int device_count;
+	struct device devices[WIRE_MAX_DEVICES];
+	char id[WIRE_SESSION_BYTES];
+	_Atomic int captures; /* streams being captured in this process */
+	_Atomic uint32_t async_seen;
+};
+
+extern struct session session;
+
+/* State of one thread. Small: it lies in static TLS. */
+struct thread {
+	struct object *context; /* current, NULL for none */
+	struct context_stack *stack; /* what lies below it */
+	struct per_thread_stream *streams; /* default streams of its own, by context */
+	uint32_t slot; /* 1 + index of its reply slot, 0 before its first wait */
+	uint32_t capture_mode;
+	bool watched; /* its end is being waited for, to clean up */
+};
+
+extern __thread struct thread thread __attribute__((tls_model("initial-exec")));
+
+/* Opens the session if it is not open yet. A CUresult. */
+int session_open(void);
+/* Marks the session as ended by its peer; every later call returns result. */
+void session_end(int result, const char *reason);
+/* What a call returns when there is no live session. */
+int session_absent(void);
+/* Arranges that thread_cleanup runs at this thread's end. */
+void thread_watch(void);
+
+/* The first line of every exported function: is there a session, and a current context? */
+static inline int enter(void)
+{
+	return likely(session.state == SESSION_LIVE) ? CUDA_SUCCESS : session_absent();
+}
+
+static inline int enter_context(void)
+{
+	int r = enter();
+	return r ? r : likely(thread.context != NULL) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
+}
+
+/* Logs a function that is not served, once, and returns CUDA_ERROR_NOT_SUPPORTED. */
+int not_supported(const char *function, int *once);
+
+/* Stream 0 of functions with and without per-thread default streams. */
+static inline void *stream_legacy(void *stream) { return stream == (void *)2 ? NULL : stream; }
+void *stream_per_thread(void *stream);
+/* The stream that a handle given to an ordinary function means: CU_STREAM_PER_THREAD becomes a real stream. */
+static inline void *stream_arg(void *stream) { return unlikely(stream == (void *)2) ? stream_per_thread(NULL) : stream; }

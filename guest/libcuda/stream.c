@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Streams: made without waiting, their facts known here. */
+#include "stream.h"
+
+#include <stdlib.h>
+
+#include "call.h"
+#include "context.h"
+#include "copy.h"
+#include "generated/calls.h"
+#include "object.h"
+#include "thread.h"
+
+enum { NON_BLOCKING = 1 };
+
+static _Atomic uint64_t next_id = 16;
+
+static int stream_new(void **stream, unsigned flags, int priority)
+{
+	int r = wire_cuStreamCreateWithPriority(stream, flags, priority);
+	if (r)
+		return r;
+	struct object *o = *stream;
+	o->number = flags;
+	o->device = o->context->device;
+	o->extra[0] = (uint64_t)(int64_t)priority;
+	o->extra[1] = atomic_fetch_add(&next_id, 1);
+	return CUDA_SUCCESS;
+}
+
+void *stream_per_thread(void *stream)
+{
+	if (stream && stream != (void *)2)
+		return stream;
+	for (struct per_thread_stream *s = thread.streams; s; s = s->next)
+		if (s->context == thread.context)
+			return s->stream;
+	struct per_thread_stream *s = thread.context ? malloc(sizeof *s) : NULL;
+	if (!s || stream_new(&s->stream, 0, 0)) {
+		free(s);
+		return NULL;
+	}
+	s->context = thread.context;
+	s->next = thread.streams;
+	thread.streams = s;
+	thread_watch();
+	return s->stream;
+}
+
+void per_thread_streams_free(void)
+{
+	struct object *mine = thread.context;
+	while (thread.streams) {
+		struct per_thread_stream *s = thread.streams;
+		thread.streams = s->next;
+		if (session.state == SESSION_LIVE && object_get(s->stream, KIND_STREAM)) {
+			thread.context = s->context;
+			wire_cuStreamDestroy_v2(s->stream);
+		}
+		free(s);
+	}
+	thread.context = mine;
+}
+
+EXPORT int cuStreamCreateWithPriority(void **stream, unsigned int flags, int priority)
+{
+	int r = enter_context();
+	if (!r && (!stream || flags & ~(unsigned)NON_BLOCKING))
+		r = CUDA_ERROR_INVALID_VALUE;
+	return r ? r : stream_new(stream, flags, priority);
+}
+
+EXPORT int cuStreamCreate(void **stream, unsigned int flags) { return cuStreamCreateWithPriority(stream, flags, 0); }
+
+EXPORT int cuStreamDestroy_v2(void *stream)
+{
+	int r = enter();
+	if (!r && (!stream || stream == (void *)1 || stream == (void *)2))
+		r = CUDA_ERROR_INVALID_HANDLE;
+	return r ? r : wire_cuStreamDestroy_v2(stream);
+}
+
+/* The object behind a stream, NULL for the default stream. A CUresult. */
+static int stream_get(void *stream, struct object **o)
+{
+	int r = enter_context();
+	*o = NULL;
+	if (r || !stream || stream == (void *)1)
+		return r;
+	if (stream == (void *)2)
+		stream = stream_per_thread(NULL);
+	*o = object_get(stream, KIND_STREAM);
+	return *o ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+}
+
+static int get_priority(void *stream, int *priority)
+{
+	struct object *o;
+	int r = stream_get(stream, &o);
+	if (!r && !priority)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		*priority = o ? (int)(int64_t)o->extra[0] : 0;
+	return r;
+}
+
+static int get_flags(void *stream, unsigned int *flags)
+{
+	struct object *o;
+	int r = stream_get(stream, &o);
+	if (!r && !flags)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		*flags = o ? (unsigned)o->number : 0;
+	return r;
+}
+
+static int get_id(void *stream, uint64_t *id)
+{
+	struct object *o;
+	int r = stream_get(stream, &o);
+	if (!r && !id)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		*id = o ? o->extra[1] : context_of(thread.context)->id;
+	return r;
+}
+
+static int get_context(void *stream, void **context)
+{
+	struct object *o;
+	int r = stream_get(stream, &o);
+	if (!r && !context)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		*context = o ? o->context : thread.context;
+	return r;
+}
+
+static int get_device(void *stream, int *device)
+{
+	struct object *o;
+	int r = stream_get(stream, &o);
+	if (!r && !device)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		*device = o ? o->device : thread.context->device;
+	return r;
+}
+
+static int get_context_v2(void *stream, void **context, void **green)
+{
+	int r = get_context(stream, context);
+	if (!r && green)
+		*green = NULL;
+	return r;
+}
+
+static int query(void *stream)
+{
+	int r = enter_context();
+	if (!r)
+		r = wire_cuStreamQuery(stream);
+	return r ? r : call_deferred();
+}
+
+static int synchronize(void *stream)
+{
+	int r = enter_context();
+	return r ? r : stream_fence(stream);
+}
+
+/* An exported function on a stream, and its variant for per-thread default streams. */
+#define STREAM_CALL(name, params, function, ...)                                                       \
+	EXPORT int name params { return function(stream_arg(stream), ##__VA_ARGS__); }                  \
+	EXPORT int name##_ptsz params { return enter_context() ? enter_context() : function(stream_per_thread(stream), ##__VA_ARGS__); }
+
+STREAM_CALL(cuStreamGetPriority, (void *stream, int *priority), get_priority, priority)
+STREAM_CALL(cuStreamGetFlags, (void *stream, unsigned int *flags), get_flags, flags)
+STREAM_CALL(cuStreamGetId, (void *stream, uint64_t *id), get_id, id)
+STREAM_CALL(cuStreamGetCtx, (void *stream, void **context), get_context, context)
+STREAM_CALL(cuStreamGetCtx_v2, (void *stream, void **context, void **green), get_context_v2, context, green)
+STREAM_CALL(cuStreamGetDevice, (void *stream, int *device), get_device, device)
+STREAM_CALL(cuStreamQuery, (void *stream), query)
+STREAM_CALL(cuStreamSynchronize, (void *stream), synchronize)

@@ -1,0 +1,487 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package simt
+
+import (
+	"math"
+
+	"github.com/orion-vgpu/orion/host/driver/softgpu/ptx"
+)
+
+func f32(v uint64) float32    { return math.Float32frombits(uint32(v)) }
+func bits32(v float32) uint64 { return uint64(math.Float32bits(v)) }
+func f64(v uint64) float64    { return math.Float64frombits(v) }
+func bits64(v float64) uint64 { return math.Float64bits(v) }
+
+func execAddF32(w *warp, in *instr) {
+	d, a, b := w.dst(in), &w.regs[in.a], &w.regs[in.b]
+	for i := range d {
+		d[i] = bits32(f32(a[i]) + f32(b[i]))
+	}
+	w.commit(in)
+}
+
+func execSubF32(w *warp, in *instr) {
+	d, a, b := w.dst(in), &w.regs[in.a], &w.regs[in.b]
+	for i := range d {
+		d[i] = bits32(f32(a[i]) - f32(b[i]))
+	}
+	w.commit(in)
+}
+
+func execMulF32(w *warp, in *instr) {
+	d, a, b := w.dst(in), &w.regs[in.a], &w.regs[in.b]
+	for i := range d {
+		d[i] = bits32(f32(a[i]) * f32(b[i]))
+	}
+	w.commit(in)
+}
+
+func execFmaF32(w *warp, in *instr) {
+	d, a, b, c := w.dst(in), &w.regs[in.a], &w.regs[in.b], &w.regs[in.c]
+	for i := range d {
+		x, y, z := f32(a[i]), f32(b[i]), f32(c[i])
+		// The product is exact in 53 bits. Rounding the sum twice is wrong only where the first rounding
+		// ended half-way between two float32, or where float32 has fewer bits.
+		s := float64(x)*float64(y) + float64(z)
+		v := math.Float64bits(s)
+		if v&(1<<29-1) == 1<<28 || v>>52&0x7ff < 1023-125 {
+			s = fmaOdd(float64(x), float64(y), float64(z))
+		}
+		d[i] = bits32(float32(s))
+	}
+	w.commit(in)
+}
+
+func execAddF64(w *warp, in *instr) {
+	d, a, b := w.dst(in), &w.regs[in.a], &w.regs[in.b]
+	for i := range d {
+		d[i] = bits64(f64(a[i]) + f64(b[i]))
+	}
+	w.commit(in)
+}
+
+func execSubF64(w *warp, in *instr) {
+	d, a, b := w.dst(in), &w.regs[in.a], &w.regs[in.b]
+	for i := range d {
+		d[i] = bits64(f64(a[i]) - f64(b[i]))
+	}
+	w.commit(in)
+}
+
+func execMulF64(w *warp, in *instr) {
+	d, a, b := w.dst(in), &w.regs[in.a], &w.regs[in.b]
+	for i := range d {
+		d[i] = bits64(f64(a[i]) * f64(b[i]))
+	}
+	w.commit(in)
+}
+
+func execFmaF64(w *warp, in *instr) {
+	d, a, b, c := w.dst(in), &w.regs[in.a], &w.regs[in.b], &w.regs[in.c]
+	for i := range d {
+		d[i] = bits64(math.FMA(f64(a[i]), f64(b[i]), f64(c[i])))
+	}
+	w.commit(in)
+}
+
+// floatMods are the modifiers of floating-point arithmetic.
+type floatMods struct {
+	mode           rounding
+	ftz, sat, relu bool
+}
+
+func (m *mods) float() floatMods {
+	f := floatMods{mode: roundings[m.one("rn", "rz", "rm", "rp")], ftz: m.has("ftz"), sat: m.has("sat"), relu: m.has("relu")}
+	m.ignore("approx", "full")
+	return f
+}
+
+func (f floatMods) plain() bool { return f == floatMods{} }
+
+// input and output apply the modifiers to operands and results of a type.
+func (f floatMods) input(t ptx.Type) func(uint64) uint64 {
+	if !f.ftz || t != ptx.F32 && t != ptx.F16 && t != ptx.F16x2 {
+		return nil
+	}
+	return func(v uint64) uint64 { return flush(v, t) }
+}
+
+// flush turns a subnormal into a zero of its sign.
+func flush(v uint64, t ptx.Type) uint64 {
+	if t == ptx.F32 {
+		if v&0x7f800000 == 0 {
+			return v & 0x80000000
+		}
+		return v
+	}
+	if v&0x7c00 == 0 {
+		return v & 0x8000
+	}
+	return v
+}
+
+// number is how a floating-point type is computed with: values are float64, rounded to odd.
+type number struct {
+	t     ptx.Type
+	load  func(uint64) float64
+	store func(float64, rounding) uint64
+}
+
+func (c *compiler) number(t ptx.Type) number {
+	f, ok := formats[t]
+	if !ok {
+		c.unsupported()
+	}
+	return number{t, f.load, f.store}
+}
+
+func (f floatMods) finish(n number, v uint64) uint64 {
+	if f.ftz {
+		v = flush(v, n.t)
+	}
+	if f.sat {
+		switch x := n.load(v); {
+		case x > 1:
+			v = n.store(1, nearest)
+		case !(x > 0):
+			v = 0
+		}
+	}
+	if f.relu {
+		if x := n.load(v); x < 0 || v == n.store(math.Copysign(0, -1), nearest) {
+			v = 0
+		}
+	}
+	return v
+}
+
+// arith3 adds a floating-point instruction of two or three operands that is computed by way of float64.
+func (c *compiler) arith(t ptx.Type, f floatMods, operands int, compute func(a, b, c float64) float64) {
+	n := c.number(t)
+	one := func(a, b, d uint64) uint64 {
+		if f.ftz {
+			a, b, d = flush(a, t), flush(b, t), flush(d, t)
+		}
+		return f.finish(n, n.store(compute(n.load(a), n.load(b), n.load(d)), f.mode))
+	}
+	g := one
+	if t == ptx.F16x2 || t == ptx.BF16x2 {
+		g = func(a, b, d uint64) uint64 {
+			return one(a&0xffff, b&0xffff, d&0xffff) | one(a>>16, b>>16, d>>16)<<16
+		}
+	}
+	switch operands {
+	case 1:
+		c.emit1(t, func(a uint64) uint64 { return g(a, 0, 0) })
+	case 2:
+		c.emit2(t, func(a, b uint64) uint64 { return g(a, b, 0) })
+	case 3:
+		c.emit3(t, g)
+	}
+}
+
+// double64 adds a float64 instruction in a directed rounding mode, from a result and its error.
+func (c *compiler) double64(mode rounding, compute func(a, b float64) (v, err float64)) {
+	c.emit2(ptx.F64, func(a, b uint64) uint64 {
+		v, err := compute(f64(a), f64(b))
+		return bits64(round64(v, err, mode))
+	})
+}
+
+func translateAdd(c *compiler, m *mods) {
+	t := m.typ()
+	if m.has("cc") {
+		m.left = append(m.left, t.String(), "cc")
+		translateCarry(false, false)(c, m)
+		return
+	}
+	if !t.Float() {
+		integerAdd(c, m, t)
+		return
+	}
+	f := m.float()
+	switch {
+	case t == ptx.F32 && f.plain():
+		c.fast2(t, execAddF32)
+	case t == ptx.F64 && f.mode == nearest:
+		c.fast2(t, execAddF64)
+	case t == ptx.F64:
+		c.double64(f.mode, func(a, b float64) (float64, float64) {
+			s := a + b
+			u := s - a
+			return s, (a - (s - u)) + (b - u)
+		})
+	default:
+		c.arith(t, f, 2, func(a, b, _ float64) float64 { return addOdd(a, b) })
+	}
+}
+
+func translateSub(c *compiler, m *mods) {
+	t := m.typ()
+	if m.has("cc") {
+		m.left = append(m.left, t.String(), "cc")
+		translateCarry(true, false)(c, m)
+		return
+	}
+	if !t.Float() {
+		integerSub(c, m, t)
+		return
+	}
+	f := m.float()
+	switch {
+	case t == ptx.F32 && f.plain():
+		c.fast2(t, execSubF32)
+	case t == ptx.F64 && f.mode == nearest:
+		c.fast2(t, execSubF64)
+	case t == ptx.F64:
+		c.double64(f.mode, func(a, b float64) (float64, float64) {
+			s := a - b
+			u := s - a
+			return s, (a - (s - u)) + (-b - u)
+		})
+	default:
+		c.arith(t, f, 2, func(a, b, _ float64) float64 { return addOdd(a, -b) })
+	}
+}
+
+func translateMul(c *compiler, m *mods) {
+	t := m.typ()
+	if !t.Float() {
+		integerMul(c, m, t)
+		return
+	}
+	f := m.float()
+	switch {
+	case t == ptx.F32 && f.plain():
+		c.fast2(t, execMulF32)
+	case t == ptx.F64 && f.mode == nearest:
+		c.fast2(t, execMulF64)
+	case t == ptx.F64:
+		c.double64(f.mode, func(a, b float64) (float64, float64) {
+			p := a * b
+			return p, math.FMA(a, b, -p)
+		})
+	default:
+		c.arith(t, f, 2, func(a, b, _ float64) float64 { return mulOdd(a, b) })
+	}
+}
+
+func translateFma(c *compiler, m *mods) {
+	t := m.typ()
+	if !t.Float() {
+		if m.has("cc") {
+			m.left = append(m.left, t.String(), "cc")
+			translateMadCarry(false)(c, m)
+			return
+		}
+		integerMad(c, m, t)
+		return
+	}
+	f := m.float()
+	switch {
+	case t == ptx.F32 && f.plain():
+		c.fast3(t, execFmaF32)
+	case t == ptx.F64 && f.mode == nearest:
+		c.fast3(t, execFmaF64)
+	case t == ptx.F64:
+		c.emit3(t, func(a, b, d uint64) uint64 { return bits64(fma64(f64(a), f64(b), f64(d), f.mode)) })
+	default:
+		c.arith(t, f, 3, fmaOdd)
+	}
+}
+
+func translateDiv(c *compiler, m *mods) {
+	t := m.typ()
+	if !t.Float() {
+		c.emit2(t, divide(t))
+		return
+	}
+	f := m.float()
+	switch {
+	case t == ptx.F32 && f.plain():
+		c.emit2(t, func(a, b uint64) uint64 { return bits32(f32(a) / f32(b)) })
+	case t == ptx.F64:
+		c.double64(f.mode, func(a, b float64) (float64, float64) {
+			q := a / b
+			r := math.FMA(-q, b, a)
+			if b < 0 {
+				r = -r
+			}
+			return q, r
+		})
+	default:
+		c.arith(t, f, 2, func(a, b, _ float64) float64 { return divOdd(a, b) })
+	}
+}
+
+// unary translates a function of one floating-point operand.
+func unary(compute func(float64) float64) func(*compiler, *mods) {
+	return func(c *compiler, m *mods) {
+		t := m.typ()
+		f := m.float()
+		if t == ptx.F64 {
+			c.emit1(t, func(a uint64) uint64 { return bits64(compute(f64(a))) })
+			return
+		}
+		c.arith(t, f, 1, func(a, _, _ float64) float64 { return compute(a) })
+	}
+}
+
+func translateSqrt(c *compiler, m *mods) {
+	t := m.typ()
+	f := m.float()
+	if t == ptx.F64 {
+		c.emit1(t, func(a uint64) uint64 {
+			s := math.Sqrt(f64(a))
+			return bits64(round64(s, math.FMA(-s, s, f64(a)), f.mode))
+		})
+		return
+	}
+	c.arith(t, f, 1, func(a, _, _ float64) float64 { return sqrtOdd(a) })
+}
+
+func translateRcp(c *compiler, m *mods) {
+	t := m.typ()
+	f := m.float()
+	if t == ptx.F64 {
+		c.emit1(t, func(a uint64) uint64 {
+			q := 1 / f64(a)
+			r := math.FMA(-q, f64(a), 1)
+			if f64(a) < 0 {
+				r = -r
+			}
+			return bits64(round64(q, r, f.mode))
+		})
+		return
+	}
+	c.arith(t, f, 1, func(a, _, _ float64) float64 { return divOdd(1, a) })
+}
+
+// signBits translates abs, neg and their like, which change signs only.
+func signBits(integer func(*compiler, ptx.Type), float func(v, sign uint64) uint64) func(*compiler, *mods) {
+	return func(c *compiler, m *mods) {
+		t := m.typ()
+		if !t.Float() {
+			integer(c, t)
+			return
+		}
+		ftz := m.has("ftz")
+		sign := uint64(1) << (t.Size()*8 - 1)
+		if t == ptx.F16x2 || t == ptx.BF16x2 {
+			sign = 0x80008000
+		}
+		c.emit1(t, func(a uint64) uint64 {
+			if ftz && t == ptx.F32 {
+				a = flush(a, t)
+			}
+			return float(a, sign)
+		})
+	}
+}
+
+func translateCopysign(c *compiler, m *mods) {
+	t := m.typ()
+	sign := uint64(1) << (t.Size()*8 - 1)
+	c.emit2(t, func(a, b uint64) uint64 { return a&sign | b&^sign })
+}
+
+func translateTestp(c *compiler, m *mods) {
+	test := m.one("finite", "infinite", "number", "notanumber", "normal", "subnormal")
+	t := m.typ()
+	c.arity(2)
+	smallest := 0x1p-126
+	if t == ptx.F64 {
+		smallest = 0x1p-1022
+	}
+	c.add(instr{exec: execTest, p: c.destPred(c.operand(0)), a: c.value(c.operand(1), t), x: func(v uint64) bool {
+		x := f64(v)
+		if t == ptx.F32 {
+			x = float64(f32(v))
+		}
+		switch test {
+		case "finite":
+			return x-x == 0
+		case "infinite":
+			return math.IsInf(x, 0)
+		case "number":
+			return x == x
+		case "notanumber":
+			return x != x
+		case "normal":
+			return x-x == 0 && math.Abs(x) >= smallest
+		}
+		return x != 0 && math.Abs(x) < smallest
+	}})
+}
+
+func execTest(w *warp, in *instr) {
+	a, f := &w.regs[in.a], in.x.(func(uint64) bool)
+	var out uint32
+	for i := range a {
+		if w.mask>>i&1 != 0 && f(a[i]) {
+			out |= 1 << i
+		}
+	}
+	w.setPred(in.p, out)
+}
+
+// translateMinMax is min or max of any type.
+func translateMinMax(largest bool) func(*compiler, *mods) {
+	return func(c *compiler, m *mods) {
+		t := m.typ()
+		if !t.Float() {
+			if t.Size() == 4 && t != ptx.S32 && t != ptx.U32 {
+				c.unsupported() // packed integers
+			}
+			integerMinMax(c, m, t, largest)
+			return
+		}
+		f := floatMods{ftz: m.has("ftz"), relu: m.has("relu")}
+		nan, xor := m.has("NaN"), m.has("xorsign")
+		if xor {
+			m.ignore("abs")
+		}
+		pick := func(a, b float64) float64 {
+			sign := math.Signbit(a) != math.Signbit(b)
+			if xor {
+				a, b = math.Abs(a), math.Abs(b)
+			}
+			var v float64
+			switch {
+			case a != a && b != b, nan && (a != a || b != b):
+				v = math.NaN()
+			case a != a:
+				v = b
+			case b != b:
+				v = a
+			case largest:
+				v = math.Max(a, b)
+			default:
+				v = math.Min(a, b)
+			}
+			if xor {
+				v = math.Copysign(v, map[bool]float64{true: -1, false: 1}[sign])
+			}
+			return v
+		}
+		if t == ptx.F64 {
+			c.emit2(t, func(a, b uint64) uint64 { return bits64(pick(f64(a), f64(b))) })
+			return
+		}
+		operands := len(c.in.Operands) - 1
+		if operands == 3 {
+			c.arith(t, f, 3, func(a, b, d float64) float64 { return pick(pick(a, b), d) })
+			return
+		}
+		c.arith(t, f, 2, func(a, b, _ float64) float64 { return canonical(pick(a, b)) })
+	}
+}
+
+// canonical makes any NaN the one that GPUs produce, once stored.
+func canonical(x float64) float64 {
+	if x != x {
+		return float64(math.Float32frombits(0x7fffffff))
+	}
+	return x
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package simt
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	"github.com/orion-vgpu/orion/host/driver/softgpu/mem"
+)
+
+// Machine is what kernels need of the GPU that they run on.
+type Machine struct {
+	Space *mem.Space
+	SMs   uint32
+	// Alloc and Free serve malloc and free of kernels. Alloc returns 0 when there is no memory.
+	Alloc func(bytes uint64) uint64
+	Free  func(addr uint64) bool
+	// Print takes the text that kernels print. It is called from several goroutines.
+	Print func(text []byte)
+	// StackBytes of a thread, for calls whose depth is unknown.
+	StackBytes uint64
+	// Helpers run blocks beside the goroutine that launches; nil for none.
+	Helpers *Pool
+}
+
+// Launch is one run of a program.
+type Launch struct {
+	Machine     *Machine
+	Grid, Block [3]uint32
+	SharedBytes uint32 // dynamic
+	Params      []byte // packed parameter buffer
+	Cooperative bool   // all blocks run at once
+
+	program *Program
+	next    atomic.Uint64
+	blocks  uint64
+	stopped atomic.Bool
+	killed  atomic.Bool
+	mu      sync.Mutex
+	fault   *Fault
+	instrs  atomic.Uint64
+	gridID  uint64
+}
+
+var (
+	errStopped = errors.New("launch was stopped")
+	gridIDs    atomic.Uint64
+)
+
+// NewLaunch prepares a launch of p. The caller fills in the exported fields before Run.
+func (p *Program) NewLaunch() *Launch { return &Launch{program: p, gridID: gridIDs.Add(1)} }
+
+// Kill ends the launch soon; Run returns a Fault of kind Killed.
+func (l *Launch) Kill() {
+	l.killed.Store(true)
+	l.stopped.Store(true)
+}
+
+// Instructions is how many instructions warps have executed. Valid after Run.
+func (l *Launch) Instructions() uint64 { return l.instrs.Load() }
+
+// Run executes all blocks and returns when they have ended. The error is a *Fault.
+func (l *Launch) Run() error {
+	l.blocks = uint64(l.Grid[0]) * uint64(l.Grid[1]) * uint64(l.Grid[2])
+	switch {
+	case l.Cooperative:
+		l.together()
+	case l.blocks == 1 || l.Machine.Helpers == nil:
+		l.work()
+	default:
+		l.Machine.Helpers.run(l)
+	}
+	if l.fault != nil {
+		return l.fault
+	}
+	if l.killed.Load() {
+		return &Fault{Kind: Killed, Kernel: l.program.Name}
+	}
+	return nil
+}
+
+// together runs every block in a goroutine of its own: they may wait for one another.
+func (l *Launch) together() {
+	var wg sync.WaitGroup
+	for i := range l.blocks {
+		wg.Go(func() { l.attempt(func(b *block) { b.run(i) }) })
+	}
+	wg.Wait()
+}
+
+// work runs blocks until none is left to begin.
+func (l *Launch) work() {
+	l.attempt(func(b *block) {
+		for i := l.next.Add(1) - 1; i < l.blocks; i = l.next.Add(1) - 1 {
+			b.run(i)
+		}
+	})
+}
+
+// attempt gives f a block to run in and turns its panic into the launch's fault.
+func (l *Launch) attempt(f func(*block)) {
+	if l.stopped.Load() {
+		return
+	}
+	b := l.program.borrow(l)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		for _, w := range b.warps {
+			l.instrs.Add(w.count)
+			w.count = 0
+		}
+		if r := recover(); r != nil {
+			l.fail(b, r)
+			return
+		}
+		l.program.give(b)
+	}()
+	f(b)
+}
+
+// fail records the first fault and stops the other blocks.
+func (l *Launch) fail(b *block, r any) {
+	if r == errStopped {
+		return
+	}
+	f, ok := r.(*Fault)
+	if !ok {
+		f = &Fault{Kind: IllegalInstruction, Kernel: l.program.Name, Detail: fmt.Sprint(r)}
+		if e, isFault := r.(interface{ Addr() uintptr }); isFault { // memory that went away under the kernel
+			f.Kind, f.Address, f.Detail = IllegalAddress, uint64(e.Addr()), "memory was unmapped while the kernel ran"
+		}
+		if w := b.running; w != nil {
+			w.locate(f, firstLane(w.mask))
+		}
+	}
+	l.mu.Lock()
+	if l.fault == nil {
+		l.fault = f
+	}
+	l.mu.Unlock()
+	l.stopped.Store(true)
+}
+
+func (l *Launch) stackBytes() uint64 {
+	if l.program.deep {
+		return max(l.Machine.StackBytes, 16<<10)
+	}
+	return 0
+}
+
+// borrow returns a block ready for the launch, used before if there is one.
+func (p *Program) borrow(l *Launch) *block {
+	threads := l.Block[0] * l.Block[1] * l.Block[2]
+	p.mu.Lock()
+	for i := len(p.spare) - 1; i >= 0; i-- {
+		b := p.spare[i]
+		if b.threads == threads && len(b.shared) == p.SharedBytes+int(l.SharedBytes) && b.stack == l.stackBytes() {
+			p.spare = append(p.spare[:i], p.spare[i+1:]...)
+			p.mu.Unlock()
+			b.launch = l
+			for _, w := range b.warps {
+				clear(w.caches)
+			}
+			return b
+		}
+	}
+	p.mu.Unlock()
+	return newBlock(l)
+}
+
+// give keeps a block for later launches.
+func (p *Program) give(b *block) {
+	b.launch = nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.spare) >= 2*runtime.GOMAXPROCS(0) {
+		p.spare = p.spare[1:]
+	}
+	p.spare = append(p.spare, b)
+}
