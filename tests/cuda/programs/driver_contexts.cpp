@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Several contexts on one device: each has its modules and its variables, and a
+// thread has a stack of them.
+#include "driver.h"
+
+CUcontext current() {
+    CUcontext c;
+    CU(cuCtxGetCurrent(&c));
+    return c;
+}
+
+int main() {
+    CUcontext contexts[3], popped;
+    CUmodule modules[3];
+    CUfunction functions[3];
+    CUdeviceptr memory[3];
+    int n = 32;
+    for (int i = 0; i < 3; i++) {
+        contexts[i] = start(); // pushes it
+        EXPECT(current() == contexts[i], "the new context is not current");
+        CU(cuModuleLoadData(&modules[i], kernels_ptx));
+        CU(cuModuleGetFunction(&functions[i], modules[i], "times"));
+        CUdeviceptr factor;
+        int value = 10 + i;
+        CU(cuModuleGetGlobal(&factor, nullptr, modules[i], "factor"));
+        CU(cuMemcpyHtoD(factor, &value, sizeof value));
+        memory[i] = device_ints(std::vector<int>(n, 2));
+    }
+    EXPECT(contexts[0] != contexts[1] && contexts[1] != contexts[2], "contexts are the same");
+    for (int i : {1, 0, 2, 1}) {
+        CU(cuCtxPushCurrent(contexts[i]));
+        void *args[] = {&memory[i], &n};
+        CU(cuLaunchKernel(functions[i], 1, 1, 1, 32, 1, 1, 0, nullptr, args, nullptr));
+        CU(cuCtxSynchronize());
+        CU(cuCtxPopCurrent(&popped));
+        EXPECT(popped == contexts[i], "popped another context");
+    }
+    const int want[] = {20, 2 * 11 * 11, 24};
+    for (int i = 2; i >= 0; i--) {
+        EXPECT(current() == contexts[i], "the stack of contexts is in disorder");
+        expect_same("memory", host_ints(memory[i], n), std::vector<int>(n, want[i]));
+        CUdevice device = -1;
+        CU(cuCtxGetDevice(&device));
+        EXPECT(device == 0, "device is %d", device);
+        unsigned version = 0;
+        CU(cuCtxGetApiVersion(contexts[i], &version));
+        EXPECT(version >= 3020, "version is %u", version);
+        CU(cuCtxPopCurrent(&popped));
+    }
+    EXPECT(current() == nullptr, "a context is left");
+    CUdeviceptr p;
+    EXPECT_CU(cuMemAlloc(&p, 16), CUDA_ERROR_INVALID_CONTEXT);
+    EXPECT_CU(cuCtxPopCurrent(&popped), CUDA_ERROR_INVALID_CONTEXT);
+    // Destroying one leaves the others.
+    CU(cuCtxDestroy(contexts[1]));
+    CU(cuCtxSetCurrent(contexts[2]));
+    expect_same("after a context is gone", host_ints(memory[2], n), std::vector<int>(n, 24));
+    CU(cuCtxDestroy(contexts[2]));
+    CU(cuCtxDestroy(contexts[0]));
+    return 0;
+}

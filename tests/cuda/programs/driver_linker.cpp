@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Links two texts of PTX, one of which calls a function of the other.
+#include "driver.h"
+
+static const char caller[] = R"(
+.version 6.0
+.target sm_60
+.address_size 64
+.extern .func (.param .b32 result) triple (.param .b32 value);
+.visible .entry apply(.param .u64 pv)
+{
+    .reg .b32 %r<4>;
+    .reg .b64 %d<4>;
+    ld.param.u64 %d1, [pv];
+    mov.u32 %r1, %tid.x;
+    mad.wide.u32 %d2, %r1, 4, %d1;
+    ld.u32 %r2, [%d2];
+    {
+        .param .b32 value;
+        .param .b32 result;
+        st.param.b32 [value], %r2;
+        call (result), triple, (value);
+        ld.param.b32 %r3, [result];
+    }
+    st.u32 [%d2], %r3;
+    ret;
+}
+)";
+
+static const char callee[] = R"(
+.version 6.0
+.target sm_60
+.address_size 64
+.visible .func (.param .b32 result) triple (.param .b32 value)
+{
+    .reg .b32 %r<3>;
+    ld.param.b32 %r1, [value];
+    mul.lo.s32 %r2, %r1, 3;
+    st.param.b32 [result], %r2;
+    ret;
+}
+)";
+
+int main() {
+    start();
+    char errors[2048] = {};
+    CUjit_option options[] = {CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES};
+    void *values[] = {errors, (void *)sizeof errors};
+    CUlinkState link;
+    CU(cuLinkCreate(2, options, values, &link));
+    CU(cuLinkAddData(link, CU_JIT_INPUT_PTX, (void *)caller, sizeof caller, "caller", 0, nullptr, nullptr));
+    CU(cuLinkAddData(link, CU_JIT_INPUT_PTX, (void *)callee, sizeof callee, "callee", 0, nullptr, nullptr));
+    void *image = nullptr;
+    size_t size = 0;
+    CU(cuLinkComplete(link, &image, &size));
+    EXPECT(image && size > 0, "an image of %zu bytes", size);
+    CUmodule module;
+    CU(cuModuleLoadData(&module, image));
+    CU(cuLinkDestroy(link)); // the image goes with it, the module stays
+    CUfunction f;
+    CU(cuModuleGetFunction(&f, module, "apply"));
+    std::vector<int> v(64), want(64);
+    for (int i = 0; i < 64; i++) v[i] = i - 5, want[i] = (i - 5) * 3;
+    CUdeviceptr d = device_ints(v);
+    void *args[] = {&d};
+    CU(cuLaunchKernel(f, 1, 1, 1, 64, 1, 1, 0, nullptr, args, nullptr));
+    expect_same("linked", host_ints(d, 64), want);
+
+    // Without the other half there is a name that nothing defines.
+    CU(cuLinkCreate(2, options, values, &link));
+    CU(cuLinkAddData(link, CU_JIT_INPUT_PTX, (void *)caller, sizeof caller, "caller", 0, nullptr, nullptr));
+    EXPECT(cuLinkComplete(link, &image, &size) != CUDA_SUCCESS, "a link without the function called succeeded");
+    CU(cuLinkDestroy(link));
+    return 0;
+}
