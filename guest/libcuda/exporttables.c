@@ -33,7 +33,7 @@ static int slot_unknown(const char *table, const char *slot, int *once)
 	static int t##_##n(void) \
 	{ \
 		static int once; \
-		return slot_unknown(#t + 1, #n, &once); \
+		return slot_unknown(&#t[1], #n, &once); \
 	}
 #define ENTRY(t, n) SLOT(n, t##_##n),
 #define TEN(m, t, d) \
