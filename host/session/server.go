@@ -53,6 +53,9 @@ func Open(o Options) (_ *Server, err error) {
 			return nil, err
 		}
 	}
+	if err := region.Check(o.RegionBytes); err != nil {
+		return nil, fmt.Errorf("shared memory of a session (--region-mib): %w", err)
+	}
 	s := &Server{opt: o, log: o.Logger, sessions: map[string]*session{}}
 	if s.boot, err = process.BootID(); err != nil {
 		return nil, err

@@ -25,8 +25,8 @@ const (
 //
 // The seals protect the worker: a client that truncates a region would kill it with SIGBUS.
 func Create(name string, size uint64) (*os.File, error) {
-	if size < wire.MinRegionSize || size >= 1<<47 || size%uint64(os.Getpagesize()) != 0 {
-		return nil, fmt.Errorf("create region: %d bytes: want whole pages, at least %d MiB", size, (wire.MinRegionSize+1<<20-1)>>20)
+	if err := Check(size); err != nil {
+		return nil, fmt.Errorf("create region: %w", err)
 	}
 	flags := unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
 	fd, err := unix.MemfdCreate(name, flags|unix.MFD_NOEXEC_SEAL)
@@ -47,6 +47,14 @@ func Create(name string, size uint64) (*os.File, error) {
 		return nil, fmt.Errorf("seal region: %w", err)
 	}
 	return f, nil
+}
+
+// Check says whether a region can have this size.
+func Check(size uint64) error {
+	if size < wire.MinRegionSize || size >= 1<<47 || size%uint64(os.Getpagesize()) != 0 {
+		return fmt.Errorf("size is %d bytes: want whole pages, at least %d MiB", size, (wire.MinRegionSize+1<<20-1)>>20)
+	}
+	return nil
 }
 
 // DefaultSize returns the size of a region on this machine: half of its memory, since pinned memory of the
