@@ -11,6 +11,8 @@ GUEST_Q := $(if $(V),,@)
 # The prefix map keeps the builder's folders out of the libraries; glibc.h binds to old symbol versions.
 GUEST_CFLAGS := -std=gnu11 -O2 -g -fPIC -fvisibility=hidden -fno-plt -Wall -Wextra -Werror \
 	-ffile-prefix-map=$(CURDIR)=. -include guest/glibc.h $(if $(RELEASE),-DORION_RELEASE='"$(RELEASE)"')
+# Before glibc 2.34 threads and dlopen have libraries of their own, of which newer ones keep empty shells: libraries
+# that use them name them.
 # Calls within a library stay there, whatever else the program has loaded: -Bsymbolic.
 GUEST_LDFLAGS := -shared -Wl,-Bsymbolic -Wl,-z,relro,-z,now -Wl,--no-undefined -Wl,--hash-style=gnu
 
@@ -19,7 +21,7 @@ GUEST_CFLAGS += -fsanitize=address,undefined -fno-omit-frame-pointer
 GUEST_LDFLAGS += -fsanitize=address,undefined
 endif
 
-$(GUEST_OBJ)/%.o: %.c
+$(GUEST_OBJ)/%.o: %.c guest/flags.mk
 	@mkdir -p $(@D)
 	@echo "  CC $<"
 	$(GUEST_Q)$(CC) $(GUEST_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<

@@ -12,7 +12,7 @@ $(LIBCUDA): $(LIBCUDA_OBJECTS) $(LIBCUDA_MAP) $(LIBCUDA_ALIASES)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
 	$(GUEST_Q)$(CC) $(GUEST_LDFLAGS) $(LDFLAGS) -Wl,-soname,$(@F) -Wl,--version-script=$(LIBCUDA_MAP) \
-		-o $@ $(LIBCUDA_OBJECTS) $(LIBCUDA_ALIASES) -Wl,--no-as-needed -lpthread -ldl
+		-o $@ $(LIBCUDA_OBJECTS) $(LIBCUDA_ALIASES) -Wl,--no-as-needed -l:libpthread.so.0
 
 .PHONY: guest-libcuda
 guest-libcuda: $(LIBCUDA) $(LIBCUDA:.1=)

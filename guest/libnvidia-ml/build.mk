@@ -11,7 +11,7 @@ $(LIBNVML): $(LIBNVML_OBJECTS) $(LIBNVML_MAP)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
 	$(GUEST_Q)$(CC) $(GUEST_LDFLAGS) $(LDFLAGS) -Wl,-soname,$(@F) -Wl,--version-script=$(LIBNVML_MAP) \
-		-o $@ $(LIBNVML_OBJECTS) -Wl,--no-as-needed -lpthread -ldl
+		-o $@ $(LIBNVML_OBJECTS) -Wl,--no-as-needed -l:libpthread.so.0 -l:libdl.so.2
 
 .PHONY: guest-libnvidia-ml
 guest-libnvidia-ml: $(LIBNVML) $(LIBNVML:.1=)

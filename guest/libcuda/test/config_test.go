@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/orion-vgpu/orion/guest/internal/ctest"
 )
 
 const defaults = "vgpus=1 gmem=0 ratio=0 cross=0 socket=/run/orion/oriond.sock screen=1 file=2 time=1"
@@ -82,8 +84,8 @@ socket = "/tmp/a b"
 
 func TestConfig(t *testing.T) {
 	t.Parallel()
-	for _, cc := range compilers(t) {
-		program := build(t, cc, "address,undefined", "config", "config.c", "keyfile.c", "log.c")
+	for _, cc := range ctest.Compilers(t) {
+		program := ctest.Program(t, cc, "address,undefined", "testdata/config.c", "../config.c", "../keyfile.c", "../log.c")
 		for _, c := range configs {
 			t.Run(filepath.Base(cc)+"/"+c.name, func(t *testing.T) {
 				t.Parallel()
@@ -95,7 +97,7 @@ func TestConfig(t *testing.T) {
 				if c.user != "" {
 					write(t, user, c.user)
 				}
-				got, _ := run(t, program, env)
+				got, _ := ctest.Run(t, program, env)
 				want := strings.NewReplacer("{system}", system, "{user}", user).Replace(c.want)
 				if !strings.Contains(got, want) {
 					t.Errorf("got %swant %s", got, want)
@@ -105,7 +107,7 @@ func TestConfig(t *testing.T) {
 		t.Run(filepath.Base(cc)+"/named but absent", func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "absent.conf")
-			got, _ := run(t, program, []string{"ORION_VGPU=1", "ORION_CONFIG=" + path})
+			got, _ := ctest.Run(t, program, []string{"ORION_VGPU=1", "ORION_CONFIG=" + path})
 			if !strings.Contains(got, "error: "+path+": read configuration: No such file or directory") {
 				t.Errorf("got %s", got)
 			}
@@ -114,7 +116,7 @@ func TestConfig(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "empty.conf")
 			write(t, path, "")
-			if got, _ := run(t, program, []string{"ORION_VGPU=1", "ORION_CONFIG=" + path}); got != defaults+"\n" {
+			if got, _ := ctest.Run(t, program, []string{"ORION_VGPU=1", "ORION_CONFIG=" + path}); got != defaults+"\n" {
 				t.Errorf("got %s", got)
 			}
 		})

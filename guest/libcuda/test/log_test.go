@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/orion-vgpu/orion/guest/internal/ctest"
 )
 
 var stamped = regexp.MustCompile(`^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) orion: (ERROR|WARNING|INFO|DEBUG): .`)
@@ -17,13 +19,13 @@ var stamped = regexp.MustCompile(`^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) orio
 func TestLog(t *testing.T) {
 	t.Parallel()
 	const each = 50
-	for _, cc := range compilers(t) {
-		program := build(t, cc, "address,undefined", "log", "log.c")
+	for _, cc := range ctest.Compilers(t) {
+		program := ctest.Program(t, cc, "address,undefined", "testdata/log.c", "../log.c")
 		t.Run(filepath.Base(cc)+"/files", func(t *testing.T) {
 			t.Parallel()
 			home := t.TempDir()
 			before := time.Now().Add(-time.Second)
-			out, screen := run(t, program, []string{"HOME=" + home}, "1", "2", "1", fmt.Sprint(each))
+			out, screen := ctest.Run(t, program, []string{"HOME=" + home}, "1", "2", "1", fmt.Sprint(each))
 			var parent, child int
 			if _, err := fmt.Sscan(out, &parent, &child); err != nil {
 				t.Fatal(err)
@@ -59,7 +61,7 @@ func TestLog(t *testing.T) {
 		t.Run(filepath.Base(cc)+"/nothing", func(t *testing.T) {
 			t.Parallel()
 			home := t.TempDir()
-			if _, screen := run(t, program, []string{"HOME=" + home}, "-1", "-1", "1", "1"); screen != "" {
+			if _, screen := ctest.Run(t, program, []string{"HOME=" + home}, "-1", "-1", "1", "1"); screen != "" {
 				t.Errorf("screen has %q", screen)
 			}
 			if entries, err := os.ReadDir(home); err != nil || len(entries) != 0 {
@@ -69,7 +71,7 @@ func TestLog(t *testing.T) {
 		for _, home := range []string{"", "/proc", "/dev/null", "relative", "/" + strings.Repeat("h/", 400)} {
 			t.Run(fmt.Sprintf("%s/home %.12q", filepath.Base(cc), home), func(t *testing.T) {
 				t.Parallel()
-				_, screen := run(t, program, []string{"HOME=" + home}, "0", "2", "0", "1")
+				_, screen := ctest.Run(t, program, []string{"HOME=" + home}, "0", "2", "0", "1")
 				if screen != "orion: ERROR: an error\n" {
 					t.Errorf("screen has %q", screen)
 				}

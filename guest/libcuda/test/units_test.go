@@ -5,6 +5,8 @@ package libcudatest
 import (
 	"path/filepath"
 	"testing"
+
+	"github.com/orion-vgpu/orion/guest/internal/ctest"
 )
 
 // TestUnits runs the programs that check for themselves.
@@ -14,18 +16,18 @@ func TestUnits(t *testing.T) {
 		name, sanitizers string
 		sources          []string
 	}{
-		{"md2", "address,undefined", []string{"md2.c"}},
-		{"integrity", "address,undefined", []string{"integrity.c", "md2.c"}},
-		{"storage", "address,undefined", []string{"storage.c"}},
-		{"storage", "thread", []string{"storage.c"}},
-		{"exporttables", "address,undefined", []string{"exporttables.c", "integrity.c", "md2.c", "storage.c"}},
-		{"getproc", "address,undefined", []string{"getproc.c"}},
-		{"results", "address,undefined", []string{"results.c", "generated/results.c"}},
+		{"md2", "address,undefined", []string{"testdata/md2.c", "../md2.c"}},
+		{"integrity", "address,undefined", []string{"testdata/integrity.c", "../integrity.c", "../md2.c"}},
+		{"storage", "address,undefined", []string{"testdata/storage.c", "../storage.c"}},
+		{"storage", "thread", []string{"testdata/storage.c", "../storage.c"}},
+		{"exporttables", "address,undefined", []string{"testdata/exporttables.c", "../exporttables.c", "../integrity.c", "../md2.c", "../storage.c"}},
+		{"getproc", "address,undefined", []string{"testdata/getproc.c", "../getproc.c"}},
+		{"results", "address,undefined", []string{"testdata/results.c", "../results.c", "../generated/results.c"}},
 	} {
-		for _, cc := range compilers(t) {
+		for _, cc := range ctest.Compilers(t) {
 			t.Run(filepath.Base(cc)+"/"+c.name+"/"+c.sanitizers, func(t *testing.T) {
 				t.Parallel()
-				run(t, build(t, cc, c.sanitizers, c.name, c.sources...), nil)
+				ctest.Run(t, ctest.Program(t, cc, c.sanitizers, c.sources...), nil)
 			})
 		}
 	}
