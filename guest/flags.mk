@@ -17,8 +17,10 @@ GUEST_CFLAGS := -std=gnu11 -O2 -g -fPIC -fvisibility=hidden -fno-plt -Wall -Wext
 GUEST_LDFLAGS := -shared -Wl,-Bsymbolic -Wl,-z,relro,-z,now -Wl,--no-undefined -Wl,--hash-style=gnu
 
 ifdef SANITIZE
+comma := ,
 GUEST_CFLAGS += -fsanitize=address,undefined -fno-omit-frame-pointer
-GUEST_LDFLAGS += -fsanitize=address,undefined
+# The sanitizers' functions are the program's.
+GUEST_LDFLAGS := $(filter-out -Wl$(comma)--no-undefined,$(GUEST_LDFLAGS)) -fsanitize=address,undefined
 endif
 
 $(GUEST_OBJ)/%.o: %.c guest/flags.mk

@@ -64,21 +64,27 @@ func Program(t *testing.T, cc, sanitizers string, sources ...string) string {
 	return out
 }
 
-// Make runs a target of rules, such as guest/libcuda/build.mk, and returns the folder of the libraries.
-func Make(t *testing.T, cc, rules, target string) string {
+// Make runs a target of rules, such as guest/libcuda/build.mk, under the address and undefined-behaviour
+// sanitizers or without, and returns the folder of the libraries.
+func Make(t *testing.T, cc, rules, target string, sanitize bool) string {
 	t.Helper()
 	if _, err := exec.LookPath("make"); err != nil {
 		t.Skip("make is not installed: the C libraries are not tested")
 	}
 	build := t.TempDir()
+	folder := filepath.Join(build, "lib")
 	cmd := exec.CommandContext(t.Context(), "make", "-f", "-", "CC="+cc, "BUILD="+build, target)
+	if sanitize {
+		cmd.Args = append(cmd.Args, "SANITIZE=1")
+		folder = filepath.Join(build, "asan", "lib")
+	}
 	cmd.Dir = Root(t)
 	cmd.Stdin = strings.NewReader("include " + rules + "\n")
 	cmd.Env = append(os.Environ(), "MAKEFLAGS=", "MAKELEVEL=")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("make %s: %v\n%s", target, err, text)
 	}
-	return filepath.Join(build, "lib")
+	return folder
 }
 
 // Run starts a program with the given environment alone, and returns its standard output and error. A

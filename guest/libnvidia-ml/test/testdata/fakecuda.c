@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+/* A libcuda.so.1 with two vGPUs; FAKE_RESULT makes it refuse. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../../libcuda/session_info.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+EXPORT int fake_lines; /* logged */
+EXPORT uint64_t fake_used;
+
+__attribute__((format(printf, 2, 3))) static void log_line(int level, const char *format, ...)
+{
+	(void)level;
+	(void)format;
+	fake_lines++;
+}
+
+EXPORT int orion_session(struct session_info *out, size_t size)
+{
+	const char *result = getenv("FAKE_RESULT");
+	if (size != sizeof *out)
+		return 1;
+	if (result)
+		return atoi(result);
+	memset(out, 0, sizeof *out);
+	out->cuda_version = 13000;
+	out->count = 2;
+	out->log = log_line;
+	for (int i = 0; i < 2; i++) {
+		struct session_info_device *d = &out->devices[i];
+		for (int j = 0; j < 16; j++)
+			d->uuid[j] = (uint8_t)(16 * (15 - j) + i);
+		snprintf(d->name, sizeof d->name, "Test GPU %d", i);
+		d->memory = 1000 << i;
+		d->used = i ? fake_used : 0;
+		d->domain = i;
+		d->bus = 0xa0 + i;
+		d->slot = 0x1f;
+	}
+	return 0;
+}
+
+EXPORT int cuDeviceGetAttribute(int *value, int attribute, int device)
+{
+	static const struct {
+		int attribute, value[2];
+	} attributes[] = {
+		{13, {1980000, 1410000}}, {16, {132, 108}}, {20, {0, 0}}, {32, {1, 0}}, {36, {2619000, 1215000}}, {37, {5120, 5120}},
+		{75, {9, 14}}, {76, {0, 0}}, {84, {0, 0}}, {139, {0x233510de, 0x20b010de}},
+	};
+	for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++) {
+		if (attributes[i].attribute == attribute) {
+			*value = attributes[i].value[device];
+			return 0;
+		}
+	}
+	return 1;
+}
+
+EXPORT int cuDeviceCanAccessPeer(int *can, int device, int peer)
+{
+	*can = device != peer;
+	return 0;
+}

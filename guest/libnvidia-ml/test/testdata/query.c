@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Asks libnvidia-ml.so.1, found as a program finds it, and checks each answer. */
+#include <dlfcn.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../../libcuda/test/testdata/check.h"
+
+static void *library;
+
+static void *find(const char *name)
+{
+	void *f = dlsym(library, name);
+	if (!f) {
+		fprintf(stderr, "%s\n", dlerror());
+		exit(1);
+	}
+	return f;
+}
+
+/* Calls a function by name. All arguments are words; on both machines that suits them. */
+#define CALL(name, ...) ((int (*)(uintptr_t, uintptr_t, uintptr_t, uintptr_t))find(#name))(WORDS(__VA_ARGS__, 0, 0, 0, 0))
+#define WORDS(a, b, c, d, ...) (uintptr_t)(a), (uintptr_t)(b), (uintptr_t)(c), (uintptr_t)(d)
+
+static void *device(int index)
+{
+	void *d = NULL;
+	CHECK_INT(CALL(nvmlDeviceGetHandleByIndex_v2, index, &d), 0);
+	return d;
+}
+
+static void check_identity(void)
+{
+	void *d, *first = device(0), *second = device(1);
+	unsigned int n = 9;
+	char text[96], small[4];
+
+	CHECK(CALL(nvmlDeviceGetCount_v2, &n) == 0 && n == 2);
+	CHECK_INT(CALL(nvmlDeviceGetHandleByIndex, 2, &d), 2);
+	CHECK(CALL(nvmlDeviceGetName, second, text, sizeof text) == 0 && !strcmp(text, "Test GPU 1"));
+	CHECK_INT(CALL(nvmlDeviceGetName, second, small, sizeof small), 7);
+	CHECK(CALL(nvmlDeviceGetUUID, second, text, sizeof text) == 0 && !strcmp(text, "GPU-f1e1d1c1-b1a1-9181-7161-514131211101"));
+	CHECK(CALL(nvmlDeviceGetHandleByUUID, text, &d) == 0 && d == second);
+	text[4] = 'F';
+	CHECK(CALL(nvmlDeviceGetHandleByUUID, text, &d) == 0 && d == second);
+	text[5] = 'x';
+	CHECK_INT(CALL(nvmlDeviceGetHandleByUUID, text, &d), 6);
+	CHECK(CALL(nvmlDeviceGetIndex, second, &n) == 0 && n == 1);
+
+	CHECK(CALL(nvmlDeviceGetHandleByPciBusId_v2, "00000001:A1:1F.0", &d) == 0 && d == second);
+	CHECK(CALL(nvmlDeviceGetHandleByPciBusId_v2, "0001:a1:1f.0", &d) == 0 && d == second);
+	CHECK(CALL(nvmlDeviceGetHandleByPciBusId, "a0:1f.0", &d) == 0 && d == first);
+	CHECK_INT(CALL(nvmlDeviceGetHandleByPciBusId_v2, "0000:a1:1f.0", &d), 6);
+	CHECK_INT(CALL(nvmlDeviceGetHandleByPciBusId_v2, "nonsense", &d), 2);
+
+	struct {
+		char legacy[16];
+		unsigned int domain, bus, slot, id, subsystem;
+		char text[32];
+	} pci, untouched;
+	CHECK_INT(CALL(nvmlDeviceGetPciInfo_v3, second, &pci), 0);
+	CHECK(pci.domain == 1 && pci.bus == 0xa1 && pci.slot == 0x1f && pci.id == 0x20b010de);
+	CHECK(!strcmp(pci.legacy, "0001:A1:1F.0") && !strcmp(pci.text, "00000001:A1:1F.0"));
+	memset(&pci, 0x77, sizeof pci);
+	memset(&untouched, 0x77, sizeof untouched);
+	CHECK_INT(CALL(nvmlDeviceGetPciInfo_v2, second, &pci), 0);
+	CHECK(!strcmp(pci.legacy, "0001:A1:1F.0") && !memcmp(pci.text, untouched.text, sizeof pci.text));
+
+	/* What is no handle of this library. */
+	CHECK_INT(CALL(nvmlDeviceGetIndex, NULL, &n), 2);
+	CHECK_INT(CALL(nvmlDeviceGetIndex, (char *)first + 1, &n), 2);
+	CHECK_INT(CALL(nvmlDeviceGetIndex, (char *)first + 2 * ((char *)second - (char *)first), &n), 2);
+	CHECK_INT(CALL(nvmlDeviceGetIndex, (char *)first - ((char *)second - (char *)first), &n), 2);
+}
+
+static void check_facts(void)
+{
+	void *first = device(0), *second = device(1);
+	int a, b;
+
+	CHECK(CALL(nvmlDeviceGetCudaComputeCapability, first, &a, &b) == 0 && a == 9 && b == 0);
+	CHECK(CALL(nvmlDeviceGetArchitecture, first, &a) == 0 && a == 9);
+	CHECK(CALL(nvmlDeviceGetNumGpuCores, first, &a) == 0 && a == 132 * 128);
+	CHECK_INT(CALL(nvmlDeviceGetArchitecture, second, &a), 3); /* of the future */
+	CHECK(CALL(nvmlDeviceGetMemoryBusWidth, first, &a) == 0 && a == 5120);
+	CHECK(CALL(nvmlDeviceGetMaxClockInfo, first, 1, &a) == 0 && a == 1980);
+	CHECK(CALL(nvmlDeviceGetMaxClockInfo, first, 2, &a) == 0 && a == 2619);
+	CHECK_INT(CALL(nvmlDeviceGetMaxClockInfo, first, 3, &a), 3);
+	CHECK(CALL(nvmlDeviceGetEccMode, first, &a, &b) == 0 && a == 1 && b == 1);
+	CHECK(CALL(nvmlDeviceGetComputeMode, first, &a) == 0 && a == 0);
+	CHECK(CALL(nvmlDeviceGetDisplayMode, first, &a) == 0 && a == 0);
+	CHECK(CALL(nvmlDeviceGetP2PStatus, first, second, 0, &a) == 0 && a == 0);
+	CHECK(CALL(nvmlDeviceGetP2PStatus, first, second, 2, &a) == 0 && a == 5);
+	CHECK(CALL(nvmlDeviceGetP2PStatus, first, first, 0, &a) == 0 && a == 5);
+	CHECK_INT(CALL(nvmlDeviceGetPowerUsage, first, &a), 3);
+	CHECK_INT(CALL(nvmlDeviceGetTemperature, first, 0, &a), 3);
+	CHECK_INT(CALL(nvmlDeviceGetUtilizationRates, first, &a), 3);
+
+	struct {
+		unsigned int field, scope;
+		int64_t when, took;
+		unsigned int type;
+		int result;
+		uint64_t value;
+	} fields[2] = {{.field = 1}, {.field = 2}};
+	CHECK_INT(CALL(nvmlDeviceGetFieldValues, first, 2, fields), 0);
+	CHECK(fields[0].result == 3 && fields[1].result == 3);
+}
+
+static void check_usage(void)
+{
+	uint64_t *used = dlsym(dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD), "fake_used"), memory[4];
+	struct {
+		unsigned int pid;
+		uint64_t used;
+		unsigned int gpu, compute;
+	} p[2];
+	unsigned int n = 2;
+
+	CHECK(CALL(nvmlDeviceGetMemoryInfo, device(1), memory) == 0 && memory[0] == 2000 && memory[1] == 2000 && memory[2] == 0);
+	CHECK(CALL(nvmlDeviceGetComputeRunningProcesses_v3, device(1), &n, p) == 0 && n == 0);
+	*used = 500;
+	CHECK(CALL(nvmlDeviceGetMemoryInfo, device(1), memory) == 0 && memory[0] == 2000 && memory[1] == 1500 && memory[2] == 500);
+	struct {
+		unsigned int version;
+		uint64_t total, reserved, free, used;
+	} v2 = {.version = sizeof v2 | 2 << 24};
+	CHECK(CALL(nvmlDeviceGetMemoryInfo_v2, device(1), &v2) == 0 && v2.total == 2000 && v2.free == 1500 && v2.used == 500);
+	v2.version = 7;
+	CHECK_INT(CALL(nvmlDeviceGetMemoryInfo_v2, device(1), &v2), 25);
+
+	n = 0;
+	CHECK(CALL(nvmlDeviceGetComputeRunningProcesses_v3, device(1), &n, NULL) == 7 && n == 1);
+	n = 2;
+	CHECK(CALL(nvmlDeviceGetComputeRunningProcesses_v3, device(1), &n, p) == 0 && n == 1);
+	CHECK(p[0].pid == (unsigned)getpid() && p[0].used == 500);
+	n = 2;
+	CHECK(CALL(nvmlDeviceGetGraphicsRunningProcesses_v3, device(1), &n, p) == 0 && n == 0);
+}
+
+static void check_life(void)
+{
+	int *lines = dlsym(dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD), "fake_lines"), before = *lines, version;
+	char text[80];
+
+	CHECK(CALL(nvmlSystemGetCudaDriverVersion_v2, &version) == 0 && version == 13000);
+	CHECK(CALL(nvmlSystemGetNVMLVersion, text, sizeof text) == 0 && !strncmp(text, "13.", 3));
+	CHECK_INT(CALL(nvmlSystemGetDriverVersion, text, sizeof text), 3); /* not known here */
+	CHECK_INT(CALL(nvmlSystemGetDriverVersion, text, sizeof text), 3);
+	CHECK_INT(*lines, before + 1);
+
+	CHECK_INT(CALL(nvmlInit_v2, 0), 0); /* a second user */
+	CHECK_INT(CALL(nvmlShutdown, 0), 0);
+	CHECK_INT(CALL(nvmlSystemGetCudaDriverVersion, &version), 0);
+	void *d = device(0);
+	CHECK_INT(CALL(nvmlShutdown, 0), 0);
+	CHECK_INT(CALL(nvmlShutdown, 0), 1);
+	CHECK_INT(CALL(nvmlSystemGetCudaDriverVersion, &version), 1);
+	CHECK_INT(CALL(nvmlDeviceGetIndex, d, &version), 1);
+	CHECK_INT(CALL(nvmlInit, 0), 0);
+	CHECK_INT(CALL(nvmlShutdown, 0), 0);
+
+	const char *(*error)(int) = (const char *(*)(int))find("nvmlErrorString");
+	CHECK(!strcmp(error(0), "Success") && !strcmp(error(999), "Unknown Error") && !strcmp(error(-1), "Unknown Error"));
+	for (int i = 0; i <= 30; i++)
+		CHECK(error(i) && *error(i));
+}
+
+int main(int argc, char **argv)
+{
+	library = dlopen("libnvidia-ml.so.1", RTLD_NOW);
+	if (!library) {
+		fprintf(stderr, "%s\n", dlerror());
+		return 1;
+	}
+	if (argc > 1) { /* only what nvmlInit answers, with flags */
+		printf("%d\n", CALL(nvmlInitWithFlags, atoi(argv[1])));
+		return 0;
+	}
+	unsigned int n;
+	CHECK_INT(CALL(nvmlDeviceGetCount_v2, &n), 1);
+	CHECK_INT(CALL(nvmlInit_v2, 0), 0);
+	check_identity();
+	check_facts();
+	check_usage();
+	check_life();
+	return check_failures;
+}
