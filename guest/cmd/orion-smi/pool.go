@@ -13,12 +13,14 @@ import (
 )
 
 // writeTables shows a pool in the manner of nvidia-smi.
-func writeTables(w io.Writer, p *poolv1.Pool) error {
+func writeTables(w io.Writer, p *poolv1.Pool) error { return writeTablesAs(release.Version, w, p) }
+
+func writeTablesAs(version string, w io.Writer, p *poolv1.Pool) error {
 	at := p.At.AsTime()
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n", at.Local().Format("Mon Jan _2 15:04:05 2006"))
 	gpus := gpuTable(p)
-	gpus.title = fmt.Sprintf("ORION-SMI %s    Controller %s    %s", release.Version, p.Release, summary(p))
+	gpus.title = fmt.Sprintf("ORION-SMI %s    Controller %s    %s", version, p.Release, summary(p))
 	gpus.write(&b)
 	b.WriteByte('\n')
 	leases := leaseTable(p.Leases, at)
