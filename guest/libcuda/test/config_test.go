@@ -3,6 +3,7 @@
 package libcudatest
 
 import (
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -121,6 +122,35 @@ func TestConfig(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestConfigGarbage feeds mangled files: each is either read or refused with its name, under the sanitizers.
+func TestConfigGarbage(t *testing.T) {
+	t.Parallel()
+	cc := ctest.Compilers(t)[0]
+	program := ctest.Program(t, cc, "address,undefined", "testdata/config.c", "../config.c", "../keyfile.c", "../log.c")
+	random := rand.New(rand.NewPCG(1, 2))
+	path := filepath.Join(t.TempDir(), "client.conf")
+	refused := 0
+	for range 150 {
+		text := []byte("# x\n[log]\nlog_level = \"DEBUG\" ; y\n[controller]\ncontroller_addr = a:1\n[client]\nsocket = /s\n")
+		for range 1 + random.IntN(8) {
+			const special = "\x00\n\r[]=\"'#; \xef\xff"
+			text[random.IntN(len(text))] = special[random.IntN(len(special))]
+		}
+		write(t, path, string(text[:random.IntN(len(text)+1)]))
+		got, _ := ctest.Run(t, program, []string{"ORION_VGPU=1", "ORION_CONFIG=" + path})
+		switch {
+		case strings.HasPrefix(got, "error: "+path+":"):
+			refused++
+		case !strings.HasPrefix(got, "vgpus=1 "):
+			t.Errorf("%q: %s", text, got)
+		}
+		if t.Failed() {
+			break
+		}
+	}
+	t.Logf("%d of 150 refused", refused)
 }
 
 func write(t *testing.T, path, text string) {
