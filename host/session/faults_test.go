@@ -197,8 +197,14 @@ func TestOriondKilled(t *testing.T) {
 		b, _ := os.ReadFile(filepath.Join(dir, "pool"))
 		return string(b)
 	}
+	var records []record.Session
+	var err error
 	t.Cleanup(func() {
 		killRecorded(record.Dir(socket))
+		for _, r := range records { // orphans, so our children: they keep their PIDs until we wait for them
+			unix.Kill(r.Worker.PID, unix.SIGKILL)
+			unix.Wait4(r.Worker.PID, nil, 0, nil)
+		}
 		if t.Failed() {
 			b, _ := os.ReadFile(filepath.Join(dir, "server.log"))
 			t.Logf("pool: %s\nserver log:\n%s", events(), b)
@@ -210,15 +216,10 @@ func TestOriondKilled(t *testing.T) {
 	stuck := startClient(t, socket, "stuck")
 	first.Process.Kill()
 	first.Wait()
-	records, err := record.Load(record.Dir(socket))
+	records, err = record.Load(record.Dir(socket))
 	if err != nil || len(records) != 2 {
 		t.Fatalf("records = %+v, %v", records, err)
 	}
-	defer func() {
-		for _, r := range records { // we are their parent now
-			unix.Wait4(r.Worker.PID, nil, 0, nil)
-		}
-	}()
 	stuck.Process.Kill() // while nobody looks
 	stuck.Wait()
 

@@ -36,6 +36,13 @@ func TestSocketOccupied(t *testing.T) {
 			}
 			t.Cleanup(func() { l.Close() })
 		}, "another program answers"},
+		{"a socket of another kind", func(t *testing.T, path string) {
+			l, err := net.ListenPacket("unixgram", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { l.Close() })
+		}, "whether somebody answers"},
 		{"a file", func(t *testing.T, path string) {
 			if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
 				t.Fatal(err)
