@@ -3,6 +3,7 @@
 
 #include "channel.h"
 #include "console.h"
+#include "context.h"
 #include "log.h"
 #include "object.h"
 #include "thread.h"
@@ -75,6 +76,8 @@ int call_begin(struct call *c, int op, size_t bytes, int kind)
 		return r;
 	}
 	c->kind = kind;
+	c->reply = NULL;
+	c->reply_bytes = 0;
 	c->slot = kind == CALL_WAIT ? thread.slot : 0;
 	c->seq = c->slot ? slot_next(c->slot) : 0;
 	c->tail = ring.tail + size;
@@ -102,7 +105,7 @@ int call_deferred(void)
 	uint32_t seen = atomic_load_explicit(&session.async_seen, memory_order_relaxed);
 	if (likely(seq == seen) || !atomic_compare_exchange_strong(&session.async_seen, &seen, seq))
 		return CUDA_SUCCESS;
-	return (int)atomic_load_explicit(region32(WIRE_STATUS_ASYNC_CODE), memory_order_relaxed);
+	return context_note((int)atomic_load_explicit(region32(WIRE_STATUS_ASYNC_CODE), memory_order_relaxed));
 }
 
 /* Answers of a slot come in order, so a later one answers for all before it. */
@@ -115,8 +118,10 @@ int call_await(struct call *c)
 	for (;;) {
 		if (reached(atomic_load_explicit(region32(slot + WIRE_SLOT_SEQ), memory_order_acquire), c->seq)) {
 			c->reply = session.base + slot + WIRE_SLOT_DATA;
+			c->reply_bytes = atomic_load_explicit(region32(slot + WIRE_SLOT_BYTES), memory_order_relaxed);
 			console_drain();
-			return (int)atomic_load_explicit(region32(slot + WIRE_SLOT_RESULT), memory_order_relaxed);
+			int r = (int)atomic_load_explicit(region32(slot + WIRE_SLOT_RESULT), memory_order_relaxed);
+			return likely(!r) ? r : context_note(r);
 		}
 		if (reached(atomic_load_explicit(region32(slot + WIRE_SLOT_FLAG), memory_order_acquire), c->seq))
 			return CUDA_SUCCESS;

@@ -23,7 +23,8 @@ enum call_kind { CALL_CAST, CALL_WAIT };
 struct call {
 	uint8_t *at; /* next argument */
 	uint8_t *end; /* of the announced room */
-	const uint8_t *reply;
+	const uint8_t *reply; /* data of the answer, NULL if the GPU gave it */
+	uint32_t reply_bytes;
 	uint64_t tail; /* the ring's tail once published */
 	uint32_t slot; /* 1 + index */
 	uint32_t seq;

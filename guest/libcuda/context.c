@@ -37,6 +37,27 @@ void context_set(struct object *context)
 		thread_watch();
 }
 
+int context_fault(void) { return context_of(thread.context)->sticky; }
+
+int context_note(int r)
+{
+	switch (r) {
+	case CUDA_ERROR_ILLEGAL_ADDRESS:
+	case CUDA_ERROR_LAUNCH_TIMEOUT:
+	case CUDA_ERROR_ASSERT:
+	case CUDA_ERROR_HARDWARE_STACK_ERROR:
+	case CUDA_ERROR_ILLEGAL_INSTRUCTION:
+	case CUDA_ERROR_MISALIGNED_ADDRESS:
+	case CUDA_ERROR_INVALID_ADDRESS_SPACE:
+	case CUDA_ERROR_INVALID_PC:
+	case CUDA_ERROR_LAUNCH_FAILED:
+	case CUDA_ERROR_ECC_UNCORRECTABLE:
+		if (thread.context)
+			context_of(thread.context)->sticky = r;
+	}
+	return r;
+}
+
 /* A handle given by the program: NULL is allowed where it means none. */
 static int context_get(void *handle, struct object **o)
 {
@@ -79,13 +100,17 @@ EXPORT int cuDevicePrimaryCtxRetain(void **context, int device)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	pthread_mutex_lock(&lock);
 	if (!d->primary) {
+		/* cudart makes the context current before it retains it: the worker learns of it here only. */
+		struct object *mine = thread.context;
 		struct call c;
+		thread.context = NULL;
 		r = call_begin(&c, OP_primary_retain, 16, CALL_WAIT);
 		if (!r) {
 			call_u64(&c, (uint32_t)device);
 			call_u64(&c, object_id(name));
 			r = call_end(&c);
 		}
+		thread.context = mine;
 		if (!r)
 			d->primary = name;
 	}
@@ -102,10 +127,11 @@ static int primary_end(struct device *d, int device)
 {
 	struct object *o = d->primary;
 	d->primary = NULL;
+	if (o)
+		context_of(o)->sticky = 0;
 	d->primary_refs = 0;
 	if (!o)
 		return CUDA_SUCCESS;
-	storage_clear(o);
 	int r = wire_primary_reset(device);
 	memory_forget_context(o);
 	return r;
@@ -117,12 +143,17 @@ EXPORT int cuDevicePrimaryCtxRelease_v2(int device)
 	int r = device_get(device, &d);
 	if (r)
 		return r;
+	struct object *ended = NULL;
 	pthread_mutex_lock(&lock);
-	if (!d->primary)
+	if (!d->primary) {
 		r = CUDA_ERROR_INVALID_CONTEXT;
-	else if (--d->primary_refs == 0)
+	} else if (--d->primary_refs == 0) {
+		ended = d->primary;
 		r = primary_end(d, device);
+	}
 	pthread_mutex_unlock(&lock);
+	if (ended)
+		storage_clear(ended); /* outside the lock: its destructors may call CUDA */
 	return r;
 }
 
@@ -133,8 +164,11 @@ EXPORT int cuDevicePrimaryCtxReset_v2(int device)
 	if (r)
 		return r;
 	pthread_mutex_lock(&lock);
+	struct object *ended = d->primary;
 	r = primary_end(d, device);
 	pthread_mutex_unlock(&lock);
+	if (ended)
+		storage_clear(ended);
 	return r;
 }
 

@@ -11,6 +11,7 @@ struct storage_entry;
 struct context {
 	uint64_t id; /* as cuCtxGetId reports it */
 	unsigned flags;
+	int sticky; /* error that has ended the context: every further call returns it */
 	int primary; /* belongs to its device and is shared */
 	struct storage_entry *storage; /* context-local storage, see storage.c */
 };
@@ -19,5 +20,7 @@ static inline struct context *context_of(struct object *o) { return (struct cont
 
 /* Runs the destructors of a context's local storage and empties it. */
 void storage_clear(struct object *context);
+/* Notes an error that ends the current context, and returns its argument. */
+int context_note(int result);
 /* Sets the calling thread's current context. */
 void context_set(struct object *context);

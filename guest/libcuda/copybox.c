@@ -52,7 +52,7 @@ static int box_settle(struct box *b)
 		if (!s->pitch)
 			s->pitch = b->width;
 		if (!s->rows)
-			s->rows = b->height;
+			s->rows = s->y + b->height;
 		if (s->type != TYPE_ARRAY && b->height > 1 && s->pitch < b->width)
 			return CUDA_ERROR_INVALID_VALUE;
 		if (s == &b->dst)

@@ -13,7 +13,9 @@ EXPORT int cuInit(unsigned int flags)
 {
 	if (flags)
 		return CUDA_ERROR_INVALID_VALUE;
-	return session_open();
+	int r = session_open();
+	session.initialised = session.initialised || !r;
+	return r;
 }
 
 EXPORT int cuDriverGetVersion(int *version)

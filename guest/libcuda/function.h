@@ -32,5 +32,7 @@ static inline struct function *function_of(struct object *o) { return (struct fu
 /* The function object that a launch means: a kernel stands for its function in the current context. NULL if
  * the handle is neither. */
 struct object *function_get(void *handle);
+/* The same for a handle that need not be right: what is no kernel is returned as it is. */
+void *function_handle(void *handle);
 /* Frees all functions of a module, or kernels of a library. */
 void functions_free(struct function *list);

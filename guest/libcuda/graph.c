@@ -353,7 +353,12 @@ static int get_kernel(void *node, uint8_t *p, bool v2)
 	if (r)
 		return r;
 	memset(p, 0, v2 ? 72 : 56);
-	memcpy(p, &function, 8);
+	/* A function that stands for a kernel is named by it: cudart knows its kernels only. */
+	void *kernel = function && function_of(function) ? function_of(function)->self : NULL;
+	if (v2 && object_get(kernel, KIND_KERNEL))
+		memcpy(p + 56, &kernel, 8);
+	else
+		memcpy(p, &function, 8);
 	memcpy(p + 8, shape, 28);
 	memcpy(p + 40, &o->data, 8); /* NULL for a captured node: its values are on the host */
 	return CUDA_SUCCESS;

@@ -14,6 +14,8 @@ static int filled(int r, uint64_t dst, size_t n, void *stream)
 #define FILL(name, type, unit)                                                                                   \
 	static int fill_##name(uint64_t dst, type value, size_t n, void *stream)                                 \
 	{                                                                                                        \
+		if (dst % (unit))                                                                                \
+			return CUDA_ERROR_INVALID_VALUE;                                                         \
 		return n ? filled(wire_cuMemset##name##Async(dst, value, n, stream), dst, n * (unit), stream) : CUDA_SUCCESS; \
 	}                                                                                                        \
 	EXPORT int cuMemset##name##_v2(uint64_t dst, type value, size_t n)                                       \
@@ -44,6 +46,8 @@ FILL(D32, unsigned int, 4)
 #define FILL_2D(name, type, unit)                                                                                \
 	static int fill_##name(uint64_t dst, size_t pitch, type value, size_t width, size_t height, void *stream) \
 	{                                                                                                        \
+		if (dst % (unit) || (height > 1 && pitch % (unit)))                                              \
+			return CUDA_ERROR_INVALID_VALUE;                                                         \
 		return width && height ? filled(wire_cuMemset##name##Async(dst, pitch, value, width, height, stream), dst, \
 						(height - 1) * pitch + width * (unit), stream)                   \
 				       : CUDA_SUCCESS;                                                           \

@@ -289,6 +289,12 @@ struct object *function_get(void *handle)
 	return object_get(handle, KIND_KERNEL) && !cuKernelGetFunction(&function, handle) ? function : NULL;
 }
 
+void *function_handle(void *handle)
+{
+	struct object *o = handle ? function_get(handle) : NULL;
+	return o ? o : handle;
+}
+
 EXPORT int cuLibraryGetModule(void **module, void *library)
 {
 	int r = enter_context();

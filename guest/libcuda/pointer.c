@@ -15,7 +15,8 @@ enum attribute {
 
 static void put32(void *to, uint32_t v) { memcpy(to, &v, 4); }
 static void put64(void *to, uint64_t v) { memcpy(to, &v, 8); }
-static void put_bool(void *to, bool v) { memcpy(to, &v, 1); }
+/* Truth values are four bytes: cudart reads them so. */
+static void put_bool(void *to, bool v) { put32(to, v); }
 
 static bool on_host(const struct range *range) { return range->type == MEMORY_PINNED || range->type == MEMORY_MANAGED; }
 
@@ -93,7 +94,6 @@ static size_t attribute_size(uint32_t attribute)
 	case MAPPED:
 	case IS_GPU_DIRECT:
 	case HW_DECOMPRESS:
-		return 1;
 	case MEMORY_TYPE:
 	case DEVICE_ORDINAL:
 	case ACCESS_FLAGS:

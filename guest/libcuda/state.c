@@ -43,7 +43,7 @@ int session_open(void)
 
 int session_absent(void)
 {
-	switch (session.state) {
+	switch ((int)session.state) {
 	case SESSION_ENDED:
 	case SESSION_REFUSED:
 		return session.result;
@@ -66,7 +66,8 @@ static void after_fork_in_child(void)
 {
 	if (session.state == SESSION_NONE || session.state == SESSION_REFUSED)
 		return;
-	session.state = SESSION_FORKED;
+	/* A parent that has only asked NVML has not initialised CUDA: its child may. */
+	session.state = session.initialised ? SESSION_FORKED : SESSION_NONE;
 	if (session.socket >= 0)
 		close(session.socket);
 	session.socket = -1;

@@ -39,6 +39,7 @@ enum session_state { SESSION_NONE, SESSION_LIVE, SESSION_FORKED, SESSION_ENDED, 
 
 struct session {
 	_Atomic int state;
+	bool initialised; /* cuInit was called */
 	int result; /* of SESSION_REFUSED and SESSION_ENDED */
 	uint8_t *base; /* the region */
 	uint64_t size;
@@ -84,8 +85,9 @@ static inline int enter(void)
 
 static inline int enter_context(void)
 {
+	extern int context_fault(void);
 	int r = enter();
-	return r ? r : likely(thread.context != NULL) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
+	return unlikely(r) ? r : likely(thread.context != NULL) ? context_fault() : CUDA_ERROR_INVALID_CONTEXT;
 }
 
 /* Logs a function that is not served, once, and returns CUDA_ERROR_NOT_SUPPORTED. */

@@ -15,8 +15,18 @@ enum { NON_BLOCKING = 1 };
 
 static _Atomic uint64_t next_id = 16;
 
+/* Priorities outside the device's range are moved into it, as CUDA does. */
+static int clamp(int priority)
+{
+	static int least, greatest, known;
+	if (priority && !known && !wire_cuCtxGetStreamPriorityRange(&least, &greatest))
+		known = 1;
+	return priority > least ? least : priority < greatest ? greatest : priority;
+}
+
 static int stream_new(void **stream, unsigned flags, int priority)
 {
+	priority = clamp(priority);
 	int r = wire_cuStreamCreateWithPriority(stream, flags, priority);
 	if (r)
 		return r;

@@ -34,4 +34,6 @@ const (
 	RegionFD  = 4
 	// ClientFD is a pidfd of the client process, or closed where the client's process is not known.
 	ClientFD = 5
+	// FirstFreeFD is above all of these.
+	FirstFreeFD = 10
 )

@@ -25,6 +25,8 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			reply.u64(s.handles.idOf(cuda.KindGraph, uint64(graph)))
 			reply.u64(uint64(total))
 			reply.blob(items)
+		} else if r != pending {
+			reply.blob(items)
 		}
 		return r
 	case cuda.OpCopy3d:
@@ -439,6 +441,17 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		r := api.EventDestroy(event)
 		if r == driver.Success {
 			s.handles.unbind(eventID)
+		}
+		return r
+	case cuda.OpCuEventElapsedTime:
+		start := driver.Event(a.handle(s, cuda.KindEvent))
+		end := driver.Event(a.handle(s, cuda.KindEvent))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		pMilliseconds, r := api.EventElapsedTime(start, end)
+		if r == driver.Success {
+			reply.f32(pMilliseconds)
 		}
 		return r
 	case cuda.OpCuEventQuery:
@@ -1754,6 +1767,8 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		r := s.onDeviceFacts(api, dev, facts)
 		if r == driver.Success {
 			reply.blob(facts)
+		} else if r != pending {
+			reply.blob(facts)
 		}
 		return r
 	case cuda.OpEventWait:
@@ -1841,6 +1856,8 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		if r == driver.Success {
 			reply.u64(s.handles.idOf(cuda.KindFunction, uint64(function)))
 			reply.blob(shape)
+		} else if r != pending {
+			reply.blob(shape)
 		}
 		return r
 	case cuda.OpGraphList:
@@ -1855,6 +1872,8 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		total, r := s.onGraphList(api, what, graph, node, start, items)
 		if r == driver.Success {
 			reply.u64(uint64(total))
+			reply.blob(items)
+		} else if r != pending {
 			reply.blob(items)
 		}
 		return r
@@ -1999,6 +2018,8 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		if r == driver.Success {
 			s.handles.bind(kernelID, cuda.KindKernel, uint64(kernel))
 			reply.blob(info)
+		} else if r != pending {
+			reply.blob(info)
 		}
 		return r
 	case cuda.OpLibraryLoad:
@@ -2013,6 +2034,8 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		library, r := s.onLibraryLoad(api, options, optionBytes, log)
 		if r == driver.Success {
 			s.handles.bind(libraryID, cuda.KindLibrary, uint64(library))
+			reply.blob(log)
+		} else if r != pending {
 			reply.blob(log)
 		}
 		return r
@@ -2030,6 +2053,8 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		r := s.onLinkAdd(api, link, kind, name, options, optionBytes, log)
 		if r == driver.Success {
 			reply.blob(log)
+		} else if r != pending {
+			reply.blob(log)
 		}
 		return r
 	case cuda.OpLinkComplete:
@@ -2041,6 +2066,8 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		size, r := s.onLinkComplete(api, link, log)
 		if r == driver.Success {
 			reply.u64(uint64(size))
+			reply.blob(log)
+		} else if r != pending {
 			reply.blob(log)
 		}
 		return r
@@ -2195,6 +2222,8 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		if r == driver.Success {
 			s.handles.bind(functionID, cuda.KindFunction, uint64(function))
 			reply.blob(info)
+		} else if r != pending {
+			reply.blob(info)
 		}
 		return r
 	case cuda.OpModuleLoad:
@@ -2210,6 +2239,8 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		if r == driver.Success {
 			s.handles.bind(modID, cuda.KindModule, uint64(mod))
 			reply.blob(log)
+		} else if r != pending {
+			reply.blob(log)
 		}
 		return r
 	case cuda.OpModuleNames:
@@ -2223,6 +2254,8 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		total, r := s.onModuleNames(api, mod, library, start, names)
 		if r == driver.Success {
 			reply.u64(uint64(total))
+			reply.blob(names)
+		} else if r != pending {
 			reply.blob(names)
 		}
 		return r
@@ -2257,6 +2290,8 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		}
 		r := s.onPointerAttribute(api, ptr, attribute, value)
 		if r == driver.Success {
+			reply.blob(value)
+		} else if r != pending {
 			reply.blob(value)
 		}
 		return r

@@ -9,8 +9,9 @@ import (
 // fence has the stream answer a command when it gets there. A stream that is idle is answered at once.
 func (s *server) fence(api driver.API, stream driver.Stream, reply *reply) driver.Result {
 	if s.captures > 0 {
+		// A wait for a stream in capture fails at once, and invalidates the capture: the driver's own words.
 		if status, r := api.StreamIsCapturing(stream); r != driver.Success || status != 0 {
-			return driver.ErrorStreamCaptureUnsupported
+			return api.StreamSynchronize(stream)
 		}
 	}
 	t := reply.ticket()

@@ -52,13 +52,8 @@ func (w *waiters) loop() {
 		return
 	}
 	defer api.Close()
-	var current driver.Context
 	for job := range w.jobs {
-		if job.context != current {
-			if api.CtxSetCurrent(job.context) == driver.Success {
-				current = job.context
-			}
-		}
+		api.CtxSetCurrent(job.context) // each time: a context may have ended, and its address be another's
 		job.run(api)
 		w.mu.Lock()
 		w.idle++

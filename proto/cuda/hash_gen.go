@@ -4,4 +4,4 @@
 package cuda
 
 // SpecHash identifies the set of commands that this build understands.
-const SpecHash uint64 = 0xb944efeec3e26b1f
+const SpecHash uint64 = 0xd87ec7ea66d726c0

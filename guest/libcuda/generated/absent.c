@@ -42,7 +42,6 @@ EXPORT int cuEGLStreamProducerConnect(void) { static int once; return not_suppor
 EXPORT int cuEGLStreamProducerDisconnect(void) { static int once; return not_supported("cuEGLStreamProducerDisconnect", &once); }
 EXPORT int cuEGLStreamProducerPresentFrame(void) { static int once; return not_supported("cuEGLStreamProducerPresentFrame", &once); }
 EXPORT int cuEGLStreamProducerReturnFrame(void) { static int once; return not_supported("cuEGLStreamProducerReturnFrame", &once); }
-EXPORT int cuEventElapsedTime(void) { static int once; return not_supported("cuEventElapsedTime", &once); }
 EXPORT int cuExternalMemoryGetMappedBuffer(void) { static int once; return not_supported("cuExternalMemoryGetMappedBuffer", &once); }
 EXPORT int cuExternalMemoryGetMappedMipmappedArray(void) { static int once; return not_supported("cuExternalMemoryGetMappedMipmappedArray", &once); }
 EXPORT int cuGLCtxCreate(void) { static int once; return not_supported("cuGLCtxCreate", &once); }

@@ -57,6 +57,7 @@ var symbols = [...]string{
 	"cuDriverGetVersion",
 	"cuEventCreate",
 	"cuEventDestroy_v2",
+	"cuEventElapsedTime",
 	"cuEventQuery",
 	"cuEventRecord",
 	"cuEventRecordWithFlags",
@@ -262,6 +263,7 @@ const (
 	symDriverGetVersion
 	symEventCreate
 	symEventDestroy_v2
+	symEventElapsedTime
 	symEventQuery
 	symEventRecord
 	symEventRecordWithFlags
@@ -856,6 +858,17 @@ func (t *Thread) EventDestroy(event driver.Event) driver.Result {
 	f.args[0] = uint64(event)
 	r := t.call(symEventDestroy_v2, 1)
 	return r
+}
+
+// EventElapsedTime calls cuEventElapsedTime.
+func (t *Thread) EventElapsedTime(start driver.Event, end driver.Event) (pMilliseconds float32, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = uint64(start)
+	f.args[2] = uint64(end)
+	r = t.call(symEventElapsedTime, 3)
+	pMilliseconds = wordFloat(f.outs[0])
+	return
 }
 
 // EventQuery calls cuEventQuery.

@@ -24,6 +24,7 @@ const (
 	jitErrorLog       = 5
 	jitErrorLogBytes  = 6
 	maxJITLog         = 1 << 16
+	maxLinkLog        = 1500
 	maxEnumeratedFuns = 1 << 16
 )
 
@@ -149,34 +150,51 @@ func (t *Thread) names(owner uint64, count, enumerate, name unsafe.Pointer) ([]s
 // pointer turns an address that the driver returned into a pointer to its memory.
 func pointer(a uint64) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&a)) }
 
-// LinkCreate calls cuLinkCreate. Log buffers belong to LinkAdd and LinkComplete here, so none are given.
+// LinkCreate calls cuLinkCreate. The linker writes its logs into buffers named here until the link's end, so
+// the option arrays stay until then.
 func (t *Thread) LinkCreate(options []driver.JITOption) (driver.LinkState, driver.Result) {
-	var log driver.JITLog
-	j := newJITArrays(options, &log)
+	j := newJITArrays(options, &driver.JITLog{InfoBytes: maxLinkLog, ErrorBytes: maxLinkLog})
 	a := t.frame.args
 	a[0], a[1], a[2], a[3] = uint64(len(j.ids)), address(j.ids), address(j.values), t.frame.out(0, 0)
 	r := t.invoke(t.d.extra.linkCreate, 4)
-	// The linker keeps the addresses of the arrays until its end: they stay allocated.
-	return driver.LinkState(t.frame.outs[0]), r
+	l := driver.LinkState(t.frame.outs[0])
+	if r != driver.Success {
+		j.finish(&driver.JITLog{})
+		return 0, r
+	}
+	t.d.links.Store(l, j)
+	return l, r
+}
+
+// linkLog copies what a link's compiler has said so far.
+func (d *Driver) linkLog(l driver.LinkState, log *driver.JITLog) {
+	if v, ok := d.links.Load(l); ok {
+		j := v.(*jitArrays)
+		log.Info, log.Error = text(j.info), text(j.error)
+	}
 }
 
 // LinkAdd calls cuLinkAddData.
 func (t *Thread) LinkAdd(l driver.LinkState, kind uint32, data []byte, name string, options []driver.JITOption, log *driver.JITLog) driver.Result {
-	j := newJITArrays(options, log)
+	var none driver.JITLog
+	j := newJITArrays(options, &none)
+	defer j.finish(&none)
 	a := t.frame.args
 	a[0], a[1], a[2], a[3], a[4] = uint64(l), uint64(kind), address(data), uint64(len(data)), t.frame.cstr(name)
 	a[5], a[6], a[7] = uint64(len(j.ids)), address(j.ids), address(j.values)
 	r := t.invoke(t.d.extra.linkAddData, 8)
 	runtime.KeepAlive(data)
-	j.finish(log)
+	t.d.linkLog(l, log)
 	return r
 }
 
 // LinkComplete calls cuLinkComplete.
-func (t *Thread) LinkComplete(l driver.LinkState, _ *driver.JITLog) ([]byte, driver.Result) {
+func (t *Thread) LinkComplete(l driver.LinkState, log *driver.JITLog) ([]byte, driver.Result) {
 	a := t.frame.args
 	a[0], a[1], a[2] = uint64(l), t.frame.out(0, 0), t.frame.out(1, 0)
-	if r := t.invoke(t.d.extra.linkComplete, 3); r != driver.Success {
+	r := t.invoke(t.d.extra.linkComplete, 3)
+	t.d.linkLog(l, log)
+	if r != driver.Success {
 		return nil, r
 	}
 	return unsafe.Slice((*byte)(pointer(t.frame.outs[0])), t.frame.outs[1]), driver.Success

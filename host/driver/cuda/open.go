@@ -11,6 +11,7 @@ import "C"
 
 import (
 	"fmt"
+	"sync"
 	"unsafe"
 
 	"github.com/orion-vgpu/orion/host/driver"
@@ -21,6 +22,7 @@ type Driver struct {
 	library unsafe.Pointer
 	fns     [len(symbols)]unsafe.Pointer
 	extra   extraSymbols
+	links   sync.Map // driver.LinkState to *jitArrays
 }
 
 var _ driver.Driver = (*Driver)(nil)

@@ -77,7 +77,7 @@ func cArgs(f *cuda.Func, streamMap string) string {
 // callsSource writes the encoders, and the exported functions of the generated modes.
 func callsSource(s *source, all []*cuda.Func) {
 	s.head("//")
-	s.p("#include \"../call.h\"\n#include \"../object.h\"\n#include \"../state.h\"\n#include \"calls.h\"\n")
+	s.p("#include \"../call.h\"\n#include \"../function.h\"\n#include \"../object.h\"\n#include \"../state.h\"\n#include \"calls.h\"\n")
 	s.p("const char *const op_names[] = {")
 	for _, f := range all {
 		if f.Op != 0 {
@@ -156,6 +156,9 @@ func encoder(s *source, f *cuda.Func) {
 			fixed++
 			sizes = append(sizes, fmt.Sprintf("8 * (size_t)(%s)", lengthIn(p.Len, ident)))
 		case cuda.IsKind(p.Type):
+			if p.Type == "func" {
+				s.p("\t%s = function_handle(%s);", name, name)
+			}
 			s.p("\tuint64_t %s_wire;\n\tif (!handle_id(%s, %s, &%s_wire))\n\t\treturn CUDA_ERROR_INVALID_HANDLE;", name, name, kindConst(p.Type), name)
 			fixed++
 			if p.Dir == "free" {
@@ -231,8 +234,17 @@ func encoder(s *source, f *cuda.Func) {
 				s.p("\t\t*%s = (%s)reply_u64(&c);", name, scalars[p.Type].c)
 			}
 		}
-		if undo != "" {
-			s.p("\t} else {\n%s\t}", undo)
+		fault := undo
+		if f.Command {
+			// A failure of a command may have something to tell: compilers' logs.
+			for _, p := range f.Params {
+				if p.Dir == "out" && isBlob(p) {
+					fault += fmt.Sprintf("\t\tif (c.reply_bytes == %s)\n\t\t\treply_blob(&c, %s, %s);\n", p.Len, ident(p.Name), p.Len)
+				}
+			}
+		}
+		if fault != "" {
+			s.p("\t} else {\n%s\t}", fault)
 		} else {
 			s.p("\t}")
 		}

@@ -212,6 +212,15 @@ func decoder(s *source, f *cuda.Func) {
 		for _, l := range after {
 			s.p("\t\t\t%s", l)
 		}
+		var blobs []string
+		for _, l := range after {
+			if f.Command && strings.HasPrefix(l, "reply.blob(") {
+				blobs = append(blobs, l)
+			}
+		}
+		if len(blobs) > 0 { // a failure has its log
+			s.p("\t\t} else if r != pending {\n\t\t\t%s", strings.Join(blobs, "\n"))
+		}
 		s.p("\t\t}")
 	}
 	s.p("\t\treturn r")
