@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package softgpu
+
+import (
+	"slices"
+	"sync/atomic"
+
+	"github.com/orion-vgpu/orion/host/driver"
+)
+
+// capture turns what is submitted to streams into nodes of a graph. Driver.graphs guards it.
+type capture struct {
+	id      uint64
+	graph   *graph
+	origin  *stream
+	joined  map[*stream][]*node // streams in the capture, and what their next operation depends on
+	invalid bool
+}
+
+var captureIDs atomic.Uint64
+
+// captured adds an operation to the graph that a stream is captured into; the first result is false if it is
+// captured into none.
+func (d *Driver) captured(s *stream, op operation) (bool, driver.Result) {
+	d.graphs.Lock()
+	defer d.graphs.Unlock()
+	c := s.capture
+	if c == nil {
+		return false, driver.Success
+	}
+	if c.invalid {
+		return true, driver.ErrorStreamCaptureInvalidated
+	}
+	if l, ok := op.(launchOp); ok { // a graph launched in a capture becomes a child
+		child := d.newGraph()
+		var nodes []*node
+		for _, st := range l.steps {
+			var on []*node
+			for _, i := range st.on {
+				on = append(on, nodes[i])
+			}
+			o := st.op
+			if st.off {
+				o = emptyOp{}
+			}
+			nodes = append(nodes, d.add(child, o, on))
+		}
+		op = childOp{child}
+	}
+	c.joined[s] = []*node{d.add(c.graph, op, c.joined[s])}
+	return true, driver.Success
+}
+
+func (d *Driver) isCaptured(s *stream) bool {
+	d.graphs.Lock()
+	defer d.graphs.Unlock()
+	return s.capture != nil
+}
+
+// capturing says whether a blocking stream of the context is captured: the default stream is then out of use.
+func (c *context) capturing() bool {
+	c.order.Lock()
+	streams := make([]*stream, 0, len(c.streams))
+	for s := range c.streams {
+		streams = append(streams, s)
+	}
+	c.order.Unlock()
+	c.d.graphs.Lock()
+	defer c.d.graphs.Unlock()
+	return slices.ContainsFunc(streams, func(s *stream) bool { return s.blocking && s.capture != nil })
+}
+
+// recordCaptured records an event in a capture.
+func (d *Driver) recordCaptured(s *stream, e *event) bool {
+	d.graphs.Lock()
+	defer d.graphs.Unlock()
+	if s.capture == nil {
+		return false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.captured, e.after = s.capture, slices.Clone(s.capture.joined[s])
+	return true
+}
+
+// waitCaptured makes a stream wait for an event within a capture, which draws the stream into it.
+func (d *Driver) waitCaptured(s *stream, e *event) (bool, driver.Result) {
+	d.graphs.Lock()
+	defer d.graphs.Unlock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch c := e.captured; {
+	case c == nil && s.capture == nil:
+		return false, driver.Success
+	case c == nil:
+		s.capture.invalid = true
+		return true, driver.ErrorStreamCaptureIsolation
+	case s.capture == nil:
+		if s == s.ctx.legacy {
+			return true, driver.ErrorStreamCaptureImplicit
+		}
+		s.capture = c
+		c.joined[s] = slices.Clone(e.after)
+	case s.capture != c:
+		return true, driver.ErrorStreamCaptureMerge
+	default:
+		for _, n := range e.after {
+			if !slices.Contains(c.joined[s], n) {
+				c.joined[s] = append(c.joined[s], n)
+			}
+		}
+	}
+	return true, driver.Success
+}
+
+// endCapture ends a capture that a stream takes part in, as when the stream is destroyed.
+func (d *Driver) endCapture(s *stream) {
+	d.graphs.Lock()
+	defer d.graphs.Unlock()
+	if c := s.capture; c != nil {
+		c.invalid = true
+		delete(c.joined, s)
+		s.capture = nil
+	}
+}
+
+func (t *thread) ThreadExchangeStreamCaptureMode(mode uint32) (uint32, driver.Result) {
+	if mode > 2 {
+		return 0, driver.ErrorInvalidValue
+	}
+	old := t.mode
+	t.mode = mode
+	return old, driver.Success
+}
+
+func (t *thread) StreamBeginCapture(h driver.Stream, mode uint32) driver.Result {
+	s, r := t.stream(h)
+	if r != driver.Success {
+		return r
+	}
+	if mode > 2 {
+		return driver.ErrorInvalidValue
+	}
+	if s == s.ctx.legacy {
+		return driver.ErrorStreamCaptureUnsupported
+	}
+	t.d.graphs.Lock()
+	defer t.d.graphs.Unlock()
+	if s.capture != nil {
+		return driver.ErrorIllegalState
+	}
+	c := &capture{id: captureIDs.Add(1), graph: t.d.newGraph(), origin: s, joined: map[*stream][]*node{s: nil}}
+	s.capture = c
+	return driver.Success
+}
+
+func (t *thread) StreamEndCapture(h driver.Stream) (driver.Graph, driver.Result) {
+	s, r := t.stream(h)
+	if r != driver.Success {
+		return 0, r
+	}
+	t.d.graphs.Lock()
+	defer t.d.graphs.Unlock()
+	c := s.capture
+	switch {
+	case c == nil:
+		return 0, driver.ErrorIllegalState
+	case c.origin != s:
+		return 0, driver.ErrorStreamCaptureUnmatched
+	}
+	for o := range c.joined {
+		o.capture = nil
+	}
+	s.capture = nil
+	r = driver.Success
+	if c.invalid {
+		r = driver.ErrorStreamCaptureInvalidated
+	} else if c.unjoined() {
+		r = driver.ErrorStreamCaptureUnjoined
+	}
+	if r != driver.Success {
+		t.d.destroyGraph(c.graph)
+		return 0, r
+	}
+	return driver.Graph(c.graph.id), driver.Success
+}
+
+// unjoined says whether a stream that was drawn in has work that the origin does not wait for.
+func (c *capture) unjoined() bool {
+	reached := map[*node]bool{}
+	work := slices.Clone(c.joined[c.origin])
+	for len(work) > 0 {
+		n := work[len(work)-1]
+		work = work[:len(work)-1]
+		if !reached[n] {
+			reached[n] = true
+			work = append(work, n.on...)
+		}
+	}
+	for _, last := range c.joined {
+		for _, n := range last {
+			if !reached[n] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// status is a CUstreamCaptureStatus.
+func (c *capture) status() uint32 {
+	switch {
+	case c == nil:
+		return 0
+	case c.invalid:
+		return 2
+	}
+	return 1
+}
+
+func (t *thread) StreamIsCapturing(h driver.Stream) (uint32, driver.Result) {
+	s, r := t.stream(h)
+	if r != driver.Success {
+		return 0, r
+	}
+	if s == s.ctx.legacy && s.ctx.capturing() {
+		return 0, driver.ErrorStreamCaptureImplicit
+	}
+	t.d.graphs.Lock()
+	defer t.d.graphs.Unlock()
+	return s.capture.status(), driver.Success
+}
+
+func (t *thread) CaptureInfo(h driver.Stream) (driver.CaptureInfo, driver.Result) {
+	s, r := t.stream(h)
+	if r != driver.Success {
+		return driver.CaptureInfo{}, r
+	}
+	t.d.graphs.Lock()
+	defer t.d.graphs.Unlock()
+	c := s.capture
+	info := driver.CaptureInfo{Status: c.status()}
+	if c == nil || c.invalid {
+		return info, driver.Success
+	}
+	info.ID, info.Graph = c.id, driver.Graph(c.graph.id)
+	for _, n := range c.joined[s] {
+		info.Dependencies = append(info.Dependencies, driver.GraphEdge{From: driver.GraphNode(n.id)})
+	}
+	return info, driver.Success
+}
+
+func (t *thread) StreamUpdateCaptureDependencies(h driver.Stream, deps []driver.GraphNode, _ uint64, flags uint32) driver.Result {
+	s, r := t.stream(h)
+	if r != driver.Success {
+		return r
+	}
+	t.d.graphs.Lock()
+	defer t.d.graphs.Unlock()
+	c := s.capture
+	if c == nil || c.invalid || flags > 1 {
+		return driver.ErrorIllegalState
+	}
+	nodes, r := t.nodesOf(c.graph, deps)
+	if r != driver.Success {
+		return r
+	}
+	if flags == 1 { // set, not add
+		c.joined[s] = nil
+	}
+	for _, n := range nodes {
+		if !slices.Contains(c.joined[s], n) {
+			c.joined[s] = append(c.joined[s], n)
+		}
+	}
+	return driver.Success
+}

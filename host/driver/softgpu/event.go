@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package softgpu
+
+import (
+	"sync"
+	"time"
+
+	"github.com/orion-vgpu/orion/host/driver"
+)
+
+// event is a place to remember a point in a stream, and when it was passed.
+type event struct {
+	ctx      *context
+	id       uint64
+	mu       sync.Mutex
+	fence    fence
+	when     time.Time
+	captured *capture // recorded in a capture: what a wait depends on
+	after    []*node
+}
+
+// recordOp notes the time.
+type recordOp struct{ e *event }
+
+func (recordOp) kind() uint32 { return nodeRecord }
+
+func (o recordOp) run(*context) driver.Result {
+	o.e.mu.Lock()
+	o.e.when = time.Now()
+	o.e.mu.Unlock()
+	return driver.Success
+}
+
+// waitOp of a graph waits for what the event recorded last; of a stream it only carries a fence.
+type waitOp struct{ e *event }
+
+func (waitOp) kind() uint32 { return nodeWait }
+
+func (o waitOp) run(*context) driver.Result {
+	if o.e != nil {
+		o.e.tail().wait()
+	}
+	return driver.Success
+}
+
+func (e *event) tail() fence {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.fence
+}
+
+func (t *thread) EventCreate(flags uint32) (driver.Event, driver.Result) {
+	c, r := t.context()
+	if r != driver.Success {
+		return 0, r
+	}
+	if flags > 7 || flags&4 != 0 && flags&2 == 0 {
+		return 0, driver.ErrorInvalidValue
+	}
+	e := &event{ctx: c}
+	e.id = t.d.handles.add(e)
+	return driver.Event(e.id), driver.Success
+}
+
+func (t *thread) EventDestroy(h driver.Event) driver.Result {
+	e, r := find[*event](t.d, h)
+	if r == driver.Success {
+		t.d.handles.remove(e.id)
+	}
+	return r
+}
+
+func (t *thread) EventRecord(h driver.Event, sh driver.Stream) driver.Result {
+	return t.EventRecordWithFlags(h, sh, 0)
+}
+
+func (t *thread) EventRecordWithFlags(h driver.Event, sh driver.Stream, flags uint32) driver.Result {
+	e, r := find[*event](t.d, h)
+	if r != driver.Success {
+		return r
+	}
+	s, r := t.stream(sh)
+	if r != driver.Success {
+		return r
+	}
+	if flags&1 != 0 { // external: a node of the graph that is captured
+		return t.enqueue(sh, recordOp{e})
+	}
+	if t.d.recordCaptured(s, e) {
+		return driver.Success
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.captured, e.after = nil, nil
+	e.fence = s.submit(recordOp{e})
+	return driver.Success
+}
+
+func (t *thread) EventQuery(h driver.Event) driver.Result {
+	e, r := find[*event](t.d, h)
+	if r != driver.Success {
+		return r
+	}
+	if r := e.ctx.result(); r != driver.Success {
+		return r
+	}
+	if e.isCaptured() {
+		return driver.ErrorCapturedEvent
+	}
+	if !e.tail().passed() {
+		return driver.ErrorNotReady
+	}
+	return e.ctx.result()
+}
+
+func (e *event) isCaptured() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.captured != nil
+}
+
+func (t *thread) EventSynchronize(h driver.Event) driver.Result {
+	e, r := find[*event](t.d, h)
+	if r != driver.Success {
+		return r
+	}
+	if e.isCaptured() {
+		return driver.ErrorCapturedEvent
+	}
+	e.tail().wait()
+	return e.ctx.result()
+}
+
+func (t *thread) StreamWaitEvent(sh driver.Stream, h driver.Event, flags uint32) driver.Result {
+	e, r := find[*event](t.d, h)
+	if r != driver.Success {
+		return r
+	}
+	s, r := t.stream(sh)
+	if r != driver.Success {
+		return r
+	}
+	if flags&1 != 0 {
+		return t.enqueue(sh, waitOp{e})
+	}
+	if captured, r := t.d.waitCaptured(s, e); captured {
+		return r
+	}
+	if f := e.tail(); !f.passed() {
+		s.submit(waitOp{}, f)
+	}
+	return driver.Success
+}
+
+func (t *thread) CtxRecordEvent(ctx driver.Context, h driver.Event) driver.Result {
+	c, r := find[*context](t.d, ctx)
+	if r != driver.Success {
+		return r
+	}
+	e, r := find[*event](t.d, h)
+	if r != driver.Success {
+		return r
+	}
+	c.order.Lock()
+	var tails []fence
+	for s := range c.streams {
+		tails = append(tails, s.tail())
+	}
+	c.order.Unlock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.fence = c.legacy.submit(recordOp{e}, tails...)
+	return driver.Success
+}
+
+func (t *thread) CtxWaitEvent(ctx driver.Context, h driver.Event) driver.Result {
+	c, r := find[*context](t.d, ctx)
+	if r != driver.Success {
+		return r
+	}
+	e, r := find[*event](t.d, h)
+	if r != driver.Success {
+		return r
+	}
+	c.order.Lock()
+	var streams []*stream
+	for s := range c.streams {
+		streams = append(streams, s)
+	}
+	c.order.Unlock()
+	for _, s := range streams {
+		s.submit(waitOp{}, e.tail())
+	}
+	return driver.Success
+}

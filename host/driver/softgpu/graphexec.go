@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package softgpu
+
+import (
+	"encoding/binary"
+	"slices"
+	"sync"
+
+	"github.com/orion-vgpu/orion/host/driver"
+)
+
+// executable is a graph as it was when it was instantiated. Its steps run one after another in an order that
+// its dependencies allow.
+type executable struct {
+	id    uint64
+	flags uint64
+	mu    sync.Mutex
+	steps []step
+}
+
+// step is a node of an executable graph. from is the node of the graph that it stands for.
+type step struct {
+	from *node
+	op   operation
+	off  bool
+	on   []int // steps before it
+}
+
+// launchOp runs the steps as they were at the launch.
+type launchOp struct{ steps []step }
+
+func (launchOp) kind() uint32 { return nodeGraph }
+
+func (o launchOp) run(c *context) driver.Result {
+	for i := range o.steps {
+		if o.steps[i].off {
+			continue
+		}
+		if r := o.steps[i].op.run(c); r != driver.Success {
+			return r
+		}
+	}
+	return driver.Success
+}
+
+// steps of a graph, and ok if it has an order.
+func (g *graph) steps() (list []step, ok bool) {
+	order, ok := g.sorted()
+	index := map[*node]int{}
+	for i, n := range order {
+		index[n] = i
+		s := step{from: n, op: n.op}
+		for _, on := range n.on {
+			s.on = append(s.on, index[on])
+		}
+		list = append(list, s)
+	}
+	return list, ok
+}
+
+func (t *thread) GraphInstantiateWithFlags(h driver.Graph, flags uint64) (driver.GraphExec, driver.Result) {
+	g, r := find[*graph](t.d, h)
+	if r != driver.Success {
+		return 0, r
+	}
+	if flags&4 != 0 { // for launches from kernels
+		return 0, driver.ErrorNotSupported
+	}
+	t.d.graphs.Lock()
+	steps, ok := g.steps()
+	for i, s := range steps {
+		if child, is := s.op.(childOp); is {
+			steps[i].op = childOp{t.d.clone(child.g)}
+		}
+	}
+	t.d.graphs.Unlock()
+	if !ok {
+		return 0, driver.ErrorInvalidValue
+	}
+	e := &executable{flags: flags, steps: steps}
+	e.id = t.d.handles.add(e)
+	return driver.GraphExec(e.id), driver.Success
+}
+
+// GraphInstantiateWithParams takes CUDA_GRAPH_INSTANTIATE_PARAMS: flags, upload stream, and two results.
+func (t *thread) GraphInstantiateWithParams(h driver.Graph, params []byte) (driver.GraphExec, driver.Result) {
+	if len(params) < 32 {
+		return 0, driver.ErrorInvalidValue
+	}
+	e, r := t.GraphInstantiateWithFlags(h, binary.LittleEndian.Uint64(params))
+	clear(params[16:28])
+	if r != driver.Success {
+		binary.LittleEndian.PutUint32(params[24:], 1) // an error
+	}
+	return e, r
+}
+
+func (t *thread) GraphExecDestroy(h driver.GraphExec) driver.Result {
+	e, r := find[*executable](t.d, h)
+	if r == driver.Success {
+		t.d.handles.remove(e.id)
+	}
+	return r
+}
+
+func (t *thread) GraphExecGetFlags(h driver.GraphExec) (uint64, driver.Result) {
+	e, r := find[*executable](t.d, h)
+	if r != driver.Success {
+		return 0, r
+	}
+	return e.flags, driver.Success
+}
+
+func (t *thread) GraphLaunch(h driver.GraphExec, s driver.Stream) driver.Result {
+	e, r := find[*executable](t.d, h)
+	if r != driver.Success {
+		return r
+	}
+	e.mu.Lock()
+	steps := slices.Clone(e.steps)
+	e.mu.Unlock()
+	return t.enqueue(s, launchOp{steps})
+}
+
+func (t *thread) GraphUpload(h driver.GraphExec, s driver.Stream) driver.Result {
+	if _, r := find[*executable](t.d, h); r != driver.Success {
+		return r
+	}
+	_, r := t.stream(s)
+	return r
+}
+
+// find returns the step that stands for a node.
+func (e *executable) find(n *node) *step {
+	for i := range e.steps {
+		if e.steps[i].from == n {
+			return &e.steps[i]
+		}
+	}
+	return nil
+}
+
+func (e *executable) replace(n *node, op operation, fits func(old operation) bool) driver.Result {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.find(n)
+	if s == nil || !fits(s.op) {
+		return driver.ErrorInvalidValue
+	}
+	if k, ok := op.(*kernelOp); ok {
+		if old := s.op.(*kernelOp); old.cooperative {
+			copied := *k
+			copied.cooperative = true
+			op = &copied
+		}
+	}
+	s.op = op
+	return driver.Success
+}
+
+func (t *thread) GraphNodeSetEnabled(h driver.GraphExec, nh driver.GraphNode, enabled uint32) driver.Result {
+	return t.step(h, nh, func(s *step) driver.Result {
+		if k := s.op.kind(); k != nodeKernel && k != nodeMemcpy && k != nodeMemset {
+			return driver.ErrorInvalidValue
+		}
+		s.off = enabled == 0
+		return driver.Success
+	})
+}
+
+func (t *thread) GraphNodeGetEnabled(h driver.GraphExec, nh driver.GraphNode) (enabled uint32, r driver.Result) {
+	r = t.step(h, nh, func(s *step) driver.Result {
+		if !s.off {
+			enabled = 1
+		}
+		return driver.Success
+	})
+	return enabled, r
+}
+
+func (t *thread) step(h driver.GraphExec, nh driver.GraphNode, f func(*step) driver.Result) driver.Result {
+	e, r := find[*executable](t.d, h)
+	if r != driver.Success {
+		return r
+	}
+	n, r := find[*node](t.d, nh)
+	if r != driver.Success {
+		return r
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.find(n)
+	if s == nil {
+		return driver.ErrorInvalidValue
+	}
+	return f(s)
+}
+
+// GraphExecUpdate takes over the operations of a graph of the same shape. The result is a
+// CUgraphExecUpdateResult.
+func (t *thread) GraphExecUpdate(h driver.GraphExec, gh driver.Graph) (driver.GraphNode, uint32, driver.Result) {
+	const updated, topologyChanged, typeChanged = 0, 2, 3
+	e, r := find[*executable](t.d, h)
+	if r != driver.Success {
+		return 0, 1, r
+	}
+	g, r := find[*graph](t.d, gh)
+	if r != driver.Success {
+		return 0, 1, r
+	}
+	t.d.graphs.Lock()
+	steps, ok := g.steps()
+	t.d.graphs.Unlock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !ok || len(steps) != len(e.steps) {
+		return 0, topologyChanged, driver.ErrorGraphExecUpdateFailure
+	}
+	for i := range steps {
+		if steps[i].op.kind() != e.steps[i].op.kind() {
+			return driver.GraphNode(steps[i].from.id), typeChanged, driver.ErrorGraphExecUpdateFailure
+		}
+		if !slices.Equal(steps[i].on, e.steps[i].on) {
+			return driver.GraphNode(steps[i].from.id), topologyChanged, driver.ErrorGraphExecUpdateFailure
+		}
+	}
+	for i := range steps {
+		e.steps[i].op = steps[i].op
+	}
+	return 0, updated, driver.Success
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package softgpu
+
+import (
+	"encoding/binary"
+
+	"github.com/orion-vgpu/orion/host/driver"
+	"github.com/orion-vgpu/orion/host/driver/softgpu/simt"
+)
+
+// kernelOp runs a kernel.
+type kernelOp struct {
+	f           *function
+	p           *simt.Program
+	grid, block [3]uint32
+	shared      uint32 // dynamic, with what aligns it
+	asked       uint32 // as the caller said
+	params      []byte
+	cooperative bool
+}
+
+func (*kernelOp) kind() uint32 { return nodeKernel }
+
+func (o *kernelOp) run(c *context) driver.Result {
+	l := o.p.NewLaunch()
+	l.Machine, l.Grid, l.Block, l.SharedBytes, l.Params, l.Cooperative = &c.machine, o.grid, o.block, o.shared, o.params, o.cooperative
+	c.mu.Lock()
+	c.running[l] = struct{}{}
+	if c.dead.Load() {
+		l.Kill()
+	}
+	c.mu.Unlock()
+	err := l.Run()
+	c.mu.Lock()
+	delete(c.running, l)
+	c.mu.Unlock()
+	if err != nil {
+		return c.fail(err)
+	}
+	return driver.Success
+}
+
+// Numbers of CUlaunchAttributeID that change what a launch means; the others are hints.
+const (
+	attributeCluster           = 4
+	attributeProgrammaticEvent = 7
+	attributeCompletionEvent   = 12
+)
+
+func (t *thread) Launch(h driver.Function, cfg *driver.LaunchConfig, params []byte) driver.Result {
+	f, r := t.function(h)
+	if r != driver.Success {
+		return r
+	}
+	o, r := f.operation(cfg.Grid, cfg.Block, cfg.SharedBytes, params)
+	if r != driver.Success {
+		return r
+	}
+	var done *event
+	for b := cfg.Attributes; len(b) >= driver.LaunchAttributeSize; b = b[driver.LaunchAttributeSize:] {
+		value := b[8:]
+		switch binary.LittleEndian.Uint32(b) {
+		case driver.LaunchAttributeCooperative:
+			o.cooperative = binary.LittleEndian.Uint32(value) != 0
+		case attributeCluster:
+			for i := range 3 {
+				if binary.LittleEndian.Uint32(value[4*i:]) > 1 {
+					t.d.refuse("cuLaunchKernelEx with clusters")
+					return driver.ErrorNotSupported
+				}
+			}
+		case attributeProgrammaticEvent, attributeCompletionEvent:
+			if done, r = find[*event](t.d, binary.LittleEndian.Uint64(value)); r != driver.Success {
+				return r
+			}
+		}
+	}
+	if o.cooperative {
+		fit, r := f.blocksPerMultiprocessor(int32(o.block[0]*o.block[1]*o.block[2]), uint64(o.shared))
+		if r != driver.Success {
+			return r
+		}
+		if uint64(o.grid[0])*uint64(o.grid[1])*uint64(o.grid[2]) > uint64(fit)*multiprocessors {
+			return driver.ErrorCooperativeLaunchTooLarge
+		}
+	}
+	if r = t.enqueue(cfg.Stream, o); r == driver.Success && done != nil {
+		r = t.EventRecord(driver.Event(done.id), cfg.Stream)
+	}
+	return r
+}
+
+// operation checks the shape of a launch and copies its parameters.
+func (f *function) operation(grid, block [3]uint32, shared uint32, params []byte) (*kernelOp, driver.Result) {
+	p, r := f.program()
+	if r != driver.Success {
+		return nil, r
+	}
+	threads := uint64(block[0]) * uint64(block[1]) * uint64(block[2])
+	if block[0] > maxThreads || block[1] > maxThreads || block[2] > 64 || threads == 0 || threads > maxThreads ||
+		grid[0] == 0 || grid[1] == 0 || grid[2] == 0 || grid[0] > maxGridX || grid[1] > maxGridYZ || grid[2] > maxGridYZ ||
+		uint64(shared)+uint64(p.SharedBytes) > uint64(f.dynamic) {
+		return nil, driver.ErrorInvalidValue
+	}
+	if most, _ := f.attribute(0); threads > uint64(most) {
+		return nil, driver.ErrorInvalidValue
+	}
+	last := 0
+	if n := len(p.Params); n > 0 {
+		last = p.Params[n-1].Offset + p.Params[n-1].Size
+	}
+	if len(params) < last {
+		return nil, driver.ErrorInvalidValue
+	}
+	copied := make([]byte, (p.ParamBytes+15)&^15)
+	copy(copied, params)
+	asked := shared // dynamic shared memory begins after the static, aligned
+	if pad := (p.SharedBytes+15)&^15 - p.SharedBytes; shared > 0 {
+		shared += uint32(pad)
+	}
+	return &kernelOp{f: f, p: p, grid: grid, block: block, shared: shared, asked: asked, params: copied}, driver.Success
+}
+
+// Clusters are not served.
+func (t *thread) MaxActiveClusters(driver.Function, *driver.LaunchConfig) (int32, driver.Result) {
+	return 0, driver.ErrorNotSupported
+}
+
+func (t *thread) MaxPotentialClusterSize(driver.Function, *driver.LaunchConfig) (int32, driver.Result) {
+	return 1, driver.Success
+}

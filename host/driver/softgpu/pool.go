@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package softgpu
+
+import (
+	"encoding/binary"
+	"sync"
+
+	"github.com/orion-vgpu/orion/host/driver"
+	"github.com/orion-vgpu/orion/host/driver/softgpu/mem"
+)
+
+// pool is a memory pool. It keeps nothing back: allocations come from the GPU at once and return to it when
+// the stream that frees them gets there.
+type pool struct {
+	id     uint64
+	dev    *device
+	mu     sync.Mutex
+	used   uint64
+	high   uint64
+	values map[uint32]uint64 // attributes that only answer what was set
+	live   map[uint64]uint64 // sizes
+}
+
+func (d *Driver) newPool(dev *device) *pool {
+	p := &pool{dev: dev, values: map[uint32]uint64{1: 1, 2: 1, 3: 1}, live: map[uint64]uint64{}}
+	p.id = d.handles.add(p)
+	return p
+}
+
+// freeOp frees an allocation in stream order.
+type freeOp struct {
+	d    *Driver
+	dev  *device
+	addr uint64
+}
+
+func (freeOp) kind() uint32 { return nodeEmpty }
+
+func (o freeOp) run(*context) driver.Result {
+	o.dev.mu.Lock()
+	pools := []*pool{o.dev.defaultPool, o.dev.pool}
+	o.dev.mu.Unlock()
+	for _, p := range append(pools, all[*pool](&o.d.handles)...) {
+		p.mu.Lock()
+		if n, ok := p.live[o.addr]; ok {
+			delete(p.live, o.addr)
+			p.used -= n
+		}
+		p.mu.Unlock()
+	}
+	return o.d.release(o.dev, o.addr)
+}
+
+func (t *thread) MemAllocAsync(n uint64, s driver.Stream) (driver.DevicePtr, driver.Result) {
+	c, r := t.context()
+	if r != driver.Success {
+		return 0, r
+	}
+	c.dev.mu.Lock()
+	p := c.dev.pool
+	c.dev.mu.Unlock()
+	return t.allocFrom(p, n, s)
+}
+
+func (t *thread) MemAllocFromPoolAsync(n uint64, h driver.MemPool, s driver.Stream) (driver.DevicePtr, driver.Result) {
+	p, r := find[*pool](t.d, h)
+	if r != driver.Success {
+		return 0, r
+	}
+	return t.allocFrom(p, n, s)
+}
+
+// allocFrom allocates at once. If there is no room, memory that streams are about to free is waited for.
+func (t *thread) allocFrom(p *pool, n uint64, sh driver.Stream) (driver.DevicePtr, driver.Result) {
+	s, r := t.stream(sh)
+	if r != driver.Success {
+		return 0, r
+	}
+	if t.d.isCaptured(s) {
+		t.d.refuse("cuMemAllocAsync in a stream capture")
+		return 0, driver.ErrorNotSupported
+	}
+	a, r := t.allocOn(p.dev, n)
+	if r == driver.ErrorOutOfMemory {
+		s.ctx.wait()
+		a, r = t.allocOn(p.dev, n)
+	}
+	if r != driver.Success {
+		return 0, r
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.live[uint64(a)] = n
+	p.used += n
+	p.high = max(p.high, p.used)
+	return a, driver.Success
+}
+
+func (t *thread) allocOn(dev *device, n uint64) (driver.DevicePtr, driver.Result) {
+	if n == 0 {
+		return 0, driver.ErrorInvalidValue
+	}
+	a, err := dev.memory.Alloc(n, mem.Range{})
+	if err != nil {
+		return 0, driver.ErrorOutOfMemory
+	}
+	t.current.mu.Lock()
+	t.current.owned[a] = struct{}{}
+	t.current.mu.Unlock()
+	return driver.DevicePtr(a), driver.Success
+}
+
+func (t *thread) MemFreeAsync(p driver.DevicePtr, sh driver.Stream) driver.Result {
+	s, r := t.stream(sh)
+	if r != driver.Success {
+		return r
+	}
+	dev, found, ok := t.d.owner(uint64(p))
+	if !ok || found.Symbol || found.Lo != uint64(p) {
+		return driver.ErrorInvalidValue
+	}
+	if t.d.isCaptured(s) {
+		t.d.refuse("cuMemFreeAsync in a stream capture")
+		return driver.ErrorNotSupported
+	}
+	s.submit(freeOp{t.d, dev, uint64(p)})
+	return driver.Success
+}
+
+// MemPoolCreate takes CUmemPoolProps; the location's id stands at byte 12.
+func (t *thread) MemPoolCreate(props []byte) (driver.MemPool, driver.Result) {
+	if len(props) < 16 {
+		return 0, driver.ErrorInvalidValue
+	}
+	if binary.LittleEndian.Uint32(props[4:]) != 0 { // handles for other processes
+		return 0, driver.ErrorNotSupported
+	}
+	dev, r := t.d.device(driver.Device(binary.LittleEndian.Uint32(props[12:])))
+	if r != driver.Success {
+		return 0, driver.ErrorInvalidValue
+	}
+	return driver.MemPool(t.d.newPool(dev).id), driver.Success
+}
+
+func (t *thread) MemPoolDestroy(h driver.MemPool) driver.Result {
+	p, r := find[*pool](t.d, h)
+	if r != driver.Success {
+		return r
+	}
+	p.dev.mu.Lock()
+	defer p.dev.mu.Unlock()
+	if p == p.dev.defaultPool {
+		return driver.ErrorInvalidValue
+	}
+	if p.dev.pool == p {
+		p.dev.pool = p.dev.defaultPool
+	}
+	t.d.handles.remove(p.id)
+	return driver.Success
+}
+
+func (t *thread) DeviceGetDefaultMemPool(dev driver.Device) (driver.MemPool, driver.Result) {
+	d, r := t.d.device(dev)
+	if r != driver.Success {
+		return 0, r
+	}
+	return driver.MemPool(d.defaultPool.id), driver.Success
+}
+
+func (t *thread) DeviceGetMemPool(dev driver.Device) (driver.MemPool, driver.Result) {
+	d, r := t.d.device(dev)
+	if r != driver.Success {
+		return 0, r
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return driver.MemPool(d.pool.id), driver.Success
+}
+
+func (t *thread) DeviceSetMemPool(dev driver.Device, h driver.MemPool) driver.Result {
+	d, r := t.d.device(dev)
+	if r != driver.Success {
+		return r
+	}
+	p, r := find[*pool](t.d, h)
+	if r != driver.Success || p.dev != d {
+		return driver.ErrorInvalidValue
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pool = p
+	return driver.Success
+}
+
+// Numbers of CUmemPool_attribute that are measured.
+const (
+	poolReservedNow  = 5
+	poolReservedHigh = 6
+	poolUsedNow      = 7
+	poolUsedHigh     = 8
+)
+
+func (t *thread) MemPoolGetAttribute(h driver.MemPool, n uint32, value []byte) driver.Result {
+	p, r := find[*pool](t.d, h)
+	if r != driver.Success {
+		return r
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch n {
+	case 1, 2, 3:
+		binary.LittleEndian.PutUint32(value, uint32(p.values[n]))
+	case 4:
+		binary.LittleEndian.PutUint64(value, p.values[n])
+	case poolReservedNow, poolUsedNow:
+		binary.LittleEndian.PutUint64(value, p.used)
+	case poolReservedHigh, poolUsedHigh:
+		binary.LittleEndian.PutUint64(value, p.high)
+	default:
+		return driver.ErrorInvalidValue
+	}
+	return driver.Success
+}
+
+func (t *thread) MemPoolSetAttribute(h driver.MemPool, n uint32, value []byte) driver.Result {
+	p, r := find[*pool](t.d, h)
+	if r != driver.Success {
+		return r
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch n {
+	case 1, 2, 3:
+		p.values[n] = uint64(binary.LittleEndian.Uint32(value))
+	case 4:
+		p.values[n] = binary.LittleEndian.Uint64(value)
+	case poolReservedHigh, poolUsedHigh:
+		if binary.LittleEndian.Uint64(value) != 0 {
+			return driver.ErrorInvalidValue
+		}
+		p.high = p.used
+	default:
+		return driver.ErrorInvalidValue
+	}
+	return driver.Success
+}
+
+func (t *thread) MemPoolTrimTo(h driver.MemPool, _ uint64) driver.Result {
+	_, r := find[*pool](t.d, h)
+	return r
+}
+
+// Every GPU reaches every pool.
+func (t *thread) MemPoolSetAccess(h driver.MemPool, _ []byte, _ uint64) driver.Result {
+	_, r := find[*pool](t.d, h)
+	return r
+}
+
+func (t *thread) MemPoolGetAccess(h driver.MemPool, _ []byte) (uint32, driver.Result) {
+	_, r := find[*pool](t.d, h)
+	return 3, r
+}
+
+// Graphs keep no memory of their own.
+func (t *thread) DeviceGraphMemTrim(dev driver.Device) driver.Result {
+	_, r := t.d.device(dev)
+	return r
+}
+
+func (t *thread) DeviceGetGraphMemAttribute(dev driver.Device, _ uint32, value []byte) driver.Result {
+	_, r := t.d.device(dev)
+	clear(value)
+	return r
+}
+
+func (t *thread) DeviceSetGraphMemAttribute(dev driver.Device, _ uint32, _ []byte) driver.Result {
+	_, r := t.d.device(dev)
+	return r
+}
