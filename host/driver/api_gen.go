@@ -53,6 +53,7 @@ type Functions interface {
 	DriverGetVersion() (driverVersion int32, r Result)
 	EventCreate(flags uint32) (phEvent Event, r Result)
 	EventDestroy(event Event) Result
+	EventElapsedTime(start Event, end Event) (pMilliseconds float32, r Result)
 	EventQuery(event Event) Result
 	EventRecord(event Event, stream Stream) Result
 	EventRecordWithFlags(event Event, stream Stream, flags uint32) Result

@@ -265,6 +265,12 @@ func (u Unsupported) EventDestroy(event Event) Result {
 	return u.refuse("cuEventDestroy_v2")
 }
 
+// EventElapsedTime refuses cuEventElapsedTime.
+func (u Unsupported) EventElapsedTime(start Event, end Event) (pMilliseconds float32, r Result) {
+	r = u.refuse("cuEventElapsedTime")
+	return
+}
+
 // EventQuery refuses cuEventQuery.
 func (u Unsupported) EventQuery(event Event) Result {
 	return u.refuse("cuEventQuery")

@@ -48,6 +48,12 @@ func serveSession() error {
 			return fmt.Errorf("forbid core dumps: %w", err)
 		}
 	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-	return worker.Run(conf, openBackend, log)
+	// Standard error will carry what kernels print to the client; the session's log keeps its descriptor.
+	fd, err := unix.FcntlInt(uintptr(unix.Stderr), unix.F_DUPFD_CLOEXEC, worker.FirstFreeFD)
+	if err != nil {
+		return fmt.Errorf("keep the session's log: %w", err)
+	}
+	log := slog.New(slog.NewTextHandler(os.NewFile(uintptr(fd), "session log"), &slog.HandlerOptions{Level: level}))
+	slog.SetDefault(log)
+	return worker.Run(conf, backend(log), log)
 }
