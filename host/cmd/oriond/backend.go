@@ -4,7 +4,6 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
 
 	"github.com/orion-vgpu/orion/host/driver"
 	"github.com/orion-vgpu/orion/host/driver/cuda"

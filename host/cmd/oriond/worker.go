@@ -55,5 +55,5 @@ func serveSession() error {
 	}
 	log := slog.New(slog.NewTextHandler(os.NewFile(uintptr(fd), "session log"), &slog.HandlerOptions{Level: level}))
 	slog.SetDefault(log)
-	return worker.Run(conf, backend(log), log)
+	return worker.Run(conf, openBackend, log)
 }
