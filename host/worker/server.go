@@ -87,7 +87,7 @@ func (s *server) run(c command, a *args, reply *reply) driver.Result {
 			s.captures++
 		case cuda.OpCuStreamEndCapture:
 			s.captures = max(0, s.captures-1)
-		case cuda.OpCuCtxDestroy_v2:
+		case cuda.OpCuCtxCreate_v2, cuda.OpCuCtxDestroy_v2: // both change what is current
 			s.forgetContext()
 		case cuda.OpCuStreamDestroy_v2:
 			if d := s.dirty[s.current]; d != nil {

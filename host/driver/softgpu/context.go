@@ -152,6 +152,14 @@ func (t *thread) CtxDestroy(ctx driver.Context) driver.Result {
 	return driver.Success
 }
 
+func (t *thread) CtxGetDevice() (driver.Device, driver.Result) {
+	c, r := t.context()
+	if c == nil {
+		return 0, r
+	}
+	return driver.Device(c.dev.ordinal), driver.Success
+}
+
 func (t *thread) CtxSetCurrent(ctx driver.Context) driver.Result {
 	if ctx == 0 {
 		t.current = nil

@@ -71,6 +71,27 @@ func (t *thread) EventDestroy(h driver.Event) driver.Result {
 	return r
 }
 
+// EventElapsedTime returns milliseconds.
+func (t *thread) EventElapsedTime(start, end driver.Event) (float32, driver.Result) {
+	var when [2]time.Time
+	for i, h := range []driver.Event{start, end} {
+		e, r := find[*event](t.d, h)
+		if r != driver.Success {
+			return 0, r
+		}
+		if !e.tail().passed() {
+			return 0, driver.ErrorNotReady
+		}
+		e.mu.Lock()
+		when[i] = e.when
+		e.mu.Unlock()
+		if when[i].IsZero() {
+			return 0, driver.ErrorInvalidHandle // never recorded, or without times
+		}
+	}
+	return float32(when[1].Sub(when[0]).Seconds() * 1000), driver.Success
+}
+
 func (t *thread) EventRecord(h driver.Event, sh driver.Stream) driver.Result {
 	return t.EventRecordWithFlags(h, sh, 0)
 }
