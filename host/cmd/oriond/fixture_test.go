@@ -120,9 +120,9 @@ func (n *node) command(args ...string) *exec.Cmd {
 }
 
 // start runs oriond until the test ends, and returns when it answers.
-func (n *node) start(t *testing.T) *exec.Cmd {
+func (n *node) start(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := n.command("run", "--region-mib", "128")
+	cmd := n.command(append([]string{"run", "--region-mib", "128"}, args...)...)
 	var out bytes.Buffer
 	cmd.Stderr = &out
 	if err := cmd.Start(); err != nil {

@@ -4,4 +4,9 @@
 
 package main
 
-const raceEnabled = false
+import "time"
+
+const (
+	raceEnabled = false
+	soon        = time.Second // until vGPUs are free after their program's end
+)

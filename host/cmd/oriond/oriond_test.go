@@ -47,7 +47,7 @@ func TestSessionThroughThePool(t *testing.T) {
 		t.Errorf("sessions list:\n%s", out)
 	}
 	conn.Close()
-	c.waitForLeases(t, 0, time.Second)
+	c.waitForLeases(t, 0, soon)
 	stopped(t, oriond)
 }
 
@@ -78,7 +78,7 @@ func TestSessionsKill(t *testing.T) {
 	n.connect(t)
 
 	n.output(t, "sessions", "kill", one.Session)
-	c.waitForLeases(t, 2, time.Second)
+	c.waitForLeases(t, 2, soon)
 	conn.SetReadDeadline(time.Now().Add(eventually))
 	if _, err := conn.Read(make([]byte, 1)); err == nil || os.IsTimeout(err) {
 		t.Errorf("the client of a killed session reads %v", err)
@@ -124,7 +124,7 @@ func TestControllerAway(t *testing.T) {
 	}
 	c.stop() // in the middle: sessions do not notice, and may end meanwhile
 	endedConn.Close()
-	waitFor(t, "end of a session while the controller is away", time.Second, func() bool {
+	waitFor(t, "end of a session while the controller is away", soon, func() bool {
 		return !strings.Contains(n.output(t, "sessions", "list"), ended.Session)
 	})
 	c = startController(t, c.addr)
@@ -133,7 +133,7 @@ func TestControllerAway(t *testing.T) {
 		t.Errorf("sessions list:\n%s", out)
 	}
 	conn.Close()
-	c.waitForLeases(t, 0, time.Second)
+	c.waitForLeases(t, 0, soon)
 }
 
 func TestRestart(t *testing.T) {
@@ -154,10 +154,39 @@ func TestRestart(t *testing.T) {
 		n.connect(t)
 		c.waitForLeases(t, 2, eventually)
 		conn.Close()
-		c.waitForLeases(t, 1, time.Second)
+		c.waitForLeases(t, 1, soon)
 		n.output(t, "sessions", "kill", "--all")
-		c.waitForLeases(t, 0, time.Second)
+		c.waitForLeases(t, 0, soon)
 		stopped(t, oriond)
+	}
+}
+
+// As root oriond gives its workers another user, and their memory to nobody else of that user.
+func TestWorkerUser(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("only root can give workers another user")
+	}
+	c := startController(t, "127.0.0.1:0")
+	n := newNode(t, c.addr)
+	n.start(t, "--worker-user", "nobody")
+	c.waitForNode(t)
+	w, _ := n.connect(t)
+	if w.Status != 0 {
+		t.Fatalf("welcome = %+v", w)
+	}
+	var sessions []record.Session
+	if err := json.Unmarshal([]byte(n.output(t, "sessions", "list", "-o", "json")), &sessions); err != nil || len(sessions) != 1 {
+		t.Fatalf("sessions list = %+v, %v", sessions, err)
+	}
+	proc := fmt.Sprintf("/proc/%d", sessions[0].Worker.PID)
+	status, err := os.ReadFile(proc + "/status")
+	if err != nil || !strings.Contains(string(status), "Uid:\t65534\t65534\t65534\t65534\n") || !strings.Contains(string(status), "NoNewPrivs:\t1\n") {
+		t.Errorf("worker: %s, %v", status, err)
+	}
+	var owner unix.Stat_t // root's, unless the process may be dumped
+	if err := unix.Stat(proc+"/mem", &owner); err != nil || owner.Uid != 0 {
+		t.Errorf("the worker's memory belongs to user %d, %v; want 0", owner.Uid, err)
 	}
 }
 
