@@ -64,7 +64,7 @@ func Open(o Options) (_ *Server, err error) {
 		return nil, err
 	}
 	if err := os.MkdirAll(o.LogDir, 0o755); err != nil {
-		return nil, fmt.Errorf("create folder of session logs: %w", err)
+		return nil, fmt.Errorf("create folder of session logs: %w", withHint(err, "log_dir in section [log]"))
 	}
 	if s.lock, err = lock(o.Socket); err != nil {
 		return nil, err

@@ -20,12 +20,12 @@ const maxSocketPath = 107
 // lock makes this process the only owner of a socket, its records included. The lock ends with the process.
 func lock(socket string) (*os.File, error) {
 	if err := os.MkdirAll(filepath.Dir(socket), 0o755); err != nil {
-		return nil, fmt.Errorf("create folder of socket: %w", err)
+		return nil, fmt.Errorf("create folder of socket: %w", withHint(err, "socket in section [server]"))
 	}
 	path := socket + ".lock"
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("open lock file: %w", err)
+		return nil, fmt.Errorf("open lock file: %w", withHint(err, "socket in section [server]"))
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		f.Close()
@@ -35,6 +35,14 @@ func lock(socket string) (*os.File, error) {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 	return f, nil
+}
+
+// withHint says what to do about a want of permission.
+func withHint(err error, key string) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w: run as root, or choose a folder of your own by %s", err, key)
+	}
+	return err
 }
 
 // listen binds the socket, in place of one that an earlier oriond left behind. The caller holds the lock.
