@@ -2,6 +2,7 @@
 //
 // Float and double arithmetic is IEEE 754's to the bit, in all four rounding
 // modes, with subnormal numbers, infinities and NaN.
+// flags: -Xcompiler -frounding-math
 #include <cfenv>
 
 #include "check.h"

@@ -2,6 +2,7 @@
 //
 // Conversions between integers, float and double, in every rounding mode, and
 // their saturation at the ends of the range.
+// flags: -Xcompiler -frounding-math
 #include <cfenv>
 
 #include "check.h"
