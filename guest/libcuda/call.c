@@ -116,11 +116,12 @@ int call_await(struct call *c)
 	uint64_t slot = WIRE_SLOTS_OFFSET + (uint64_t)(c->slot - 1) * WIRE_SLOT_SIZE;
 	struct patience p = {0};
 	for (;;) {
-		if (reached(atomic_load_explicit(region32(slot + WIRE_SLOT_SEQ), memory_order_acquire), c->seq)) {
+		uint64_t answer = atomic_load_explicit(region64(slot + WIRE_SLOT_SEQ), memory_order_acquire);
+		if (reached((uint32_t)answer, c->seq)) {
 			c->reply = session.base + slot + WIRE_SLOT_DATA;
 			c->reply_bytes = atomic_load_explicit(region32(slot + WIRE_SLOT_BYTES), memory_order_relaxed);
 			console_drain();
-			int r = (int)atomic_load_explicit(region32(slot + WIRE_SLOT_RESULT), memory_order_relaxed);
+			int r = (int)(answer >> 32);
 			return likely(!r) ? r : context_note(r);
 		}
 		if (reached(atomic_load_explicit(region32(slot + WIRE_SLOT_FLAG), memory_order_acquire), c->seq))

@@ -3,6 +3,7 @@
 package worker
 
 import (
+	"maps"
 	"sync"
 
 	"github.com/orion-vgpu/orion/host/driver"
@@ -91,6 +92,13 @@ func (m *memory) addHost(p driver.HostPtr, bytes uint64) bool {
 	}
 	m.host[p] = bytes
 	return true
+}
+
+// hostRanges is a copy of the registered ranges.
+func (m *memory) hostRanges() map[driver.HostPtr]uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.host)
 }
 
 // removeHost forgets a registered range; false if there is none that starts there.

@@ -30,15 +30,23 @@ func (s *server) onPrimaryRetain(api driver.API, d driver.Device) (driver.Contex
 
 func (s *server) onPrimaryReset(api driver.API, d driver.Device) driver.Result {
 	s.forgetContext()
+	if d != 0 {
+		return api.DevicePrimaryCtxReset(d)
+	}
+	// The region is registered in this context: what the client still has of it ends with the context, the
+	// slots and the staging are registered anew.
+	api.CtxSetCurrent(s.home)
+	for host, bytes := range s.memory.hostRanges() {
+		api.MemHostUnregister(host)
+		s.memory.removeHost(host)
+		s.region.discard(host, bytes)
+	}
+	for _, part := range registered {
+		api.MemHostUnregister(driver.HostPtr(uint64(s.region.base) + part[0]))
+	}
 	r := api.DevicePrimaryCtxReset(d)
-	if r == driver.Success && d == 0 {
-		// The registrations of the region went with the context.
-		if again := s.registerRegion(); again != driver.Success {
-			return again
-		}
-		for host := range s.memory.host {
-			s.memory.removeHost(host)
-		}
+	if again := s.registerRegion(); r == driver.Success {
+		r = again
 	}
 	return r
 }

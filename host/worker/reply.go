@@ -64,12 +64,22 @@ func (r *reply) send(result driver.Result) {
 	r.ticket().send(result)
 }
 
+// send stores number and result as one word. A slot's answers only go forward: one that comes late, beside
+// the GPU's own, must not take back a newer one's place.
 func (t ticket) send(result driver.Result) {
 	if t.slot == 0 {
 		return
 	}
-	t.region.store32(t.slot+wire.SlotResult, uint32(result))
-	t.region.store32(t.slot+wire.SlotSeq, t.seq)
+	word := t.region.word64(t.slot + wire.SlotSeq)
+	for {
+		old := atomic.LoadUint64(word)
+		if int32(uint32(old)-t.seq) >= 0 {
+			return
+		}
+		if atomic.CompareAndSwapUint64(word, old, uint64(uint32(result))<<32|uint64(t.seq)) {
+			return
+		}
+	}
 }
 
 // flag is the address at which the GPU answers instead.

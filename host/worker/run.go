@@ -93,6 +93,9 @@ func start(cfg Config, open Backend, log *slog.Logger) (*server, error) {
 	return s, nil
 }
 
+// registered are the parts of the region, offset and size, that the GPUs use from the start.
+var registered = [][2]uint64{{wire.SlotsOffset, wire.SlotCount * wire.SlotSize}, {wire.StageOffset, wire.StageSize}}
+
 // registerRegion makes slots and staging usable for the GPUs, in the first device's primary context, and
 // finds out whether streams can write flags into them.
 func (s *server) registerRegion() driver.Result {
@@ -103,7 +106,8 @@ func (s *server) registerRegion() driver.Result {
 	if r = s.api.CtxSetCurrent(ctx); r != driver.Success {
 		return r
 	}
-	for _, part := range [][2]uint64{{wire.SlotsOffset, wire.SlotCount * wire.SlotSize}, {wire.StageOffset, wire.StageSize}} {
+	s.home = ctx
+	for _, part := range registered {
 		at := driver.HostPtr(uint64(s.region.base) + part[0])
 		if r = s.api.MemHostRegister(at, part[1], registerPortable|registerDeviceMap); r != driver.Success {
 			return r

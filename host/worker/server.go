@@ -28,6 +28,7 @@ type server struct {
 
 	current   driver.Context // of the ring goroutine's API
 	contextID uint32         // as the last command named it
+	home      driver.Context // the first device's primary context, in which the region is registered
 	captures  int            // streams that the client has put into capture
 	dirty     map[driver.Context]*dirtyStreams
 	image     []byte // being sent in pieces
@@ -56,12 +57,15 @@ func (s *server) serve(r *ring) error {
 			reply.send(driver.ErrorInvalidValue)
 			return fmt.Errorf("malformed %s command: %d bytes of arguments", opName(c.op), len(c.args))
 		}
+		if result != driver.Success && result != pending && result != driver.ErrorNotReady {
+			s.log.Debug("a command failed", "command", opName(c.op), "result", result.Error(), "queued", c.slot == 0)
+		}
 		switch {
 		case result == pending:
 		case c.slot != 0:
 			reply.send(result)
 		case result != driver.Success:
-			s.reportAsync(c.op, result)
+			s.reportAsync(result)
 		}
 	}
 }
@@ -99,8 +103,7 @@ func (s *server) run(c command, a *args, reply *reply) driver.Result {
 }
 
 // reportAsync tells the client of a failure of a command that it did not wait for.
-func (s *server) reportAsync(op uint16, r driver.Result) {
-	s.log.Debug("a queued command failed", "command", opName(op), "result", r.Error())
+func (s *server) reportAsync(r driver.Result) {
 	s.region.store32(wire.StatusAsyncCode, uint32(r))
 	s.asyncSeq++
 	s.region.store32(wire.StatusAsyncSeq, s.asyncSeq)

@@ -115,7 +115,7 @@ const (
 // Reply slot: one page. The worker (SlotSeq) or the GPU (SlotFlag) stores the command's sequence number
 // last; the client waits for either.
 const (
-	SlotSeq    = 0x00 // u32, stored by the worker
+	SlotSeq    = 0x00 // u32, stored by the worker, in one word with SlotResult
 	SlotResult = 0x04 // i32, CUresult
 	SlotBytes  = 0x08 // u32, bytes of reply data
 	SlotFlag   = 0x40 // u32, stored by the GPU; a success without reply data
