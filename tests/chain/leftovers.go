@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package chain
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// stop ends everything and says what would have stayed.
+func (c *Chain) stop(t testing.TB) {
+	t.Helper()
+	ended := waitUntil(5*time.Second, func() bool { return len(c.workers()) == 0 })
+	if !ended {
+		t.Errorf("workers are left after their clients: %v", c.workers())
+	}
+	for _, n := range c.Nodes {
+		if n.Running() {
+			n.Stop(t)
+		}
+	}
+	if c.Controller != nil && c.Controller.Running() {
+		c.Controller.Stop(t)
+	}
+	for _, pid := range c.workers() {
+		syscall.Kill(pid, syscall.SIGKILL)
+	}
+	for _, n := range c.Nodes {
+		if _, err := os.Lstat(n.Socket); err == nil && ended {
+			t.Errorf("the socket %s is left", n.Socket)
+		}
+	}
+	for _, id := range c.sessions() {
+		if users := RegionUsers(id); len(users) > 0 && ended {
+			t.Errorf("the region of session %s is left with processes %v", id, users)
+		}
+	}
+	if t.Failed() {
+		c.showLogs(t)
+	}
+}
+
+func waitUntil(limit time.Duration, ok func() bool) bool {
+	for start := time.Now(); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Since(start) > limit {
+			return false
+		}
+	}
+	return true
+}
+
+var sessionLog = regexp.MustCompile(`^\d{8}T\d{6}Z-([0-9a-f]+)-.*\.log$`)
+
+// sessions returns the ids of all sessions that have been, by their logs.
+func (c *Chain) sessions() []string {
+	var ids []string
+	logs, _ := filepath.Glob(filepath.Join(c.Dir, "*.log", "session", "*.log"))
+	for _, l := range logs {
+		if m := sessionLog.FindStringSubmatch(filepath.Base(l)); m != nil {
+			ids = append(ids, m[1])
+		}
+	}
+	return ids
+}
+
+// workers returns the worker processes of this pool: their arguments name their sessions.
+func (c *Chain) workers() []int {
+	ours := map[string]bool{}
+	for _, id := range c.sessions() {
+		ours[id] = true
+	}
+	var pids []int
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range lines {
+		b, _ := os.ReadFile(path)
+		args := strings.Split(string(bytes.TrimRight(b, "\x00")), "\x00")
+		if len(args) == 3 && args[0] == "oriond" && args[1] == "worker" && ours[args[2]] {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// RegionUsers returns the processes that map a session's region or hold a descriptor of it, of those that this
+// user may look into.
+func RegionUsers(session string) []int {
+	name := "memfd:orion-" + session
+	var pids []int
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range dirs {
+		pid, _ := strconv.Atoi(filepath.Base(dir))
+		if uses(dir, name) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+func uses(dir, name string) bool {
+	if maps, err := os.ReadFile(dir + "/maps"); err == nil && bytes.Contains(maps, []byte(name)) {
+		return true
+	}
+	fds, _ := os.ReadDir(dir + "/fd")
+	for _, fd := range fds {
+		if link, err := os.Readlink(dir + "/fd/" + fd.Name()); err == nil && strings.Contains(link, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// showLogs prints the ends of all logs.
+func (c *Chain) showLogs(t testing.TB) {
+	t.Helper()
+	if c.Controller != nil {
+		t.Logf("orion-controller:\n%s", tail(c.Controller.Log()))
+	}
+	for _, n := range c.Nodes {
+		t.Logf("oriond of %s:\n%s", n.NodeName, tail(n.Log()))
+	}
+	logs, _ := filepath.Glob(filepath.Join(c.Dir, "*.log", "session", "*.log"))
+	for i, l := range logs {
+		if i < len(logs)-5 {
+			continue
+		}
+		b, _ := os.ReadFile(l)
+		t.Logf("%s:\n%s", filepath.Base(l), tail(string(b)))
+	}
+}
+
+func tail(s string) string {
+	const most = 6000
+	if len(s) > most {
+		return "..." + s[len(s)-most:]
+	}
+	return s
+}
+
+// SessionLog returns the log of a session.
+func (n *Node) SessionLog(t testing.TB, id string) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(n.LogDir, "session", "*-"+id+"-*.log"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("session %s has %d logs, want 1", id, len(found))
+	}
+	b, err := os.ReadFile(found[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
