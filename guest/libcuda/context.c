@@ -127,8 +127,10 @@ static int primary_end(struct device *d, int device)
 {
 	struct object *o = d->primary;
 	d->primary = NULL;
-	if (o)
+	if (o) {
 		context_of(o)->sticky = 0;
+		context_of(o)->life++;
+	}
 	d->primary_refs = 0;
 	if (!o)
 		return CUDA_SUCCESS;

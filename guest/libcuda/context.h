@@ -12,6 +12,7 @@ struct context {
 	uint64_t id; /* as cuCtxGetId reports it */
 	unsigned flags;
 	int sticky; /* error that has ended the context: every further call returns it */
+	unsigned life; /* of a primary context: what was made of libraries in an earlier one is gone */
 	int primary; /* belongs to its device and is shared */
 	struct storage_entry *storage; /* context-local storage, see storage.c */
 };

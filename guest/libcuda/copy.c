@@ -169,6 +169,18 @@ static int copy_unified(uint64_t dst, uint64_t src, size_t n, void *stream, bool
 	return copy_device(dst, src, n, stream);
 }
 
+/* A copy between devices comes after all that both have to do, and before all that they get to do. */
+static int copy_peer(uint64_t dst, void *dst_context, uint64_t src, void *src_context, size_t n, void *stream)
+{
+	extern int cuCtxSynchronize_v2(void *context);
+	int r = cuCtxSynchronize_v2(src_context);
+	if (!r)
+		r = cuCtxSynchronize_v2(dst_context);
+	if (!r)
+		r = wire_cuMemcpyPeerAsync(dst, dst_context, src, src_context, n, stream);
+	return r ? r : stream_fence(stream);
+}
+
 #define COPY(name, params, call, sync_suffix)                                            \
 	EXPORT int name params                                                            \
 	{                                                                                 \
@@ -202,7 +214,7 @@ COPY(cuMemcpyDtoH_v2, (void *dst, uint64_t src, size_t n), copy_out(dst, src, n,
 COPY(cuMemcpyDtoD_v2, (uint64_t dst, uint64_t src, size_t n), copy_device(dst, src, n, stream), _ptds)
 COPY(cuMemcpy, (uint64_t dst, uint64_t src, size_t n), copy_unified(dst, src, n, stream, true), _ptds)
 COPY(cuMemcpyPeer, (uint64_t dst, void *dst_context, uint64_t src, void *src_context, size_t n),
-     wire_cuMemcpyPeerAsync(dst, dst_context, src, src_context, n, stream), _ptds)
+     copy_peer(dst, dst_context, src, src_context, n, stream), _ptds)
 
 COPY_ASYNC(cuMemcpyHtoDAsync_v2, (uint64_t dst, const void *src, size_t n, void *stream), copy_in(dst, src, n, stream, false))
 COPY_ASYNC(cuMemcpyDtoHAsync_v2, (void *dst, uint64_t src, size_t n, void *stream), copy_out(dst, src, n, stream, false))

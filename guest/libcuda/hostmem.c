@@ -54,7 +54,7 @@ EXPORT int cuMemFreeHost(void *p)
 {
 	struct range range;
 	int r = enter_context();
-	if (r)
+	if (r || !p)
 		return r;
 	if (!memory_find((uint64_t)(uintptr_t)p, &range) || range.base != (uint64_t)(uintptr_t)p || range.type != MEMORY_PINNED ||
 	    !memory_remove(range.base, &range))

@@ -19,12 +19,14 @@ struct module {
 
 struct library_module {
 	struct object *context;
+	unsigned life; /* of the context */
 	void *module;
 	struct library_module *next;
 };
 
 struct kernel_function {
 	struct object *context;
+	unsigned life; /* of the context */
 	struct object *function;
 	struct kernel_function *next;
 };
@@ -259,7 +261,7 @@ EXPORT int cuKernelGetFunction(void **function, void *kernel)
 	pthread_mutex_lock(&lock);
 	struct function *data = function_of(k);
 	struct kernel_function *f = data->functions;
-	while (f && f->context != thread.context)
+	while (f && !(f->context == thread.context && f->life == context_of(thread.context)->life))
 		f = f->next;
 	if (!f) {
 		void *made;
@@ -269,7 +271,7 @@ EXPORT int cuKernelGetFunction(void **function, void *kernel)
 			free(f);
 			f = NULL;
 		} else {
-			*f = (struct kernel_function){thread.context, made, data->functions};
+			*f = (struct kernel_function){thread.context, context_of(thread.context)->life, made, data->functions};
 			f->function->data = data;
 			data->functions = f;
 		}
@@ -308,7 +310,7 @@ EXPORT int cuLibraryGetModule(void **module, void *library)
 	pthread_mutex_lock(&lock);
 	struct module *m = module_of(o);
 	struct library_module *l = m->modules;
-	while (l && l->context != thread.context)
+	while (l && !(l->context == thread.context && l->life == context_of(thread.context)->life))
 		l = l->next;
 	if (!l) {
 		l = calloc(1, sizeof *l);
@@ -318,6 +320,7 @@ EXPORT int cuLibraryGetModule(void **module, void *library)
 			l = NULL;
 		} else {
 			l->context = thread.context;
+			l->life = context_of(thread.context)->life;
 			l->next = m->modules;
 			m->modules = l;
 		}
