@@ -58,6 +58,17 @@ func (d *Driver) isCaptured(s *stream) bool {
 	return s.capture != nil
 }
 
+// invalidate spoils the capture of a stream, if there is one, by a call that cannot be captured.
+func (d *Driver) invalidate(s *stream) bool {
+	d.graphs.Lock()
+	defer d.graphs.Unlock()
+	if s.capture == nil {
+		return false
+	}
+	s.capture.invalid = true
+	return true
+}
+
 // capturing says whether a blocking stream of the context is captured: the default stream is then out of use.
 func (c *context) capturing() bool {
 	c.order.Lock()

@@ -34,6 +34,7 @@ type context struct {
 	heap     map[uint64]struct{} // what kernels allocated
 	modules  map[*module]struct{}
 	owned    map[uint64]struct{} // allocations that end with the context
+	hosts    map[uint64]struct{} // registrations of host memory that do
 	order    sync.Mutex          // of submissions, for the default stream
 	streams  map[*stream]struct{}
 	legacy   *stream
@@ -46,8 +47,8 @@ type context struct {
 func (d *Driver) newContext(dev *device, flags uint32) *context {
 	c := &context{d: d, dev: dev, flags: flags, limits: map[uint32]uint64{limitStack: 1024, limitPrintf: 1 << 20, limitHeap: 8 << 20},
 		running: map[*simt.Launch]struct{}{}, heap: map[uint64]struct{}{}, modules: map[*module]struct{}{},
-		owned: map[uint64]struct{}{}, streams: map[*stream]struct{}{}}
-	c.machine = simt.Machine{Space: d.space, SMs: multiprocessors, Alloc: c.heapAlloc, Free: c.heapFree, Print: d.cfg.Stdout,
+		owned: map[uint64]struct{}{}, hosts: map[uint64]struct{}{}, streams: map[*stream]struct{}{}}
+	c.machine = simt.Machine{Space: d.space, SMs: multiprocessors, Alloc: c.heapAlloc, Free: c.heapFree, Print: d.cfg.Stdout, PrintError: d.cfg.Stderr,
 		StackBytes: 1024, Helpers: d.helpers}
 	c.legacy, c.perHost = c.newStream(true), c.newStream(true)
 	c.id = d.handles.add(c)
@@ -124,6 +125,9 @@ func (c *context) destroy() {
 	}
 	for a := range c.owned {
 		c.dev.memory.Free(a)
+	}
+	for p := range c.hosts {
+		c.d.space.Remove(p)
 	}
 	for m := range c.modules {
 		m.free()

@@ -27,6 +27,7 @@ type Config struct {
 	Indices    []int
 	Capability int               // compute capability, 90 for 9.0, the default
 	Stdout     func(text []byte) // takes what kernels print, from any goroutine; nil discards it
+	Stderr     func(text []byte) // takes messages of failed assertions; Stdout does if it is nil
 	Log        *slog.Logger      // default slog.Default()
 }
 

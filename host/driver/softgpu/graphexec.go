@@ -17,6 +17,7 @@ type executable struct {
 	flags uint64
 	mu    sync.Mutex
 	steps []step
+	last  fence // of the last launch: launches do not overlap
 }
 
 // step is a node of an executable graph. from is the node of the graph that it stands for.
@@ -117,10 +118,18 @@ func (t *thread) GraphLaunch(h driver.GraphExec, s driver.Stream) driver.Result 
 	if r != driver.Success {
 		return r
 	}
+	st, r := t.stream(s)
+	if r != driver.Success {
+		return r
+	}
 	e.mu.Lock()
-	steps := slices.Clone(e.steps)
-	e.mu.Unlock()
-	return t.enqueue(s, launchOp{steps})
+	defer e.mu.Unlock()
+	op := launchOp{slices.Clone(e.steps)}
+	if captured, r := t.d.captured(st, op); captured {
+		return r
+	}
+	e.last = st.submit(op, e.last)
+	return driver.Success
 }
 
 func (t *thread) GraphUpload(h driver.GraphExec, s driver.Stream) driver.Result {

@@ -117,7 +117,8 @@ func (t *thread) MemGetAddressRange(p driver.DevicePtr) (driver.DevicePtr, uint6
 
 // MemHostRegister makes memory of this process usable by kernels, at its own address.
 func (t *thread) MemHostRegister(p driver.HostPtr, n uint64, _ uint32) driver.Result {
-	if _, r := t.context(); r != driver.Success {
+	c, r := t.context()
+	if r != driver.Success {
 		return r
 	}
 	if p == 0 || n == 0 || uint64(p)+n < n {
@@ -126,6 +127,9 @@ func (t *thread) MemHostRegister(p driver.HostPtr, n uint64, _ uint32) driver.Re
 	if t.d.space.Add(mem.Range{Lo: uint64(p), Hi: uint64(p) + n, Device: mem.Host}) != nil {
 		return driver.ErrorHostMemoryAlreadyRegistered
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hosts[uint64(p)] = struct{}{}
 	return driver.Success
 }
 
@@ -139,6 +143,11 @@ func (t *thread) MemHostUnregister(p driver.HostPtr) driver.Result {
 	}
 	c.wait()
 	t.d.space.Remove(uint64(p))
+	for _, o := range all[*context](&t.d.handles) {
+		o.mu.Lock()
+		delete(o.hosts, uint64(p))
+		o.mu.Unlock()
+	}
 	return driver.Success
 }
 

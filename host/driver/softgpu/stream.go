@@ -253,7 +253,7 @@ func (t *thread) StreamSynchronize(h driver.Stream) driver.Result {
 	if r != driver.Success {
 		return r
 	}
-	if t.d.isCaptured(s) {
+	if t.d.invalidate(s) {
 		return driver.ErrorStreamCaptureUnsupported
 	}
 	for _, f := range s.pending() {
@@ -282,7 +282,7 @@ func (t *thread) StreamQuery(h driver.Stream) driver.Result {
 	if r != driver.Success {
 		return r
 	}
-	if t.d.isCaptured(s) {
+	if t.d.invalidate(s) {
 		return driver.ErrorStreamCaptureUnsupported
 	}
 	for _, f := range s.pending() {

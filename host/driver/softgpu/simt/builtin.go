@@ -122,8 +122,11 @@ func assertFail(w *warp, lane int, args []uint64) uint64 {
 	t := b.thread(w.index*32 + lane)
 	s := fmt.Sprintf("%s:%d: %s: block: [%d,%d,%d], thread: [%d,%d,%d] Assertion `%s` failed.\n", w.text(lane, args[1]),
 		uint32(args[2]), w.text(lane, args[3]), b.ctaid[0], b.ctaid[1], b.ctaid[2], t[0], t[1], t[2], w.text(lane, args[0]))
-	if p := b.launch.Machine.Print; p != nil {
-		p([]byte(s))
+	m := b.launch.Machine
+	if m.PrintError != nil {
+		m.PrintError([]byte(s))
+	} else if m.Print != nil {
+		m.Print([]byte(s))
 	}
 	w.raise(Assert, lane, 0, w.text(lane, args[0]))
 	return 0

@@ -11,14 +11,6 @@ import (
 // Instructions that look across the lanes of a warp. Their .sync forms name the lanes that take part in slot
 // c; older forms take the active lanes.
 
-// members waits for the lanes of an instruction's member mask; false means to begin it again.
-func (w *warp) members(in *instr, slot int32) bool {
-	if slot == 0 {
-		return true
-	}
-	return w.gather(uint32(w.regs[slot][firstLane(w.mask)]))
-}
-
 // shuffle is a shfl as its exec knows it.
 type shuffle struct {
 	mode    string
@@ -47,9 +39,14 @@ func translateShfl(c *compiler, m *mods) {
 }
 
 func execShfl(w *warp, in *instr) {
-	if len(in.ss) > 0 && !w.members(in, in.ss[0]) {
-		return
+	members := int32(0)
+	if len(in.ss) > 0 {
+		members = in.ss[0]
 	}
+	w.together(members, func() { shuffleLanes(w, in) })
+}
+
+func shuffleLanes(w *warp, in *instr) {
 	x := in.x.(*shuffle)
 	d, a, b, c := &w.regs[in.d], w.regs[in.a], &w.regs[in.b], &w.regs[in.c]
 	var valid uint32
@@ -113,9 +110,10 @@ func translateVote(c *compiler, m *mods) {
 }
 
 func execVote(w *warp, in *instr) {
-	if !w.members(in, in.c) {
-		return
-	}
+	w.together(in.c, func() { vote(w, in) })
+}
+
+func vote(w *warp, in *instr) {
 	votes := w.pred(in) & w.mask
 	switch in.x.(string) {
 	case "ballot":
@@ -151,9 +149,10 @@ func translateMatch(c *compiler, m *mods) {
 }
 
 func execMatch(w *warp, in *instr) {
-	if !w.members(in, in.c) {
-		return
-	}
+	w.together(in.c, func() { match(w, in) })
+}
+
+func match(w *warp, in *instr) {
 	a := w.regs[in.a]
 	var out lanes
 	same := true
@@ -194,9 +193,10 @@ func translateRedux(c *compiler, m *mods) {
 }
 
 func execRedux(w *warp, in *instr) {
-	if !w.members(in, in.c) {
-		return
-	}
+	w.together(in.c, func() { reduce(w, in) })
+}
+
+func reduce(w *warp, in *instr) {
 	a, update := &w.regs[in.a], in.x.(func(old, b, c uint64) uint64)
 	v := a[firstLane(w.mask)]
 	for rest := w.mask & (w.mask - 1); rest != 0; rest &= rest - 1 {
@@ -216,10 +216,9 @@ func translateElect(c *compiler, m *mods) {
 }
 
 func execElect(w *warp, in *instr) {
-	if !w.members(in, in.c) {
-		return
-	}
-	first := firstLane(w.mask)
-	broadcast(w, in.d, uint64(first))
-	w.setPred(in.p, 1<<first)
+	w.together(in.c, func() {
+		first := firstLane(w.mask)
+		broadcast(w, in.d, uint64(first))
+		w.setPred(in.p, 1<<first)
+	})
 }

@@ -210,10 +210,10 @@ func translateAdd(c *compiler, m *mods) {
 		c.double64(f.mode, func(a, b float64) (float64, float64) {
 			s := a + b
 			u := s - a
-			return s, (a - (s - u)) + (b - u)
+			return zeroDown(s, a, b, f.mode), (a - (s - u)) + (b - u)
 		})
 	default:
-		c.arith(t, f, 2, func(a, b, _ float64) float64 { return addOdd(a, b) })
+		c.arith(t, f, 2, func(a, b, _ float64) float64 { return zeroDown(addOdd(a, b), a, b, f.mode) })
 	}
 }
 
@@ -238,10 +238,10 @@ func translateSub(c *compiler, m *mods) {
 		c.double64(f.mode, func(a, b float64) (float64, float64) {
 			s := a - b
 			u := s - a
-			return s, (a - (s - u)) + (-b - u)
+			return zeroDown(s, a, -b, f.mode), (a - (s - u)) + (-b - u)
 		})
 	default:
-		c.arith(t, f, 2, func(a, b, _ float64) float64 { return addOdd(a, -b) })
+		c.arith(t, f, 2, func(a, b, _ float64) float64 { return zeroDown(addOdd(a, -b), a, -b, f.mode) })
 	}
 }
 
@@ -287,7 +287,10 @@ func translateFma(c *compiler, m *mods) {
 	case t == ptx.F64:
 		c.emit3(t, func(a, b, d uint64) uint64 { return bits64(fma64(f64(a), f64(b), f64(d), f.mode)) })
 	default:
-		c.arith(t, f, 3, fmaOdd)
+		c.arith(t, f, 3, func(a, b, d float64) float64 {
+			p := float64(a * b) // exact
+			return zeroDown(addOdd(p, d), p, d, f.mode)
+		})
 	}
 }
 

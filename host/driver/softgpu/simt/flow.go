@@ -157,24 +157,27 @@ func execBar(w *warp, in *instr) {
 
 // execWarpBar waits for the lanes of a mask, wherever in the code they come to such a barrier.
 func execWarpBar(w *warp, in *instr) {
-	members := uint32(w.regs[in.a][firstLane(w.mask)]) & w.live
-	came := w.mask
-	for i := range w.splits {
-		if s := &w.splits[i]; s.wait == atWarpBar && s.members == members {
-			came |= s.mask
-		}
-	}
-	if members&^came == 0 {
+	masks := w.regs[in.a]
+	for left := w.mask; left != 0; {
+		named, group := sameMask(&masks, left)
+		left &^= group
+		came := group
 		for i := range w.splits {
-			if s := &w.splits[i]; s.wait == atWarpBar && s.members == members {
+			if s := &w.splits[i]; s.wait == atWarpBar && s.members == named {
+				came |= s.mask
+			}
+		}
+		if named&w.live&^came != 0 {
+			w.fork(w.pc, group, w.frame)
+			s := &w.splits[len(w.splits)-1]
+			s.wait, s.members = atWarpBar, named
+			continue
+		}
+		for i := range w.splits {
+			if s := &w.splits[i]; s.wait == atWarpBar && s.members == named {
 				s.wait = running
 				w.stop()
 			}
 		}
-		return
 	}
-	if rest := w.active &^ w.mask; rest != 0 {
-		w.fork(w.pc, rest, w.frame)
-	}
-	w.park(atWarpBar).members = members
 }

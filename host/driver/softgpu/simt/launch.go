@@ -22,6 +22,8 @@ type Machine struct {
 	Free  func(addr uint64) bool
 	// Print takes the text that kernels print. It is called from several goroutines.
 	Print func(text []byte)
+	// PrintError takes the messages of failed assertions; Print does if it is nil.
+	PrintError func(text []byte)
 	// StackBytes of a thread, for calls whose depth is unknown.
 	StackBytes uint64
 	// Helpers run blocks beside the goroutine that launches; nil for none.
@@ -36,16 +38,19 @@ type Launch struct {
 	Params      []byte // packed parameter buffer
 	Cooperative bool   // all blocks run at once
 
-	program *Program
-	next    atomic.Uint64
-	blocks  uint64
-	stopped atomic.Bool
-	killed  atomic.Bool
-	mu      sync.Mutex
-	fault   *Fault
-	instrs  atomic.Uint64
-	gridID  uint64
+	program   *Program
+	next      atomic.Uint64
+	blocks    uint64
+	stopped   atomic.Bool
+	killed    atomic.Bool
+	mu        sync.Mutex
+	fault     *Fault
+	instrs    atomic.Uint64
+	gridID    uint64
+	workspace uint64 // of a cooperative launch: size and barrier, as cooperative groups know them
 }
+
+const workspaceBytes = 256
 
 var (
 	errStopped = errors.New("launch was stopped")
@@ -69,6 +74,13 @@ func (l *Launch) Run() error {
 	l.blocks = uint64(l.Grid[0]) * uint64(l.Grid[1]) * uint64(l.Grid[2])
 	switch {
 	case l.Cooperative:
+		if l.Machine.Alloc != nil {
+			if l.workspace = l.Machine.Alloc(workspaceBytes); l.workspace != 0 {
+				clear(mem.Bytes(l.workspace, workspaceBytes))
+				*(*uint32)(mem.Pointer(l.workspace)) = workspaceBytes
+				defer l.Machine.Free(l.workspace)
+			}
+		}
 		l.together()
 	case l.blocks == 1 || l.Machine.Helpers == nil:
 		l.work()

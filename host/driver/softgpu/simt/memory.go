@@ -433,9 +433,9 @@ func translateIsspacep(c *compiler, m *mods) {
 		case ptx.Param:
 			return window == paramWindow
 		case ptx.Const:
-			return false
+			return c.l.module.isConst(v)
 		}
-		return window != sharedWindow && window != localWindow && window != paramWindow
+		return !c.l.module.isConst(v) && window != sharedWindow && window != localWindow && window != paramWindow
 	}})
 }
 

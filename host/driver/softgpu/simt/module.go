@@ -122,6 +122,16 @@ func (m *Module) address(name string) (uint64, bool) {
 	return 0, false
 }
 
+// isConst says whether an address is that of a constant variable.
+func (m *Module) isConst(addr uint64) bool {
+	for name, s := range m.Symbols {
+		if addr-s.Addr < s.Bytes && m.vars[name].Space == ptx.Const {
+			return true
+		}
+	}
+	return false
+}
+
 // Kernels are the names of the kernels, sorted.
 func (m *Module) Kernels() []string {
 	var names []string

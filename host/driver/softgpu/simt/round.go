@@ -42,6 +42,15 @@ func odd(x, err float64) float64 {
 	return math.Float64frombits(b - 1)
 }
 
+// zeroDown is the sum of a and b, where it is zero, in the mode that rounds down: negative unless both are
+// positive zeros.
+func zeroDown(sum, a, b float64, mode rounding) float64 {
+	if sum == 0 && mode == down && !(a == 0 && b == 0 && !math.Signbit(a) && !math.Signbit(b)) {
+		return math.Copysign(0, -1)
+	}
+	return sum
+}
+
 func addOdd(a, b float64) float64 {
 	s := a + b
 	t := s - a
@@ -116,6 +125,9 @@ func fma64(a, b, c float64, mode rounding) float64 {
 			return v
 		}
 		return math.Copysign(math.MaxFloat64, v)
+	}
+	if exact.Sign() == 0 {
+		return zeroDown(v, a*b, c, mode)
 	}
 	err := float64(exact.Cmp(x.SetFloat64(v)))
 	return round64(v, err, mode)

@@ -17,24 +17,27 @@ type special struct {
 }
 
 var sregs = map[string]func(w *warp, lane int) uint64{
-	"%laneid":                  func(_ *warp, l int) uint64 { return uint64(l) },
-	"%warpid":                  func(w *warp, _ int) uint64 { return uint64(w.index) },
-	"%nwarpid":                 func(*warp, int) uint64 { return 64 },
-	"%smid":                    func(w *warp, _ int) uint64 { return w.block.sm() },
-	"%nsmid":                   func(w *warp, _ int) uint64 { return uint64(w.block.launch.Machine.SMs) },
-	"%gridid":                  func(w *warp, _ int) uint64 { return w.block.launch.gridID },
-	"%lanemask_eq":             func(_ *warp, l int) uint64 { return 1 << l },
-	"%lanemask_le":             func(_ *warp, l int) uint64 { return 1<<(l+1) - 1 },
-	"%lanemask_lt":             func(_ *warp, l int) uint64 { return 1<<l - 1 },
-	"%lanemask_ge":             func(_ *warp, l int) uint64 { return fullMask &^ (1<<l - 1) },
-	"%lanemask_gt":             func(_ *warp, l int) uint64 { return fullMask &^ (1<<(l+1) - 1) },
-	"%dynamic_smem_size":       func(w *warp, _ int) uint64 { return uint64(w.block.launch.SharedBytes) },
-	"%total_smem_size":         func(w *warp, _ int) uint64 { return uint64(len(w.block.shared)) },
-	"%aggr_smem_size":          func(w *warp, _ int) uint64 { return uint64(len(w.block.shared)) },
-	"%cluster_ctarank":         func(*warp, int) uint64 { return 0 },
-	"%cluster_nctarank":        func(*warp, int) uint64 { return 1 },
-	"%current_graph_exec":      func(*warp, int) uint64 { return 0 },
-	"%reserved_smem_offset_0":  func(*warp, int) uint64 { return 0 },
+	"%laneid":                 func(_ *warp, l int) uint64 { return uint64(l) },
+	"%warpid":                 func(w *warp, _ int) uint64 { return uint64(w.index) },
+	"%nwarpid":                func(*warp, int) uint64 { return 64 },
+	"%smid":                   func(w *warp, _ int) uint64 { return w.block.sm() },
+	"%nsmid":                  func(w *warp, _ int) uint64 { return uint64(w.block.launch.Machine.SMs) },
+	"%gridid":                 func(w *warp, _ int) uint64 { return w.block.launch.gridID },
+	"%lanemask_eq":            func(_ *warp, l int) uint64 { return 1 << l },
+	"%lanemask_le":            func(_ *warp, l int) uint64 { return 1<<(l+1) - 1 },
+	"%lanemask_lt":            func(_ *warp, l int) uint64 { return 1<<l - 1 },
+	"%lanemask_ge":            func(_ *warp, l int) uint64 { return fullMask &^ (1<<l - 1) },
+	"%lanemask_gt":            func(_ *warp, l int) uint64 { return fullMask &^ (1<<(l+1) - 1) },
+	"%dynamic_smem_size":      func(w *warp, _ int) uint64 { return uint64(w.block.launch.SharedBytes) },
+	"%total_smem_size":        func(w *warp, _ int) uint64 { return uint64(len(w.block.shared)) },
+	"%aggr_smem_size":         func(w *warp, _ int) uint64 { return uint64(len(w.block.shared)) },
+	"%cluster_ctarank":        func(*warp, int) uint64 { return 0 },
+	"%cluster_nctarank":       func(*warp, int) uint64 { return 1 },
+	"%current_graph_exec":     func(*warp, int) uint64 { return 0 },
+	"%reserved_smem_offset_0": func(*warp, int) uint64 { return 0 },
+	// The driver's workspace for barriers of a grid: high and low half of its address.
+	"%envreg1":                 func(w *warp, _ int) uint64 { return w.block.launch.workspace >> 32 },
+	"%envreg2":                 func(w *warp, _ int) uint64 { return uint64(uint32(w.block.launch.workspace)) },
 	"WARP_SZ":                  func(*warp, int) uint64 { return 32 },
 	"%frame":                   func(w *warp, _ int) uint64 { return w.frame.local },
 	"%dynamic_shared":          func(w *warp, _ int) uint64 { return uint64(w.block.launch.program.dynamicAt()) },
@@ -87,7 +90,7 @@ func (c *compiler) special(name string) (int32, bool) {
 	if r, ok := c.specials[name]; ok {
 		return r, true
 	}
-	if strings.HasPrefix(name, "%envreg") {
+	if _, ok := sregs[name]; !ok && strings.HasPrefix(name, "%envreg") {
 		return c.constant(0), true
 	}
 	if _, ok := sregs[name]; !ok {

@@ -27,7 +27,7 @@ type split struct {
 	mask    uint32
 	frame   *frame
 	wait    wait
-	members uint32 // atWarpBar: the lanes waited for
+	members uint32 // the lanes waited for
 	bar     barrierWait
 }
 
@@ -275,34 +275,64 @@ func sameFrame(a, b *frame) bool {
 	return true
 }
 
-// gather waits until the lanes of members that live have come to this instruction, which must be the one
-// that just began. It returns false if the instruction has to be begun again later.
-func (w *warp) gather(members uint32) bool {
-	at := w.pc - 1
-	skipped := w.active &^ w.mask
-	need := members & w.live &^ skipped
-	if need&^w.mask == 0 || w.forced&w.mask != 0 {
-		w.forced &^= w.mask
-		return true
+// together runs f once for each set of lanes that name the same member mask in a slot, which becomes w.mask,
+// when all living members have come to this instruction. Those whose members are elsewhere wait, and begin
+// the instruction again later. Slot 0 stands for the lanes that are here.
+func (w *warp) together(slot int32, f func()) {
+	if slot == 0 {
+		f()
+		return
 	}
-	if skipped != 0 {
-		w.fork(w.pc, skipped, w.frame)
+	all, skipped := w.mask, w.active&^w.mask
+	masks := w.regs[slot]
+	var late uint32
+	for left := all; left != 0; {
+		members, group := sameMask(&masks, left)
+		left &^= group
+		if members&w.live&^skipped&^group == 0 || w.forced&group != 0 {
+			w.forced &^= group
+			w.mask = group
+			f()
+		} else {
+			late |= group
+		}
+	}
+	w.mask = all
+	if late == 0 {
+		return
+	}
+	if rest := w.active &^ late; rest != 0 {
+		w.fork(w.pc, rest, w.frame)
+	}
+	w.pc--
+	members, group := sameMask(&masks, late)
+	if others := late &^ group; others != 0 {
+		w.fork(w.pc, others, w.frame)
 	}
 	for i := 0; i < len(w.splits); i++ {
-		if s := &w.splits[i]; s.wait == atWarpSync && s.pc == at && sameFrame(s.frame, w.frame) {
+		if s := &w.splits[i]; s.wait == atWarpSync && s.pc == w.pc && s.members == members && sameFrame(s.frame, w.frame) {
 			w.active |= s.mask
 			w.splits[i] = w.splits[len(w.splits)-1]
 			w.splits = w.splits[:len(w.splits)-1]
 			i--
 		}
 	}
-	w.pc = at
-	if need&^w.active == 0 {
+	if members&w.live&^skipped&^w.active == 0 {
 		w.stop() // begin again with the lanes that waited here
-		return false
+		return
 	}
-	w.park(atWarpSync)
-	return false
+	w.park(atWarpSync).members = members
+}
+
+// sameMask returns the member mask of the first lane and the lanes that name the same.
+func sameMask(masks *lanes, of uint32) (members, group uint32) {
+	members = uint32(masks[firstLane(of)])
+	for i := range masks {
+		if of>>i&1 != 0 && uint32(masks[i]) == members {
+			group |= 1 << i
+		}
+	}
+	return members, group
 }
 
 // spin is told of an instruction that a loop that waits for others may be made of.
