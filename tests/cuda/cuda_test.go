@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,44 +22,36 @@ import (
 const programTime = 30 * time.Second
 
 // TestPrograms runs every program, as built by every tool chain at hand and in
-// every linkage, as a process of its own. How many run at once is go test's
-// -parallel. Two variables choose what is run:
+// every linkage, as a process of its own. By default they run on vGPUs of a pool
+// that the test starts, with software GPUs. How many run at once is go test's
+// -parallel, by default one per core. Two variables choose what is run:
 //
 //	ORION_TEST_CUDA   tool chains, by version or "system" (default: those fetched)
 //	ORION_TEST_ENV    assignments, separated by spaces, that lead a program to
-//	                  its GPU; "native" for the GPU of this machine
+//	                  another GPU; "native" for the GPU of this machine
 func TestPrograms(t *testing.T) {
-	env := environment(t)
 	programs, err := Programs("programs")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, chain := range toolChains(t) {
-		t.Run("cuda"+chain, func(t *testing.T) {
-			out := build(t, chain)
+	versions := toolChains(t)
+	g := findGPU(t)
+	for _, version := range versions {
+		t.Run("cuda"+version, func(t *testing.T) {
+			out := build(t, version)
 			for _, p := range programs {
 				for _, linkage := range p.Linkages() {
 					t.Run(linkage+"/"+p.Name, func(t *testing.T) {
 						t.Parallel()
-						runProgram(t, p, out, linkage, env)
+						if reason := lacking[p.Name]; reason != "" && g.soft {
+							t.Skip("software GPU: " + reason)
+						}
+						runProgram(t, p, out, linkage, g.env)
 					})
 				}
 			}
 		})
 	}
-}
-
-// environment gives the assignments that lead programs to a GPU.
-func environment(t *testing.T) []string {
-	t.Helper()
-	value := os.Getenv("ORION_TEST_ENV")
-	switch value {
-	case "":
-		t.Skip("no GPU to run on: set ORION_TEST_ENV to \"native\" or to what leads a program to a vGPU")
-	case "native":
-		return nil
-	}
-	return strings.Fields(value)
 }
 
 // toolChains gives the versions to build with.
@@ -109,8 +102,8 @@ func runProgram(t *testing.T, p Program, out, linkage string, env []string) {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Dir = t.TempDir()
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	cmd.Env = append(os.Environ(), fmt.Sprintf("ORION_VGPU=%d", p.GPUs))
-	cmd.Env = append(append(cmd.Env, env...), p.Env...)
+	cmd.Env = append(slices.Clone(env), fmt.Sprintf("ORION_VGPU=%d", p.GPUs))
+	cmd.Env = append(cmd.Env, p.Env...)
 	// Some programs fork: end the whole group, and do not wait for ever on a
 	// descriptor that a child kept.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
