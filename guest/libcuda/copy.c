@@ -11,6 +11,7 @@
 #include "generated/calls.h"
 #include "memory.h"
 #include "object.h"
+#include "shadow.h"
 #include "stage.h"
 #include "state.h"
 
@@ -36,6 +37,13 @@ int stream_fence(void *stream)
 	return r ? r : call_deferred();
 }
 
+/* Whether a stream is being captured; nothing is asked while nothing is. */
+static bool capturing(void *stream)
+{
+	unsigned status;
+	return session.captures && !wire_cuStreamIsCapturing(stream, &status) && status;
+}
+
 static int upload_piece(uint64_t dst, const uint8_t *src, size_t n, void *stream)
 {
 	struct stage s;
@@ -58,6 +66,8 @@ int copy_in(uint64_t dst, const void *src, size_t n, void *stream, bool wait)
 		r = wire_copy_in_region(dst, (uint64_t)(uintptr_t)src, n, stream);
 		return r ? r : wait || !known_range(dst, n) ? stream_fence(stream) : call_deferred();
 	}
+	if (unlikely(capturing(stream)))
+		return shadow_copy_captured(dst, (void *)(uintptr_t)src, n, stream, true);
 	if (n <= INLINE_BYTES)
 		r = wire_copy_in(dst, stream, src, n);
 	else
@@ -140,6 +150,8 @@ int copy_out(void *dst, uint64_t src, size_t n, void *stream, bool wait)
 		int r = wire_copy_out_region((uint64_t)(uintptr_t)dst, src, n, stream);
 		return r ? r : wait || !known_range(src, n) ? stream_fence(stream) : call_deferred();
 	}
+	if (unlikely(capturing(stream)))
+		return shadow_copy_captured(src, dst, n, stream, false);
 	int r = download(dst, src, n, stream);
 	return r ? r : call_deferred();
 }

@@ -41,7 +41,7 @@ static int side_settle(struct box_side *s)
 	return CUDA_SUCCESS;
 }
 
-static int box_settle(struct box *b)
+int box_settle(struct box *b)
 {
 	int r = side_settle(&b->src);
 	if (!r)
@@ -99,8 +99,7 @@ static int box_send(const struct box *b, void *stream)
 	return b->src.context || b->dst.context ? wire_copy_3d_peer(d, stream) : wire_copy_3d(d, stream);
 }
 
-/* The address of a row of a side in host memory. */
-static uint8_t *row_at(const struct box_side *s, uint64_t z, uint64_t y)
+uint8_t *box_row(const struct box_side *s, uint64_t z, uint64_t y)
 {
 	return (uint8_t *)(uintptr_t)(s->address + ((s->z + z) * s->rows + s->y + y) * s->pitch + s->x);
 }
@@ -110,7 +109,7 @@ static void rows_pack(const struct box *b, uint64_t z, uint64_t y, uint64_t n, u
 {
 	const struct box_side *s = in ? &b->src : &b->dst;
 	for (uint64_t i = 0; i < n; i++) {
-		uint8_t *row = row_at(s, z, y + i), *packed = staged + i * b->width;
+		uint8_t *row = box_row(s, z, y + i), *packed = staged + i * b->width;
 		memcpy(in ? packed : row, in ? row : packed, b->width);
 	}
 }
@@ -167,7 +166,7 @@ static int box_host(const struct box *b, void *stream)
 	int r = stream_fence(stream);
 	for (uint64_t z = 0; !r && z < b->depth; z++)
 		for (uint64_t y = 0; y < b->height; y++)
-			memmove(row_at(&b->dst, z, y), row_at(&b->src, z, y), b->width);
+			memmove(box_row(&b->dst, z, y), box_row(&b->src, z, y), b->width);
 	return r;
 }
 

@@ -24,4 +24,8 @@ enum { BOX_BYTES = 200 }; /* of a CUDA_MEMCPY3D */
 struct box box_from_3d(const uint8_t *d, bool peer);
 /* Writes a settled box as the worker takes it. */
 void box_put(uint8_t *d, const struct box *b);
+/* Settles types and addresses. A CUresult. */
+int box_settle(struct box *b);
+/* The address of a row of a side in host memory. */
+uint8_t *box_row(const struct box_side *s, uint64_t z, uint64_t y);
 int box_copy(struct box *b, void *stream, bool wait);

@@ -9,6 +9,7 @@
 #include "generated/calls.h"
 #include "launch.h"
 #include "object.h"
+#include "shadow.h"
 #include "state.h"
 
 /* Stream capture. Streams in capture are counted, so that without one nothing need be asked. */
@@ -28,6 +29,8 @@ static int end_capture(void *stream, void **graph)
 	int r = enter_context();
 	if (!r)
 		r = wire_cuStreamEndCapture(stream, graph);
+	if (!r)
+		shadows_captured(*graph);
 	if (!r || (r >= CUDA_ERROR_STREAM_CAPTURE_INVALIDATED && r <= CUDA_ERROR_STREAM_CAPTURE_ISOLATION && r != CUDA_ERROR_STREAM_CAPTURE_UNMATCHED))
 		session.captures--;
 	return r;

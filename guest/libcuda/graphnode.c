@@ -10,28 +10,30 @@
 #include "generated/calls.h"
 #include "memory.h"
 #include "object.h"
+#include "shadow.h"
 #include "state.h"
 
-/* A copy's description as the worker takes it. Memory of the program's own that is not pinned cannot be
- * reached when the graph runs. */
-static int memcpy_translate(const void *p, uint8_t *d)
+/* A copy's description as the worker takes it, with a shadow in the place of pageable memory. */
+static int memcpy_translate(const void *p, uint8_t *d, struct shadow **s)
 {
-	enum { TYPE_HOST = 1, TYPE_DEVICE = 2, TYPE_UNIFIED = 4 };
-	static int once;
+	*s = NULL;
 	if (!p)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct box b = box_from_3d(p, false);
-	for (struct box_side *s = &b.src;; s = &b.dst) {
-		s->address = s->type == TYPE_HOST ? s->host : s->device;
-		if (s->type == TYPE_UNIFIED)
-			s->type = place_of(s->address) == PLACE_DEVICE ? TYPE_DEVICE : TYPE_HOST;
-		if (s->type == TYPE_HOST && !in_heap((void *)(uintptr_t)s->address))
-			return not_supported("a graph's copy of pageable memory (use cuMemAllocHost)", &once);
-		if (s == &b.dst)
-			break;
-	}
-	box_put(d, &b);
-	return CUDA_SUCCESS;
+	int r = box_settle(&b);
+	if (r)
+		return r;
+	enum { TYPE_HOST = 1 };
+	bool in = b.src.type == TYPE_HOST && !in_heap((void *)(uintptr_t)b.src.address);
+	bool out = b.dst.type == TYPE_HOST && !in_heap((void *)(uintptr_t)b.dst.address);
+	static int once;
+	if (in && out)
+		return not_supported("a graph's copy between two pieces of pageable memory", &once);
+	if (in || out)
+		r = shadow_make(&b, in, s);
+	if (!r)
+		box_put(d, &b);
+	return r;
 }
 
 /* Parameters as the program gave them, kept with the node. */
@@ -59,36 +61,45 @@ static int kept(void *node, void *p, size_t n)
 EXPORT int cuGraphAddMemcpyNode(void **node, void *graph, void *const *deps, size_t n, const void *p, void *context)
 {
 	uint8_t d[BOX_BYTES];
-	struct object *mine = thread.context;
+	struct shadow *s;
+	struct object *mine = thread.context, *g = object_get(graph, KIND_GRAPH);
 	int r = enter();
-	if (!r && !node)
+	if (!r && (!node || !g))
 		r = CUDA_ERROR_INVALID_VALUE;
-	if (!r)
-		r = memcpy_translate(p, d);
 	if (r)
 		return r;
 	if (object_get(context, KIND_CTX))
 		thread.context = context;
-	r = wire_graph_add_memcpy(node, graph, deps, n, d);
+	r = memcpy_translate(p, d, &s);
+	if (!r)
+		r = wire_graph_add_memcpy(node, graph, deps, n, d);
 	thread.context = mine;
 	if (!r)
 		keep(*node, p, BOX_BYTES);
+	if (!r && s)
+		shadow_attach(g, s);
 	return r;
 }
 
 static int set_memcpy(void *exec, void *node, const void *p)
 {
 	uint8_t d[BOX_BYTES];
-	struct object *o = object_get(node, KIND_NODE);
+	struct shadow *s;
+	struct object *o = object_get(node, KIND_NODE), *e = object_get(exec, KIND_EXEC);
+	static int once;
 	int r = enter();
-	if (!r && !o)
+	if (!r && (!o || (exec && !e)))
 		r = CUDA_ERROR_INVALID_HANDLE;
 	if (!r)
-		r = memcpy_translate(p, d);
+		r = memcpy_translate(p, d, &s);
+	if (!r && s && !exec)
+		return not_supported("cuGraphMemcpyNodeSetParams to pageable memory", &once);
 	if (!r)
 		r = wire_graph_set_memcpy(exec, node, d);
 	if (!r && !exec)
 		keep(o, p, BOX_BYTES);
+	if (!r && s)
+		shadow_attach(e, s);
 	return r;
 }
 
@@ -194,8 +205,74 @@ EXPORT int cuGraphAddNode(void **node, void *graph, void *const *deps, size_t n,
 EXPORT int cuGraphInstantiateWithFlags(void **exec, void *graph, uint64_t flags)
 {
 	int r = enter();
-	return r ? r : wire_cuGraphInstantiateWithFlags(exec, graph, flags);
+	if (!r)
+		r = wire_cuGraphInstantiateWithFlags(exec, graph, flags);
+	if (!r)
+		shadows_share(*exec, object_get(graph, KIND_GRAPH));
+	return r;
 }
+
+EXPORT int cuGraphClone(void **clone, void *graph)
+{
+	int r = enter();
+	if (!r)
+		r = wire_cuGraphClone(clone, graph);
+	if (!r)
+		shadows_share(*clone, object_get(graph, KIND_GRAPH));
+	return r;
+}
+
+EXPORT int cuGraphAddChildGraphNode(void **node, void *graph, void *const *deps, size_t n, void *child)
+{
+	int r = enter();
+	if (!r)
+		r = wire_cuGraphAddChildGraphNode(node, graph, deps, n, child);
+	if (!r)
+		shadows_share(object_get(graph, KIND_GRAPH), object_get(child, KIND_GRAPH));
+	return r;
+}
+
+EXPORT int cuGraphDestroy(void *graph)
+{
+	struct object *o = object_get(graph, KIND_GRAPH);
+	int r = enter();
+	if (!r && !o)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r)
+		return r;
+	shadows_drop(o);
+	return wire_cuGraphDestroy(graph);
+}
+
+EXPORT int cuGraphExecDestroy(void *exec)
+{
+	struct object *o = object_get(exec, KIND_EXEC);
+	int r = enter();
+	if (!r && !o)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r)
+		return r;
+	shadows_drop(o);
+	return wire_cuGraphExecDestroy(exec);
+}
+
+static int graph_launch(void *exec, void *stream)
+{
+	struct object *o = object_get(exec, KIND_EXEC);
+	int r = enter_context();
+	if (!r && !o)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		r = shadows_before(o, stream);
+	if (!r)
+		r = wire_cuGraphLaunch(exec, stream);
+	if (!r)
+		r = shadows_after(o, stream);
+	return r ? r : call_deferred();
+}
+
+EXPORT int cuGraphLaunch(void *exec, void *stream) { return graph_launch(exec, stream_arg(stream)); }
+EXPORT int cuGraphLaunch_ptsz(void *exec, void *stream) { return graph_launch(exec, enter_context() ? NULL : stream_per_thread(stream)); }
 
 /* CUDA_GRAPH_INSTANTIATE_PARAMS: flags, upload stream, then the failing node and a result. */
 static int instantiate(void **exec, void *graph, uint8_t *params)

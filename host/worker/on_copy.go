@@ -18,10 +18,6 @@ func (s *server) onCopyIn(api driver.API, dst driver.DevicePtr, stream driver.St
 	if n == 0 {
 		return driver.Success
 	}
-	if s.captures > 0 {
-		data = append([]byte(nil), data...) // a captured copy reads its source again at each launch
-		s.captured = append(s.captured, data)
-	}
 	r := api.MemcpyHtoDAsync(dst, driver.HostPtr(uintptr(unsafe.Pointer(&data[0]))), n, stream)
 	runtime.KeepAlive(data)
 	return r

@@ -34,8 +34,7 @@ type server struct {
 	image     []byte // being sent in pieces
 	gpuFlags  bool   // the backend's streams can answer fences themselves
 
-	linked   map[driver.LinkState][]byte // images that the linker made
-	captured [][]byte                    // sources of captured copies, kept for the graphs' lifetime
+	linked map[driver.LinkState][]byte // images that the linker made
 
 	launchConfig driver.LaunchConfig // reused by every launch
 	asyncSeq     uint32

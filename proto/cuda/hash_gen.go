@@ -4,4 +4,4 @@
 package cuda
 
 // SpecHash identifies the set of commands that this build understands.
-const SpecHash uint64 = 0xd87ec7ea66d726c0
+const SpecHash uint64 = 0x6f18b810cd57aceb

@@ -1498,12 +1498,6 @@ int wire_cuGraphAddChildGraphNode(void **phGraphNode, void *graph, void *const *
 	return r;
 }
 
-EXPORT int cuGraphAddChildGraphNode(void **phGraphNode, void *graph, void *const *dependencies, uint64_t numDependencies, void *childGraph)
-{
-	int r = enter();
-	return r ? r : wire_cuGraphAddChildGraphNode(phGraphNode, graph, dependencies, numDependencies, childGraph);
-}
-
 int wire_cuGraphAddDependencies(void *graph, void *const *from, void *const *to, uint64_t numDependencies)
 {
 	uint64_t graph_wire;
@@ -1790,12 +1784,6 @@ int wire_cuGraphClone(void **phGraphClone, void *originalGraph)
 	return r;
 }
 
-EXPORT int cuGraphClone(void **phGraphClone, void *originalGraph)
-{
-	int r = enter();
-	return r ? r : wire_cuGraphClone(phGraphClone, originalGraph);
-}
-
 int wire_cuGraphCreate(void **phGraph, unsigned int flags)
 {
 	if (!phGraph)
@@ -1844,12 +1832,6 @@ int wire_cuGraphDestroy(void *graph)
 	}
 	call_done(&c);
 	return r;
-}
-
-EXPORT int cuGraphDestroy(void *graph)
-{
-	int r = enter();
-	return r ? r : wire_cuGraphDestroy(graph);
 }
 
 int wire_cuGraphDestroyNode(void *node)
@@ -2030,12 +2012,6 @@ int wire_cuGraphExecDestroy(void *graphExec)
 	}
 	call_done(&c);
 	return r;
-}
-
-EXPORT int cuGraphExecDestroy(void *graphExec)
-{
-	int r = enter();
-	return r ? r : wire_cuGraphExecDestroy(graphExec);
 }
 
 int wire_cuGraphExecEventRecordNodeSetEvent(void *graphExec, void *node, void *event)
@@ -2315,17 +2291,6 @@ int wire_cuGraphLaunch(void *graph, void *stream)
 	r = call_end(&c);
 	call_done(&c);
 	return r;
-}
-
-EXPORT int cuGraphLaunch(void *graph, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_cuGraphLaunch(graph, stream_legacy(stream));
-}
-EXPORT int cuGraphLaunch_ptsz(void *graph, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_cuGraphLaunch(graph, stream_per_thread(stream));
 }
 
 int wire_cuGraphMemsetNodeGetParams(void *node, void *nodeParams)

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ORION_SPEC_HASH 0xd87ec7ea66d726c0ull
+#define ORION_SPEC_HASH 0x6f18b810cd57acebull
 
 enum kind {
 	KIND_CTX = 1,
