@@ -71,17 +71,9 @@ func (s *server) serve(r *ring) error {
 
 func (s *server) run(c command, a *args, reply *reply) driver.Result {
 	if c.context != s.contextID {
-		v, ok := s.handles.lookup(uint64(c.context), cuda.KindContext)
-		if !ok {
-			return driver.ErrorInvalidContext
+		if r := s.setContext(c.context); r != driver.Success {
+			return r
 		}
-		if ctx := driver.Context(v); ctx != s.current {
-			if r := s.api.CtxSetCurrent(ctx); r != driver.Success {
-				return r
-			}
-			s.current = ctx
-		}
-		s.contextID = c.context
 	}
 	result := s.dispatch(s.api, c.op, a, reply)
 	if result == driver.Success {
@@ -99,6 +91,23 @@ func (s *server) run(c command, a *args, reply *reply) driver.Result {
 		}
 	}
 	return result
+}
+
+// setContext makes a context current. One that the client has named but not retained yet is none: libraries
+// are loaded before, and what needs a context is refused by the driver.
+func (s *server) setContext(id uint32) driver.Result {
+	v, known := s.handles.lookup(uint64(id), cuda.KindContext)
+	if ctx := driver.Context(v); ctx != s.current {
+		if r := s.api.CtxSetCurrent(ctx); r != driver.Success {
+			return r
+		}
+		s.current = ctx
+	}
+	if !known {
+		id = 0 // look again next time
+	}
+	s.contextID = id
+	return driver.Success
 }
 
 // reportAsync tells the client of a failure of a command that it did not wait for.
