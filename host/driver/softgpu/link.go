@@ -3,16 +3,23 @@
 package softgpu
 
 import (
-	"slices"
+	"fmt"
+	"strings"
 
 	"github.com/orion-vgpu/orion/host/driver"
+	"github.com/orion-vgpu/orion/host/driver/softgpu/fatbin"
+	"github.com/orion-vgpu/orion/host/driver/softgpu/ptx"
+	"github.com/orion-vgpu/orion/host/driver/softgpu/simt"
 )
 
-// linking is a link in progress. One unit of PTX links to itself; several would need a linker.
+// linking is a link in progress: units of PTX that become one module.
 type linking struct {
 	id    uint64
-	image []byte
+	units []string
 }
+
+// unitMark stands between the units in the image of a finished link, which is text like any PTX.
+const unitMark = "\n// orion softgpu: next unit\n"
 
 func (t *thread) LinkCreate([]driver.JITOption) (driver.LinkState, driver.Result) {
 	if _, r := t.context(); r != driver.Success {
@@ -32,26 +39,37 @@ func (t *thread) LinkAdd(h driver.LinkState, kind uint32, data []byte, _ string,
 	if kind != ptxInput && kind != fatbinInput {
 		return driver.ErrorNoBinaryForGpu
 	}
-	if l.image != nil {
-		t.d.refuse("cuLinkAddData with more than one input")
-		return driver.ErrorNotSupported
-	}
 	if _, r := t.d.parse(data, log); r != driver.Success {
 		return r
 	}
-	l.image = slices.Clone(data)
+	text, err := fatbin.PTX(data, t.d.cfg.Capability)
+	if err != nil {
+		return driver.ErrorInvalidImage
+	}
+	l.units = append(l.units, text)
 	return driver.Success
 }
 
-func (t *thread) LinkComplete(h driver.LinkState, _ *driver.JITLog) ([]byte, driver.Result) {
+func (t *thread) LinkComplete(h driver.LinkState, log *driver.JITLog) ([]byte, driver.Result) {
 	l, r := find[*linking](t.d, h)
 	if r != driver.Success {
 		return nil, r
 	}
-	if l.image == nil {
+	if len(l.units) == 0 {
 		return nil, driver.ErrorInvalidValue
 	}
-	return l.image, driver.Success
+	image := append([]byte(strings.Join(l.units, unitMark)), 0)
+	ast, r := t.d.parse(image, log)
+	if r != driver.Success {
+		return nil, r
+	}
+	for _, f := range ast.Funcs {
+		if f.Body == nil && !simt.Builtin(f.Name) {
+			log.Error = fmt.Sprintf("link: no input defines the function %s", f.Name)
+			return nil, driver.ErrorInvalidPTX
+		}
+	}
+	return image, driver.Success
 }
 
 func (t *thread) LinkDestroy(h driver.LinkState) driver.Result {
@@ -60,4 +78,62 @@ func (t *thread) LinkDestroy(h driver.LinkState) driver.Result {
 		t.d.handles.remove(l.id)
 	}
 	return r
+}
+
+// parseUnits reads PTX, of one unit or of those that were linked.
+func parseUnits(text string) (*ptx.Module, error) {
+	var all []*ptx.Module
+	for unit := range strings.SplitSeq(text, unitMark) {
+		m, err := ptx.Parse(unit)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, m)
+	}
+	if len(all) == 1 {
+		return all[0], nil
+	}
+	return merge(all)
+}
+
+// merge makes one unit of several. Two definitions of a name are an error unless one of them is weak.
+func merge(units []*ptx.Module) (*ptx.Module, error) {
+	out := *units[0]
+	out.Aliases = map[string]string{}
+	out.Vars, out.Funcs = nil, nil
+	vars, funcs := map[string]*ptx.Var{}, map[string]*ptx.Func{}
+	for _, m := range units {
+		for a, b := range m.Aliases {
+			out.Aliases[a] = b
+		}
+		for _, v := range m.Vars {
+			old := vars[v.Name]
+			if old != nil && !v.Extern && !old.Extern && !v.Weak && !old.Weak {
+				return nil, fmt.Errorf("link: %s is defined twice", v.Name)
+			}
+			if old == nil || old.Extern || old.Weak && !v.Extern {
+				vars[v.Name] = v
+			}
+		}
+		for _, f := range m.Funcs {
+			old := funcs[f.Name]
+			if old != nil && f.Body != nil && old.Body != nil && !f.Weak && !old.Weak {
+				return nil, fmt.Errorf("link: %s is defined twice", f.Name)
+			}
+			if old == nil || old.Body == nil || old.Weak && f.Body != nil {
+				funcs[f.Name] = f
+			}
+		}
+	}
+	for _, v := range vars {
+		out.Vars = append(out.Vars, v)
+	}
+	for _, m := range units { // in the order of the sources
+		for _, f := range m.Funcs {
+			if funcs[f.Name] == f {
+				out.Funcs = append(out.Funcs, f)
+			}
+		}
+	}
+	return &out, nil
 }

@@ -68,7 +68,7 @@ func (d *Driver) parse(image []byte, log *driver.JITLog) (*ptx.Module, driver.Re
 	case err != nil:
 		return fail(err, driver.ErrorInvalidImage)
 	}
-	ast, err := ptx.Parse(text)
+	ast, err := parseUnits(text)
 	if err != nil {
 		return fail(err, driver.ErrorInvalidPTX)
 	}
@@ -82,7 +82,7 @@ func (d *Driver) parse(image []byte, log *driver.JITLog) (*ptx.Module, driver.Re
 }
 
 // load makes a module of a unit in a context.
-func (c *context) load(ast *ptx.Module) (*module, driver.Result) {
+func (c *context) load(ast *ptx.Module, log *driver.JITLog) (*module, driver.Result) {
 	m := &module{ctx: c, functions: map[string]*function{}}
 	var err error
 	m.code, err = simt.NewModule(ast, func(v *ptx.Var) (uint64, error) {
@@ -92,9 +92,15 @@ func (c *context) load(ast *ptx.Module) (*module, driver.Result) {
 		}
 		return a, err
 	})
+	if err == nil {
+		err = m.code.Check()
+	}
 	if err != nil {
 		m.free()
 		c.d.log.Error("module refused", "reason", err)
+		if log != nil {
+			log.Error = err.Error()
+		}
 		return nil, codeResult(err)
 	}
 	c.mu.Lock()
@@ -165,7 +171,7 @@ func (t *thread) ModuleLoad(image []byte, _ []driver.JITOption, log *driver.JITL
 	if r != driver.Success {
 		return 0, r
 	}
-	m, r := c.load(ast)
+	m, r := c.load(ast, log)
 	if r != driver.Success {
 		return 0, r
 	}
@@ -239,7 +245,7 @@ func (l *library) module(c *context) (*module, driver.Result) {
 	if m := l.modules[c]; m != nil {
 		return m, driver.Success
 	}
-	m, r := c.load(l.ast)
+	m, r := c.load(l.ast, nil)
 	if r == driver.Success {
 		l.modules[c] = m
 	}

@@ -19,6 +19,9 @@ func init() {
 	builtins = map[string]builtin{"vprintf": printf, "malloc": deviceMalloc, "free": deviceFree, "__assertfail": assertFail}
 }
 
+// Builtin says whether a function of the device runtime is there under a name.
+func Builtin(name string) bool { return builtins[name] != nil }
+
 func execBuiltin(w *warp, in *instr) {
 	site := in.x.(*callSite)
 	for lane := range 32 {

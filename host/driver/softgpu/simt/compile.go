@@ -75,7 +75,9 @@ func (l *linker) compile(f *ptx.Func) (err error) {
 			c.guard = c.predicate(c.in.Guard)
 		}
 		t := translators[c.in.Op]
-		if t == nil {
+		if t == nil && !unserved[c.in.Op] {
+			c.invalid("unknown instruction %s", c.in.Name())
+		} else if t == nil {
 			c.unsupported()
 		}
 		m := &mods{c, append([]string(nil), c.in.Mods...)}

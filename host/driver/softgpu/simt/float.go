@@ -184,7 +184,11 @@ func (c *compiler) arith(t ptx.Type, f floatMods, operands int, compute func(a, 
 // double64 adds a float64 instruction in a directed rounding mode, from a result and its error.
 func (c *compiler) double64(mode rounding, compute func(a, b float64) (v, err float64)) {
 	c.emit2(ptx.F64, func(a, b uint64) uint64 {
-		v, err := compute(f64(a), f64(b))
+		x, y := f64(a), f64(b)
+		v, err := compute(x, y)
+		if math.IsInf(v, 0) && x-x == 0 && y-y == 0 && (y != 0 || v-v == 0) {
+			return bits64(overflow(v, mode))
+		}
 		return bits64(round64(v, err, mode))
 	})
 }
@@ -260,7 +264,7 @@ func translateMul(c *compiler, m *mods) {
 	case t == ptx.F64:
 		c.double64(f.mode, func(a, b float64) (float64, float64) {
 			p := a * b
-			return p, math.FMA(a, b, -p)
+			return p, residue(a, b, p)
 		})
 	default:
 		c.arith(t, f, 2, func(a, b, _ float64) float64 { return mulOdd(a, b) })
@@ -307,7 +311,10 @@ func translateDiv(c *compiler, m *mods) {
 	case t == ptx.F64:
 		c.double64(f.mode, func(a, b float64) (float64, float64) {
 			q := a / b
-			r := math.FMA(-q, b, a)
+			if b == 0 {
+				return q, 0
+			}
+			r := -residue(q, b, a)
 			if b < 0 {
 				r = -r
 			}
@@ -337,7 +344,7 @@ func translateSqrt(c *compiler, m *mods) {
 	if t == ptx.F64 {
 		c.emit1(t, func(a uint64) uint64 {
 			s := math.Sqrt(f64(a))
-			return bits64(round64(s, math.FMA(-s, s, f64(a)), f.mode))
+			return bits64(round64(s, -residue(s, s, f64(a)), f.mode))
 		})
 		return
 	}
@@ -349,9 +356,13 @@ func translateRcp(c *compiler, m *mods) {
 	f := m.float()
 	if t == ptx.F64 {
 		c.emit1(t, func(a uint64) uint64 {
-			q := 1 / f64(a)
-			r := math.FMA(-q, f64(a), 1)
-			if f64(a) < 0 {
+			x := f64(a)
+			q := 1 / x
+			if math.IsInf(q, 0) && x != 0 {
+				return bits64(overflow(q, f.mode))
+			}
+			r := -residue(q, x, 1)
+			if x < 0 {
 				r = -r
 			}
 			return bits64(round64(q, r, f.mode))

@@ -4,6 +4,7 @@ package simt
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -120,6 +121,29 @@ func (m *Module) address(name string) (uint64, bool) {
 		return m.address(target)
 	}
 	return 0, false
+}
+
+// eagerInstructions is the size of modules whose kernels are all linked at once, in instructions of the source.
+const eagerInstructions = 20_000
+
+// Check links the kernels of a module that is not large, so that one that is no valid PTX is known at once.
+// What is only unsupported is left for the launch to refuse. Errors match ErrInvalid.
+func (m *Module) Check() error {
+	total := 0
+	for _, f := range m.funcs {
+		if f.Body != nil {
+			total += len(f.Body.Code)
+		}
+	}
+	if total > eagerInstructions {
+		return nil
+	}
+	for _, name := range m.Kernels() {
+		if _, err := m.Program(name); errors.Is(err, ErrInvalid) {
+			return err
+		}
+	}
+	return nil
 }
 
 // isConst says whether an address is that of a constant variable.

@@ -82,6 +82,24 @@ func sqrtOdd(a float64) float64 {
 	return odd(s, math.FMA(-s, s, a))
 }
 
+// residue is a*b - p, or if that is too small for a float64 something of its sign.
+func residue(a, b, p float64) float64 {
+	if r := math.FMA(a, b, -p); math.Abs(p) > 0x1p-900 || r != r {
+		return r
+	}
+	var exact big.Float
+	exact.SetPrec(200).Mul(big.NewFloat(a), big.NewFloat(b))
+	return float64(exact.Cmp(big.NewFloat(p)))
+}
+
+// overflow is the result for an infinity that rounding made.
+func overflow(v float64, mode rounding) float64 {
+	if mode == toZero || mode == up && v < 0 || mode == down && v > 0 {
+		return math.Copysign(math.MaxFloat64, v)
+	}
+	return v
+}
+
 // round64 rounds x, off by err from the exact value, to a float64.
 func round64(x, err float64, mode rounding) float64 {
 	if err == 0 || err != err || mode == nearest {

@@ -48,3 +48,18 @@ func init() {
 
 // execSleep gives way to others at once.
 func execSleep(w *warp, _ *instr) { w.budget -= sliceLength / 8 }
+
+// unserved are the instructions of PTX that have no translator: they are refused by name, and not taken for
+// mistakes.
+var unserved = set("tex", "tld4", "txq", "istypep", "suld", "sust", "sured", "suq", "mma", "wmma", "wgmma", "ldmatrix",
+	"stmatrix", "movmatrix", "mbarrier", "cp", "tensormap", "mapa", "getctarank", "clusterlaunchcontrol", "multimem",
+	"createpolicy", "stackrestore", "stacksave", "alloca", "tcgen05", "vadd", "vsub", "vabsdiff", "vmin", "vmax", "vshl",
+	"vshr", "vmad", "vset", "vset2", "vset4", "st.async", "red.async")
+
+func set(names ...string) map[string]bool {
+	m := map[string]bool{}
+	for _, n := range names {
+		m[n] = true
+	}
+	return m
+}
