@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/orion-vgpu/orion/host/driver"
+	"github.com/orion-vgpu/orion/host/driver/softgpu/fatbin"
 	"github.com/orion-vgpu/orion/proto/wire"
 )
 
@@ -26,9 +27,11 @@ func (s *server) onImageAppend(_ driver.API, total, stage, n uint64) driver.Resu
 	return driver.Success
 }
 
+// takeImage returns what was sent. With the real driver, kernels that print need the driver's own waits.
 func (s *server) takeImage() []byte {
 	image := s.image
 	s.image = nil
+	s.prints = s.prints || s.cfg.Backend == "cuda" && fatbin.Prints(image)
 	return image
 }
 

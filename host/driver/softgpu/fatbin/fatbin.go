@@ -101,16 +101,24 @@ func list(b []byte) ([]entry, error) {
 	return entries, nil
 }
 
+// text is an entry's PTX.
 func (e *entry) text() (string, error) {
+	out, err := e.data()
+	text, _, _ := bytes.Cut(out, []byte{0})
+	return string(text), err
+}
+
+// data is an entry's content, decompressed.
+func (e *entry) data() ([]byte, error) {
 	out := e.payload
 	var err error
 	switch {
 	case e.flags&(flagLZ4|flagZstd) != 0 && e.uncompressed > maxText:
-		return "", fmt.Errorf("%w: %d bytes of text", ErrFormat, e.uncompressed)
+		return nil, fmt.Errorf("%w: %d bytes of text", ErrFormat, e.uncompressed)
 	case e.flags&flagLZ4 != 0:
 		// A block expands at most 255 times, so a lie about the size costs no memory beyond that.
 		if e.uncompressed > 255*uint64(len(e.payload))+64 {
-			return "", fmt.Errorf("%w: %d bytes cannot hold %d", ErrFormat, len(e.payload), e.uncompressed)
+			return nil, fmt.Errorf("%w: %d bytes cannot hold %d", ErrFormat, len(e.payload), e.uncompressed)
 		}
 		out = make([]byte, e.uncompressed)
 		var n int
@@ -124,8 +132,7 @@ func (e *entry) text() (string, error) {
 		}
 	}
 	if err != nil {
-		return "", fmt.Errorf("%w: decompress PTX: %w", ErrFormat, err)
+		return nil, fmt.Errorf("%w: decompress: %w", ErrFormat, err)
 	}
-	text, _, _ := bytes.Cut(out, []byte{0})
-	return string(text), nil
+	return out, nil
 }

@@ -16,15 +16,19 @@ func Prints(image []byte) bool {
 	if len(image) > maxSearched {
 		return false
 	}
-	if len(image) < 4 || binary.LittleEndian.Uint32(image) != magic {
+	if len(image) < headerSize || binary.LittleEndian.Uint32(image) != magic {
 		return bytes.Contains(image, []byte("vprintf"))
 	}
-	entries, err := list(image)
+	header := int(binary.LittleEndian.Uint16(image[6:]))
+	if len(image) < headerSize || header > len(image) {
+		return false
+	}
+	entries, err := list(image[header:])
 	if err != nil {
 		return false
 	}
 	for _, e := range entries {
-		if text, err := e.text(); err == nil && bytes.Contains([]byte(text), []byte("vprintf")) {
+		if data, err := e.data(); err == nil && bytes.Contains(data, []byte("vprintf")) {
 			return true
 		}
 	}
