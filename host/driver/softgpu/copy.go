@@ -83,6 +83,9 @@ func (t *thread) copy(o *copyOp, sh driver.Stream) driver.Result {
 		return r
 	}
 	if o.src.host && !t.d.registered(&o.src) {
+		if s.idle() { // what other streams do next finds it done, as on a real GPU
+			return s.ctx.execute(o)
+		}
 		n, _ := o.src.extent(o.width, o.height, o.depth)
 		o.src.kept = slices.Clone(hostBytes(driver.HostPtr(o.src.addr), n))
 	}

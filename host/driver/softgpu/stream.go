@@ -277,6 +277,16 @@ func (s *stream) pending() (list []fence) {
 	return list
 }
 
+// idle says whether an operation submitted now would run at once.
+func (s *stream) idle() bool {
+	for _, f := range s.pending() {
+		if !f.passed() {
+			return false
+		}
+	}
+	return !s.blocking || s.ctx.legacy.tail().passed()
+}
+
 func (t *thread) StreamQuery(h driver.Stream) driver.Result {
 	s, r := t.stream(h)
 	if r != driver.Success {
