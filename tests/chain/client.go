@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os/exec"
 	"syscall"
 	"testing"
@@ -67,8 +68,14 @@ type Client struct {
 // Go starts a program with the environment of a client. It is killed when the test ends, at the latest.
 func (c *Chain) Go(t testing.TB, env []string, program string, args ...string) *Client {
 	t.Helper()
+	return c.GoInput(t, env, nil, program, args...)
+}
+
+// GoInput is Go with a standard input.
+func (c *Chain) GoInput(t testing.TB, env []string, in io.Reader, program string, args ...string) *Client {
+	t.Helper()
 	p := &Client{Cmd: exec.Command(program, args...), done: make(chan struct{})}
-	p.Env, p.Stdout, p.Stderr, p.WaitDelay = env, &p.out, &p.err, time.Second
+	p.Env, p.Stdin, p.Stdout, p.Stderr, p.WaitDelay = env, in, &p.out, &p.err, time.Second
 	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.Start(); err != nil {
 		t.Fatal(err)

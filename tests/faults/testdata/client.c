@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What a program does while something fails. The first argument says what:
+ *
+ *	once           compute, check, print "ok"
+ *	check          print "running", then compute and check until standard input ends; print "ok"
+ *	loop           print "running", then launch long kernels for ever
+ *	flood          print "running", then queue kernels for ever without waiting
+ *	until-error    print "running", then compute until a call fails; print the error; exit 3
+ *	wild           launch a kernel that faults; print the error of the next call; exit 3
+ */
+#include <poll.h>
+#include <stdbool.h>
+
+#include "gpu.h"
+
+enum { COUNT = 4096 };
+
+static struct {
+	handle module, add, spin, stream;
+	devptr p;
+	uint32_t want, host[COUNT];
+} g;
+
+static void open_gpu(void)
+{
+	gpu_open();
+	MUST(cuModuleLoadData(&g.module, gpu_ptx));
+	g.add = gpu_function(g.module, "add");
+	g.spin = gpu_function(g.module, "spin");
+	MUST(cuStreamCreate(&g.stream, 0));
+	MUST(cuMemAlloc_v2(&g.p, sizeof g.host));
+	MUST(cuMemcpyHtoD_v2(g.p, g.host, sizeof g.host));
+	MUST(cuStreamSynchronize(g.stream));
+}
+
+/* One step: adds on the GPU, reads back, compares. A CUresult. */
+static int step(uint32_t v)
+{
+	uint32_t n = COUNT;
+	void *params[] = {&g.p, &n, &v};
+	int r = gpu_launch(g.add, (COUNT + 127) / 128, 128, g.stream, params);
+	if (!r)
+		r = cuMemcpyDtoHAsync_v2(g.host, g.p, sizeof g.host, g.stream);
+	if (!r)
+		r = cuStreamSynchronize(g.stream);
+	if (r)
+		return r;
+	g.want += v;
+	for (int i = 0; i < COUNT; i++) {
+		if (g.host[i] != g.want) {
+			fprintf(stderr, "word %d is %u, want %u\n", i, g.host[i], g.want);
+			exit(1);
+		}
+	}
+	return 0;
+}
+
+static void say(const char *what)
+{
+	puts(what);
+	fflush(stdout);
+}
+
+static int failed(int r)
+{
+	say(gpu_error(r));
+	return 3;
+}
+
+static int until_error(void)
+{
+	int r;
+	for (uint32_t i = 1; !(r = step(i)); i++)
+		;
+	return failed(r);
+}
+
+static bool input_ended(void)
+{
+	struct pollfd p = {.fd = 0, .events = POLLIN};
+	return poll(&p, 1, 0) != 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "once";
+	uint32_t turns = 2000000;
+	void *params[] = {&turns};
+	open_gpu();
+	if (!strcmp(what, "once")) {
+		MUST(step(7));
+		say("ok");
+		return 0;
+	}
+	say("running");
+	if (!strcmp(what, "until-error"))
+		return until_error();
+	if (!strcmp(what, "wild")) {
+		MUST(gpu_launch(gpu_function(g.module, "wild"), 1, 1, g.stream, NULL));
+		return failed(cuStreamSynchronize(g.stream));
+	}
+	if (!strcmp(what, "check")) {
+		for (uint32_t i = 1; !input_ended(); i++)
+			MUST(step(i));
+		say("ok");
+		return 0;
+	}
+	for (;;) {
+		MUST(gpu_launch(g.spin, 4, 128, g.stream, params));
+		if (!strcmp(what, "loop"))
+			MUST(cuStreamSynchronize(g.stream));
+	}
+}
