@@ -22,31 +22,32 @@ const (
 
 // context is a context of one GPU. A fault of a kernel is sticky: every further call returns it.
 type context struct {
-	d        *Driver
-	id       uint64
-	dev      *device
-	fault    atomic.Int32
-	machine  simt.Machine
-	dead     atomic.Bool
-	mu       sync.Mutex
-	limits   map[uint32]uint64
-	running  map[*simt.Launch]struct{}
-	heap     map[uint64]struct{} // what kernels allocated
-	modules  map[*module]struct{}
-	owned    map[uint64]struct{} // allocations that end with the context
-	hosts    map[uint64]struct{} // registrations of host memory that do
-	order    sync.Mutex          // of submissions, for the default stream
-	streams  map[*stream]struct{}
-	legacy   *stream
-	perHost  *stream
-	primary  bool
-	flags    uint32
-	capMutex sync.Mutex
+	d         *Driver
+	id        uint64
+	dev       *device
+	fault     atomic.Int32
+	machine   simt.Machine
+	dead      atomic.Bool
+	mu        sync.Mutex
+	limits    map[uint32]uint64
+	running   map[*simt.Launch]struct{}
+	heap      map[uint64]uint64 // what kernels allocated, with its size
+	heapBytes uint64
+	modules   map[*module]struct{}
+	owned     map[uint64]struct{} // allocations that end with the context
+	hosts     map[uint64]struct{} // registrations of host memory that do
+	order     sync.Mutex          // of submissions, for the default stream
+	streams   map[*stream]struct{}
+	legacy    *stream
+	perHost   *stream
+	primary   bool
+	flags     uint32
+	capMutex  sync.Mutex
 }
 
 func (d *Driver) newContext(dev *device, flags uint32) *context {
 	c := &context{d: d, dev: dev, flags: flags, limits: map[uint32]uint64{limitStack: 1024, limitPrintf: 1 << 20, limitHeap: 8 << 20},
-		running: map[*simt.Launch]struct{}{}, heap: map[uint64]struct{}{}, modules: map[*module]struct{}{},
+		running: map[*simt.Launch]struct{}{}, heap: map[uint64]uint64{}, modules: map[*module]struct{}{},
 		owned: map[uint64]struct{}{}, hosts: map[uint64]struct{}{}, streams: map[*stream]struct{}{}}
 	c.machine = simt.Machine{Space: d.space, SMs: multiprocessors, Alloc: c.heapAlloc, Free: c.heapFree, Print: d.cfg.Stdout, PrintError: d.cfg.Stderr,
 		StackBytes: 1024, Helpers: d.helpers}
@@ -81,20 +82,25 @@ func (c *context) fail(err error) driver.Result {
 
 // heapAlloc and heapFree serve malloc and free of kernels.
 func (c *context) heapAlloc(n uint64) uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n > c.limits[limitHeap] || c.heapBytes > c.limits[limitHeap]-n {
+		return 0
+	}
 	a, err := c.dev.memory.Alloc(n, mem.Range{Symbol: true})
 	if err != nil {
 		return 0
 	}
-	c.mu.Lock()
-	c.heap[a] = struct{}{}
-	c.mu.Unlock()
+	c.heap[a] = n
+	c.heapBytes += n
 	return a
 }
 
 func (c *context) heapFree(a uint64) bool {
 	c.mu.Lock()
-	_, ok := c.heap[a]
+	n, ok := c.heap[a]
 	delete(c.heap, a)
+	c.heapBytes -= n
 	c.mu.Unlock()
 	return ok && c.dev.memory.Free(a)
 }

@@ -7,6 +7,9 @@ import (
 	"slices"
 )
 
+// maxLiveness bounds the bits of one of the four tables that liveness needs.
+const maxLiveness = 1 << 31
+
 // bitset of virtual registers.
 type bitset []uint64
 
@@ -39,6 +42,9 @@ func (v *vinstr) operands(use, def func(*int32)) {
 // finish lays the function out, gives its virtual registers slots and appends it to the program.
 func (c *compiler) finish() {
 	blocks := basicBlocks(c.out)
+	if uint64(c.next)*uint64(len(blocks)) > maxLiveness {
+		c.throw(ErrUnsupported, "function %s is too large: %d registers in %d blocks", c.f.Name, c.next, len(blocks))
+	}
 	order := layout(blocks)
 	var code []vinstr
 	start := make([]int32, len(blocks)) // where blocks are now

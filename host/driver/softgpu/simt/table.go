@@ -42,6 +42,7 @@ func init() {
 		"brkpt":          func(c *compiler, _ *mods) { c.emit(vinstr{instr: instr{exec: execTrap}}) },
 		"nanosleep":      func(c *compiler, m *mods) { m.typ(); c.add(instr{exec: execSleep}) },
 		"shfl":           translateShfl, "vote": translateVote, "match": translateMatch, "redux": translateRedux,
+		"cp": translateCp, "mbarrier": translateMbarrier, "wmma": translateWmma,
 		"activemask": translateActivemask, "elect": translateElect,
 	}
 }
@@ -51,10 +52,10 @@ func execSleep(w *warp, _ *instr) { w.budget -= sliceLength / 8 }
 
 // unserved are the instructions of PTX that have no translator: they are refused by name, and not taken for
 // mistakes.
-var unserved = set("tex", "tld4", "txq", "istypep", "suld", "sust", "sured", "suq", "mma", "wmma", "wgmma", "ldmatrix",
-	"stmatrix", "movmatrix", "mbarrier", "cp", "tensormap", "mapa", "getctarank", "clusterlaunchcontrol", "multimem",
+var unserved = set("tex", "tld4", "txq", "istypep", "suld", "sust", "sured", "suq", "mma", "wgmma", "ldmatrix",
+	"stmatrix", "movmatrix", "tensormap", "mapa", "getctarank", "clusterlaunchcontrol", "multimem",
 	"createpolicy", "stackrestore", "stacksave", "alloca", "tcgen05", "vadd", "vsub", "vabsdiff", "vmin", "vmax", "vshl",
-	"vshr", "vmad", "vset", "vset2", "vset4", "st.async", "red.async")
+	"vshr", "vmad", "vset", "vset2", "vset4")
 
 func set(names ...string) map[string]bool {
 	m := map[string]bool{}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package simt
+
+import (
+	"math"
+	"unsafe"
+
+	"github.com/orion-vgpu/orion/host/driver/softgpu/ptx"
+)
+
+// Warp-level matrix products. Where a fragment keeps its elements is ours to say: lane l, element i of a
+// matrix of n elements is number (l*n/32 + i) mod n in the order of rows; types of which programs get more
+// elements than there are hold them more than once.
+
+// shape is the size of a matrix product.
+type shape struct{ m, n, k int }
+
+var shapes = map[string]shape{"m16n16k16": {16, 16, 16}, "m32n8k16": {32, 8, 16}, "m8n32k16": {8, 32, 16}}
+
+// dims returns rows and columns of matrix a, b, c or d.
+func (s shape) dims(matrix string) (rows, cols int) {
+	switch matrix {
+	case "a":
+		return s.m, s.k
+	case "b":
+		return s.k, s.n
+	}
+	return s.m, s.n
+}
+
+// fragment is how a warp's registers hold a matrix.
+type fragment struct {
+	rows, cols int
+	typ        ptx.Type
+	regs       []int32
+}
+
+// per is the number of elements in a register.
+func (f *fragment) per() int {
+	if f.typ == ptx.F32 {
+		return 1
+	}
+	return 2
+}
+
+// at returns where lane and element index of the fragment are in the matrix, by number.
+func (f *fragment) at(lane, i int) int {
+	n := f.rows * f.cols
+	return (lane*(n/32) + i) % n
+}
+
+func (f *fragment) bits() int {
+	if f.typ == ptx.F32 {
+		return 32
+	}
+	return 16
+}
+
+// read returns the matrix as its elements' bits.
+func (f *fragment) read(w *warp) []uint64 {
+	out := make([]uint64, f.rows*f.cols)
+	for lane := range 32 {
+		for i := range out[:len(out)/32] {
+			v := w.regs[f.regs[i/f.per()]][lane] >> (i % f.per() * f.bits())
+			out[f.at(lane, i)] = v & (1<<f.bits() - 1)
+		}
+	}
+	return out
+}
+
+// write spreads a matrix over the registers.
+func (f *fragment) write(w *warp, elements []uint64) {
+	for r, slot := range f.regs {
+		for lane := range 32 {
+			var v uint64
+			for i := range f.per() {
+				v |= elements[f.at(lane, r*f.per()+i)%len(elements)] << (i * f.bits())
+			}
+			w.regs[slot][lane] = v
+		}
+	}
+}
+
+// matrixOp is a wmma instruction as its exec knows it.
+type matrixOp struct {
+	f          fragment // of a load or a store
+	column     bool
+	space      ptx.Space
+	a, b, c, d fragment // of a product
+	shape      shape
+}
+
+func (c *compiler) fragment(s shape, matrix string, t ptx.Type, o ptx.Operand, destination bool) fragment {
+	rows, cols := s.dims(matrix)
+	f := fragment{rows: rows, cols: cols, typ: t}
+	want := map[ptx.Type]int{ptx.F32: rows * cols / 32, ptx.BF16: rows * cols / 64, ptx.F16: 8}[t]
+	if t == ptx.F16 && matrix != "a" && matrix != "b" {
+		want = rows * cols / 64
+	}
+	if o.Kind != ptx.Vector || want == 0 || len(o.Elems) != want {
+		c.unsupported()
+	}
+	for _, e := range o.Elems {
+		if destination {
+			f.regs = append(f.regs, c.dest(e))
+		} else {
+			f.regs = append(f.regs, c.value(e, ptx.B32))
+		}
+	}
+	return f
+}
+
+func translateWmma(c *compiler, m *mods) {
+	m.ignore("sync", "aligned")
+	x := &matrixOp{}
+	op := m.one("load", "store", "mma")
+	for name, s := range shapes {
+		if m.has(name) {
+			x.shape = s
+		}
+	}
+	if x.shape.m == 0 || op == "" {
+		c.unsupported()
+	}
+	if op == "mma" {
+		layouts := make([]string, 0, 2)
+		for _, l := range append([]string(nil), m.left...) {
+			if l == "row" || l == "col" {
+				layouts = append(layouts, l)
+				m.has(l)
+			}
+		}
+		var types []ptx.Type
+		for t := m.typ(); t != ptx.NoType; t = m.typ() {
+			types = append(types, t)
+		}
+		td, ta, tc := ptx.NoType, ptx.F16, ptx.NoType
+		switch len(types) {
+		case 2:
+			td, tc = types[0], types[1]
+		case 4:
+			td, ta, tc = types[0], types[1], types[3]
+		}
+		if len(layouts) != 2 || len(c.in.Operands) != 4 || ta != ptx.F16 && ta != ptx.BF16 {
+			c.unsupported()
+		}
+		// Fragments are in the order of rows, however they were laid out in memory.
+		x.d = c.fragment(x.shape, "d", td, c.operand(0), true)
+		x.a = c.fragment(x.shape, "a", ta, c.operand(1), false)
+		x.b = c.fragment(x.shape, "b", ta, c.operand(2), false)
+		x.c = c.fragment(x.shape, "c", tc, c.operand(3), false)
+		in := instr{exec: execProduct, x: x, ds: x.d.regs}
+		in.ss = append(append(append(in.ss, x.a.regs...), x.b.regs...), x.c.regs...)
+		c.add(in)
+		return
+	}
+	matrix := m.one("a", "b", "c", "d")
+	x.column = m.one("row", "col") == "col"
+	x.space = m.space()
+	t := m.typ()
+	fragmentAt, memoryAt := 0, 1
+	in := instr{exec: execMatrixLoad, x: x, cache: c.cacheSlot()}
+	if op == "store" {
+		fragmentAt, memoryAt, in.exec = 1, 0, execMatrixStore
+	}
+	x.f = c.fragment(x.shape, matrix, t, c.operand(fragmentAt), op == "load")
+	if op == "load" {
+		in.ds = x.f.regs
+	} else {
+		in.ss = x.f.regs
+	}
+	in.a, in.imm = c.memory(c.operand(memoryAt))
+	stride := x.f.cols
+	if x.column {
+		stride = x.f.rows
+	}
+	in.b = c.constant(uint64(stride))
+	if len(c.in.Operands) == 3 {
+		in.b = c.value(c.operand(2), ptx.U32)
+	}
+	c.add(in)
+}
+
+// element returns the memory of an element of a matrix.
+func (x *matrixOp) element(w *warp, in *instr, row, col int) unsafe.Pointer {
+	first := firstLane(w.mask)
+	if x.column {
+		row, col = col, row
+	}
+	size := uint64(x.f.bits() / 8)
+	at := (uint64(row)*w.regs[in.b][first] + uint64(col)) * size
+	return w.resolve(in, x.space, first, w.regs[in.a][first]+in.imm+at, size)
+}
+
+func (w *warp) wholeWarp() {
+	if w.mask != fullMask {
+		w.raise(IllegalInstruction, firstLane(w.mask), 0, "a matrix instruction without all lanes")
+	}
+}
+
+// The registers of fragments are those of ds and ss, which were given their slots after translation.
+func execMatrixLoad(w *warp, in *instr) {
+	w.wholeWarp()
+	x := in.x.(*matrixOp)
+	f := x.f
+	f.regs = in.ds
+	elements := make([]uint64, f.rows*f.cols)
+	for i := range elements {
+		elements[i] = loadBits(x.element(w, in, i/f.cols, i%f.cols), uint64(f.bits()/8))
+	}
+	f.write(w, elements)
+}
+
+func execMatrixStore(w *warp, in *instr) {
+	w.wholeWarp()
+	x := in.x.(*matrixOp)
+	f := x.f
+	f.regs = in.ss
+	for i, v := range f.read(w) {
+		storeBits(x.element(w, in, i/f.cols, i%f.cols), uint64(f.bits()/8), v)
+	}
+}
+
+func execProduct(w *warp, in *instr) {
+	w.wholeWarp()
+	x := in.x.(*matrixOp)
+	a, b, c, d := x.a, x.b, x.c, x.d
+	na, nb := len(a.regs), len(b.regs)
+	a.regs, b.regs, c.regs, d.regs = in.ss[:na], in.ss[na:na+nb], in.ss[na+nb:], in.ds
+	av, bv, cv := a.read(w), b.read(w), c.read(w)
+	out := make([]uint64, len(cv))
+	load, acc := formats[a.typ].load, formats[c.typ]
+	for m := range x.shape.m {
+		for n := range x.shape.n {
+			sum := acc.load(cv[m*x.shape.n+n])
+			for k := range x.shape.k {
+				sum = math.FMA(load(av[m*x.shape.k+k]), load(bv[k*x.shape.n+n]), sum)
+			}
+			out[m*x.shape.n+n] = formats[d.typ].store(sum, nearest)
+		}
+	}
+	d.write(w, out)
+}
