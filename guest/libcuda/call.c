@@ -76,6 +76,7 @@ int call_begin(struct call *c, int op, size_t bytes, int kind)
 		return r;
 	}
 	c->kind = kind;
+	c->op = op;
 	c->reply = NULL;
 	c->reply_bytes = 0;
 	c->slot = kind == CALL_WAIT ? thread.slot : 0;
@@ -105,11 +106,19 @@ int call_deferred(void)
 	uint32_t seen = atomic_load_explicit(&session.async_seen, memory_order_relaxed);
 	if (likely(seq == seen) || !atomic_compare_exchange_strong(&session.async_seen, &seen, seq))
 		return CUDA_SUCCESS;
-	return context_note((int)atomic_load_explicit(region32(WIRE_STATUS_ASYNC_CODE), memory_order_relaxed));
+	int r = (int)atomic_load_explicit(region32(WIRE_STATUS_ASYNC_CODE), memory_order_relaxed);
+	log_line(LOG_DEBUG, "an earlier call failed: error %d", r);
+	return context_note(r);
 }
 
 /* Answers of a slot come in order, so a later one answers for all before it. */
 static bool reached(uint32_t value, uint32_t seq) { return (int32_t)(value - seq) >= 0; }
+
+static int failed(const struct call *c, int r)
+{
+	log_line(LOG_DEBUG, "%s: error %d", op_names[c->op], r);
+	return context_note(r);
+}
 
 int call_await(struct call *c)
 {
@@ -122,7 +131,7 @@ int call_await(struct call *c)
 			c->reply_bytes = atomic_load_explicit(region32(slot + WIRE_SLOT_BYTES), memory_order_relaxed);
 			console_drain();
 			int r = (int)(answer >> 32);
-			return likely(!r) ? r : context_note(r);
+			return likely(!r || r == CUDA_ERROR_NOT_READY) ? r : failed(c, r);
 		}
 		if (reached(atomic_load_explicit(region32(slot + WIRE_SLOT_FLAG), memory_order_acquire), c->seq))
 			return CUDA_SUCCESS;

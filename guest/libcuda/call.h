@@ -29,6 +29,7 @@ struct call {
 	uint32_t slot; /* 1 + index */
 	uint32_t seq;
 	int kind;
+	int op;
 };
 
 int call_begin(struct call *c, int op, size_t bytes, int kind);

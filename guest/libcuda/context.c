@@ -39,6 +39,12 @@ void context_set(struct object *context)
 
 int context_fault(void) { return context_of(thread.context)->sticky; }
 
+int context_missing(const char *function)
+{
+	log_line(LOG_DEBUG, "%s: no current context", function);
+	return CUDA_ERROR_INVALID_CONTEXT;
+}
+
 int context_note(int r)
 {
 	switch (r) {

@@ -20,6 +20,9 @@ struct function {
 	char *name;
 	int32_t attributes[FUNCTION_ATTRIBUTES];
 	uint32_t param_bytes, param_count;
+	/* How many blocks of a shape fit a multiprocessor, as last asked for a cooperative launch. */
+	uint32_t resident_threads, resident_shared;
+	int resident_blocks;
 	/* State of the launch functions of CUDA 2 and 3. */
 	int block[3];
 	uint32_t shared, old_bytes;

@@ -24,6 +24,16 @@ static int begin_capture(void *stream, unsigned mode)
 	return r;
 }
 
+static int begin_capture_to(void *stream, void *graph, void *const *nodes, const void *data, size_t n, unsigned mode)
+{
+	int r = enter_context();
+	if (!r)
+		r = wire_cuStreamBeginCaptureToGraph(stream, graph, nodes, data, n, mode);
+	if (!r)
+		session.captures++;
+	return r;
+}
+
 static int end_capture(void *stream, void **graph)
 {
 	int r = enter_context();
@@ -138,6 +148,8 @@ static int update_dependencies_v2(void *stream, void **nodes, const void *data, 
 
 ON_STREAM(cuStreamBeginCapture, (void *stream), begin_capture(stream, 0))
 ON_STREAM(cuStreamBeginCapture_v2, (void *stream, unsigned mode), begin_capture(stream, mode))
+ON_STREAM(cuStreamBeginCaptureToGraph, (void *stream, void *graph, void *const *nodes, const void *data, size_t n, unsigned mode),
+	  begin_capture_to(stream, graph, nodes, data, n, mode))
 ON_STREAM(cuStreamEndCapture, (void *stream, void **graph), end_capture(stream, graph))
 ON_STREAM(cuStreamIsCapturing, (void *stream, unsigned *status), is_capturing(stream, status))
 ON_STREAM(cuStreamGetCaptureInfo, (void *stream, unsigned *status, uint64_t *id), capture_info(stream, status, id, NULL, NULL, NULL, NULL))

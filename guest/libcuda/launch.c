@@ -78,6 +78,21 @@ int params_pack(const struct function *f, const struct params *p, uint8_t *to)
 	return CUDA_SUCCESS;
 }
 
+static int cooperative_check(const struct launch *l);
+
+static bool is_cooperative(const uint8_t *attributes, uint64_t count)
+{
+	enum { COOPERATIVE_ID = 2 };
+	for (uint64_t i = 0; i < count; i++) {
+		uint32_t id, value;
+		memcpy(&id, attributes + i * LAUNCH_ATTRIBUTE_BYTES, 4);
+		memcpy(&value, attributes + i * LAUNCH_ATTRIBUTE_BYTES + 8, 4);
+		if (id == COOPERATIVE_ID && value)
+			return true;
+	}
+	return false;
+}
+
 /* Writes a launch into the ring. Attributes are CUlaunchAttribute entries with ids in place of handles. */
 static int launch_send(const struct launch *l, const uint8_t *attributes, uint64_t count, const struct params *p)
 {
@@ -119,6 +134,8 @@ static int launch(struct launch *l, void *function, const uint8_t *attributes, u
 	if (unlikely(!l->function))
 		return CUDA_ERROR_INVALID_HANDLE;
 	int r = launch_check(l);
+	if (!r && unlikely(count) && is_cooperative(attributes, count))
+		r = cooperative_check(l);
 	if (likely(!r))
 		r = params_find(values, extra, &p);
 	/* Parameters that cannot be read must be found before the frame is begun. */
@@ -208,6 +225,25 @@ EXPORT int cuLaunchKernelEx(const void *config, void *function, void **values, v
 EXPORT int cuLaunchKernelEx_ptsz(const void *config, void *function, void **values, void **extra)
 {
 	return launch_config(config, function, values, extra, true);
+}
+
+/* The blocks of a cooperative launch must all be resident. The answer for a function's last shape is kept. */
+static int cooperative_check(const struct launch *l)
+{
+	extern int cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, void *function, int block_size, size_t shared);
+	enum { MULTIPROCESSORS = 16 };
+	struct function *f = function_of(l->function);
+	uint32_t threads = l->block[0] * l->block[1] * l->block[2];
+	if (f->resident_threads != threads || f->resident_shared != l->shared) {
+		int blocks, r = cuOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, l->function, (int)threads, l->shared);
+		if (r)
+			return r;
+		f->resident_blocks = blocks;
+		f->resident_threads = threads;
+		f->resident_shared = l->shared;
+	}
+	uint64_t room = (uint64_t)f->resident_blocks * (uint64_t)session.devices[thread.context->device].attributes[MULTIPROCESSORS];
+	return (uint64_t)l->grid[0] * l->grid[1] * l->grid[2] <= room ? CUDA_SUCCESS : CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
 }
 
 static int launch_cooperative(struct launch *l, void *function, void **values)

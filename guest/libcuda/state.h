@@ -83,11 +83,16 @@ static inline int enter(void)
 	return likely(session.state == SESSION_LIVE) ? CUDA_SUCCESS : session_absent();
 }
 
-static inline int enter_context(void)
+/* CUDA_ERROR_INVALID_CONTEXT, noted in the log for whoever wonders which call it was. */
+int context_missing(const char *function);
+/* The error that has ended the current context, if any. */
+int context_fault(void);
+
+#define enter_context() enter_context_of(__func__)
+static inline int enter_context_of(const char *function)
 {
-	extern int context_fault(void);
 	int r = enter();
-	return unlikely(r) ? r : likely(thread.context != NULL) ? context_fault() : CUDA_ERROR_INVALID_CONTEXT;
+	return unlikely(r) ? r : likely(thread.context != NULL) ? context_fault() : context_missing(function);
 }
 
 /* Logs a function that is not served, once, and returns CUDA_ERROR_NOT_SUPPORTED. */

@@ -185,6 +185,7 @@ type Functions interface {
 	OccupancyMaxPotentialClusterSize(fn Function, config []byte) (clusterSize int32, r Result)
 	PointerGetAttribute(data []byte, attribute uint32, ptr DevicePtr) Result
 	StreamAttachMemAsync(stream Stream, dptr DevicePtr, length uint64, flags uint32) Result
+	StreamBeginCaptureToGraph(stream Stream, graph Graph, dependencies []GraphNode, dependencyData []byte, numDependencies uint64, mode uint32) Result
 	StreamBeginCapture(stream Stream, mode uint32) Result
 	StreamCopyAttributes(dstStream Stream, srcStream Stream) Result
 	StreamCreateWithPriority(flags uint32, priority int32) (phStream Stream, r Result)

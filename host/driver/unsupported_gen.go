@@ -979,6 +979,11 @@ func (u Unsupported) StreamAttachMemAsync(stream Stream, dptr DevicePtr, length 
 	return u.refuse("cuStreamAttachMemAsync")
 }
 
+// StreamBeginCaptureToGraph refuses cuStreamBeginCaptureToGraph.
+func (u Unsupported) StreamBeginCaptureToGraph(stream Stream, graph Graph, dependencies []GraphNode, dependencyData []byte, numDependencies uint64, mode uint32) Result {
+	return u.refuse("cuStreamBeginCaptureToGraph")
+}
+
 // StreamBeginCapture refuses cuStreamBeginCapture_v2.
 func (u Unsupported) StreamBeginCapture(stream Stream, mode uint32) Result {
 	return u.refuse("cuStreamBeginCapture_v2")

@@ -1465,6 +1465,20 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		}
 		r := api.StreamAttachMemAsync(stream, dptr, length, flags)
 		return r
+	case cuda.OpCuStreamBeginCaptureToGraph:
+		stream := driver.Stream(a.handle(s, cuda.KindStream))
+		graph := driver.Graph(a.handle(s, cuda.KindGraph))
+		dependencies := handles[driver.GraphNode](a, s, cuda.KindGraphNode)
+		dependencyData := a.blob()
+		numDependencies := a.u64()
+		mode := uint32(a.u64())
+		a.count(len(dependencies), a.bounded(uint64(numDependencies)))
+		a.lengthOrNil(dependencyData, 8*a.bounded(uint64(numDependencies)))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.StreamBeginCaptureToGraph(stream, graph, dependencies, dependencyData, numDependencies, mode)
+		return r
 	case cuda.OpCuStreamBeginCapture_v2:
 		stream := driver.Stream(a.handle(s, cuda.KindStream))
 		mode := uint32(a.u64())
@@ -1506,13 +1520,12 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		return r
 	case cuda.OpCuStreamEndCapture:
 		stream := driver.Stream(a.handle(s, cuda.KindStream))
-		phGraphID := a.newID()
 		if r := a.result(); r != driver.Success {
 			return r
 		}
 		phGraph, r := api.StreamEndCapture(stream)
 		if r == driver.Success {
-			s.handles.bind(phGraphID, cuda.KindGraph, uint64(phGraph))
+			reply.u64(s.handles.idOf(cuda.KindGraph, uint64(phGraph)))
 		}
 		return r
 	case cuda.OpCuStreamGetAttribute:

@@ -78,7 +78,7 @@ func (s *server) run(c command, a *args, reply *reply) driver.Result {
 	result := s.dispatch(s.api, c.op, a, reply)
 	if result == driver.Success {
 		switch c.op {
-		case cuda.OpCuStreamBeginCapture_v2:
+		case cuda.OpCuStreamBeginCapture_v2, cuda.OpCuStreamBeginCaptureToGraph:
 			s.captures++
 		case cuda.OpCuStreamEndCapture:
 			s.captures = max(0, s.captures-1)

@@ -4,4 +4,4 @@
 package cuda
 
 // SpecHash identifies the set of commands that this build understands.
-const SpecHash uint64 = 0x6f18b810cd57aceb
+const SpecHash uint64 = 0x35c4ebc56e44b519

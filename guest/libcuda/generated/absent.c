@@ -193,8 +193,6 @@ EXPORT int cuStreamBatchMemOp(void) { static int once; return not_supported("cuS
 EXPORT int cuStreamBatchMemOp_ptsz(void) { static int once; return not_supported("cuStreamBatchMemOp", &once); }
 EXPORT int cuStreamBatchMemOp_v2(void) { static int once; return not_supported("cuStreamBatchMemOp_v2", &once); }
 EXPORT int cuStreamBatchMemOp_v2_ptsz(void) { static int once; return not_supported("cuStreamBatchMemOp_v2", &once); }
-EXPORT int cuStreamBeginCaptureToGraph(void) { static int once; return not_supported("cuStreamBeginCaptureToGraph", &once); }
-EXPORT int cuStreamBeginCaptureToGraph_ptsz(void) { static int once; return not_supported("cuStreamBeginCaptureToGraph", &once); }
 EXPORT int cuStreamGetGreenCtx(void) { static int once; return not_supported("cuStreamGetGreenCtx", &once); }
 EXPORT int cuSurfObjectCreate(void) { static int once; return not_supported("cuSurfObjectCreate", &once); }
 EXPORT int cuSurfObjectDestroy(void) { static int once; return not_supported("cuSurfObjectDestroy", &once); }

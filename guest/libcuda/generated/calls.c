@@ -146,6 +146,7 @@ const char *const op_names[] = {
 	[OP_cuOccupancyMaxActiveBlocksPerMultiprocessor] = "cuOccupancyMaxActiveBlocksPerMultiprocessor",
 	[OP_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags] = "cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags",
 	[OP_cuStreamAttachMemAsync] = "cuStreamAttachMemAsync",
+	[OP_cuStreamBeginCaptureToGraph] = "cuStreamBeginCaptureToGraph",
 	[OP_cuStreamBeginCapture_v2] = "cuStreamBeginCapture_v2",
 	[OP_cuStreamCopyAttributes] = "cuStreamCopyAttributes",
 	[OP_cuStreamCreateWithPriority] = "cuStreamCreateWithPriority",
@@ -3780,6 +3781,36 @@ EXPORT int cuStreamAttachMemAsync_ptsz(void *stream, uint64_t dptr, uint64_t len
 	return r ? r : wire_cuStreamAttachMemAsync(stream_per_thread(stream), dptr, length, flags);
 }
 
+int wire_cuStreamBeginCaptureToGraph(void *stream, void *graph, void *const *dependencies, const void *dependencyData, uint64_t numDependencies, unsigned int mode)
+{
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!dependencies && (numDependencies) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	size_t dependencyData_bytes = dependencyData ? (size_t)(8*numDependencies) : 0;
+	struct call c;
+	int r = call_begin(&c, OP_cuStreamBeginCaptureToGraph, 48 + 8 * (size_t)(numDependencies) + call_pad(dependencyData_bytes), CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, stream_wire);
+	call_u64(&c, graph_wire);
+	r = call_handles(&c, KIND_NODE, dependencies, numDependencies);
+	if (dependencyData)
+		call_blob(&c, dependencyData, dependencyData_bytes);
+	else
+		call_u64(&c, UINT64_MAX);
+	call_u64(&c, numDependencies);
+	call_u64(&c, mode);
+	r = call_end(&c);
+	call_done(&c);
+	return r;
+}
+
 int wire_cuStreamBeginCapture_v2(void *stream, unsigned int mode)
 {
 	uint64_t stream_wire;
@@ -3880,22 +3911,15 @@ int wire_cuStreamEndCapture(void *stream, void **phGraph)
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!phGraph)
 		return CUDA_ERROR_INVALID_VALUE;
-	struct object *phGraph_object = object_new(KIND_GRAPH);
-	if (!phGraph_object)
-		return CUDA_ERROR_OUT_OF_MEMORY;
 	struct call c;
-	int r = call_begin(&c, OP_cuStreamEndCapture, 16, CALL_WAIT);
+	int r = call_begin(&c, OP_cuStreamEndCapture, 8, CALL_WAIT);
 	if (r) {
-		object_free(phGraph_object);
 		return r;
 	}
 	call_u64(&c, stream_wire);
-	call_u64(&c, object_id(phGraph_object));
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
-		*phGraph = phGraph_object;
-	} else {
-		object_free(phGraph_object);
+		*phGraph = handle_from_id(KIND_GRAPH, reply_u64(&c));
 	}
 	call_done(&c);
 	return r;

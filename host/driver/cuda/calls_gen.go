@@ -189,6 +189,7 @@ var symbols = [...]string{
 	"cuOccupancyMaxPotentialClusterSize",
 	"cuPointerGetAttribute",
 	"cuStreamAttachMemAsync",
+	"cuStreamBeginCaptureToGraph",
 	"cuStreamBeginCapture_v2",
 	"cuStreamCopyAttributes",
 	"cuStreamCreateWithPriority",
@@ -395,6 +396,7 @@ const (
 	symOccupancyMaxPotentialClusterSize
 	symPointerGetAttribute
 	symStreamAttachMemAsync
+	symStreamBeginCaptureToGraph
 	symStreamBeginCapture_v2
 	symStreamCopyAttributes
 	symStreamCreateWithPriority
@@ -2287,6 +2289,21 @@ func (t *Thread) StreamAttachMemAsync(stream driver.Stream, dptr driver.DevicePt
 	f.args[2] = uint64(length)
 	f.args[3] = uint64(flags)
 	r := t.call(symStreamAttachMemAsync, 4)
+	return r
+}
+
+// StreamBeginCaptureToGraph calls cuStreamBeginCaptureToGraph.
+func (t *Thread) StreamBeginCaptureToGraph(stream driver.Stream, graph driver.Graph, dependencies []driver.GraphNode, dependencyData []byte, numDependencies uint64, mode uint32) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(stream)
+	f.args[1] = uint64(graph)
+	f.args[2] = address(dependencies)
+	f.args[3] = address(dependencyData)
+	f.args[4] = uint64(numDependencies)
+	f.args[5] = uint64(mode)
+	r := t.call(symStreamBeginCaptureToGraph, 6)
+	runtime.KeepAlive(dependencies)
+	runtime.KeepAlive(dependencyData)
 	return r
 }
 
