@@ -39,6 +39,7 @@ type Driver struct {
 	devices []*device
 	helpers *simt.Pool
 	handles handles
+	virtual virtual
 	graphs  sync.Mutex // guards all graphs and captures
 	refused sync.Map   // functions that were refused, to log each once
 	wg      sync.WaitGroup
@@ -66,7 +67,8 @@ func New(cfg Config) (driver.Driver, error) {
 	if cfg.Devices < 0 || cfg.Devices > 64 {
 		return nil, fmt.Errorf("make software GPUs: %d asked, 1 to 64 are possible", cfg.Devices)
 	}
-	d := &Driver{cfg: cfg, log: cfg.Log, space: mem.NewSpace(), handles: handles{objects: map[uint64]any{}, last: 0xf00}}
+	d := &Driver{cfg: cfg, log: cfg.Log, space: mem.NewSpace(), handles: handles{objects: map[uint64]any{}, last: 0xf00},
+		virtual: virtual{reservations: map[uint64]reserved{}, mappings: map[uint64]*mapping{}}}
 	for i := range cfg.Devices {
 		index := i
 		if i < len(cfg.Indices) {
@@ -90,6 +92,9 @@ func (d *Driver) Close() error {
 	d.wg.Wait()
 	if d.helpers != nil {
 		d.helpers.Close()
+	}
+	for _, p := range all[*physical](&d.handles) {
+		p.dev.memory.FreeBlock(p.block)
 	}
 	var errs []error
 	for _, dev := range d.devices {

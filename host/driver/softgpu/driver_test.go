@@ -206,6 +206,48 @@ func TestMemory(t *testing.T) {
 	r.want(r.MemcpyHtoD(p+1<<20-4, host(ramp(2, 1)), 8), driver.ErrorInvalidValue)
 }
 
+func TestVirtualMemory(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 1)
+	const page = 2 << 20
+	prop := make([]byte, 32)
+	prop[0], prop[8] = 1, 1
+	base, res := r.MemAddressReserve(4*page, 0, 0, 0)
+	r.ok(res)
+	var blocks [2]driver.MemHandle
+	for i := range blocks {
+		blocks[i], res = r.MemCreate(page, prop, 0)
+		r.ok(res)
+		r.ok(r.MemMap(base+driver.DevicePtr(i*page), page, 0, blocks[i], 0))
+	}
+	r.want(r.MemMap(base, page, 0, blocks[0], 0), driver.ErrorInvalidValue)
+	r.want(r.MemcpyHtoD(base, host(ramp(4, 1)), 16), driver.ErrorInvalidValue) // no access yet
+	desc := make([]byte, 12)
+	desc[0], desc[8] = 1, 3
+	r.ok(r.MemSetAccess(base, 2*page, desc, 1))
+	r.upload(base+page-8, ramp(4, 1)) // across the blocks
+	if s := r.download(base+page-8, 4); s[3] != 3 {
+		t.Errorf("memory across two blocks holds %v", s)
+	}
+	// The second block again elsewhere: the same memory.
+	r.ok(r.MemMap(base+3*page, page, 0, blocks[1], 0))
+	r.ok(r.MemSetAccess(base+3*page, page, desc, 1))
+	if s := r.download(base+3*page, 2); s[1] != 3 {
+		t.Errorf("a block mapped twice holds %v at its second place", s)
+	}
+	r.want(r.MemAddressFree(base, 4*page), driver.ErrorInvalidValue)
+	r.ok(r.MemUnmap(base, 2*page))
+	r.ok(r.MemUnmap(base+3*page, page))
+	r.want(r.MemcpyHtoD(base, host(ramp(4, 1)), 16), driver.ErrorInvalidValue)
+	for _, b := range blocks {
+		r.ok(r.MemRelease(b))
+	}
+	r.ok(r.MemAddressFree(base, 4*page))
+	if free, total, _ := r.MemGetInfo(); free != total {
+		t.Errorf("%d of %d bytes are free at the end", free, total)
+	}
+}
+
 func TestCopy2D(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 1)

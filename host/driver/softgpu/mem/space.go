@@ -54,10 +54,19 @@ func (s *Space) Find(addr uint64) (Range, bool) {
 	return Range{}, false
 }
 
-// Holds says whether n bytes at addr lie within one live range.
+// Holds says whether n bytes at addr are live. They may be of several ranges without a gap.
 func (s *Space) Holds(addr, n uint64) bool {
-	r, ok := s.Find(addr)
-	return ok && n <= r.Hi-addr
+	t := *s.table.Load()
+	i := sort.Search(len(t), func(i int) bool { return t[i].Hi > addr })
+	for i < len(t) && t[i].Lo <= addr {
+		if n <= t[i].Hi-addr {
+			return true
+		}
+		n -= t[i].Hi - addr
+		addr = t[i].Hi
+		i++
+	}
+	return false
 }
 
 // Add makes a range live and gives it an ID.

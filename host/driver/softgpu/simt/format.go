@@ -101,17 +101,25 @@ func appendFormat(out []byte, format string, values []byte, text func(addr uint6
 func appendFloat(out []byte, spec string, verb byte, v float64) []byte {
 	upper := verb < 'a'
 	if v != v || math.IsInf(v, 0) {
-		s := map[bool]string{true: "nan", false: "inf"}[v != v]
-		if math.Signbit(v) && v == v {
-			s = "-" + s
-		} else if strings.Contains(spec, "+") {
-			s = "+" + s
+		s := "inf"
+		switch {
+		case v != v:
+			s = "nan"
+		case v < 0:
+			s = "-inf"
+		case strings.Contains(spec, "+"):
+			s = "+inf"
 		}
 		if upper {
 			s = strings.ToUpper(s)
 		}
-		width, _, _ := strings.Cut(strings.NewReplacer("+", "", "0", "", "#", "", " ", "").Replace(spec[:1])+spec[1:], ".")
-		return fmt.Appendf(out, strings.ReplaceAll(width, "+", "")+"s", s)
+		// Neither sign, nor zeros to fill, nor a precision; the width and its side stay.
+		width, _, _ := strings.Cut(strings.TrimPrefix(spec, "%"), ".")
+		side := ""
+		if strings.Contains(width, "-") {
+			side = "-"
+		}
+		return fmt.Appendf(out, "%"+side+strings.TrimLeft(width, "-+ #0")+"s", s)
 	}
 	switch verb {
 	case 'a', 'A':
@@ -120,7 +128,6 @@ func appendFloat(out []byte, spec string, verb byte, v float64) []byte {
 		if !strings.Contains(spec, ".") {
 			spec += ".6" // Go prints as many digits as needed
 		}
-		return fmt.Appendf(out, spec+string(verb), v)
 	}
 	return fmt.Appendf(out, spec+string(verb), v)
 }
