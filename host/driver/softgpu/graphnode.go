@@ -96,7 +96,13 @@ func (t *thread) kernelNode(k *driver.KernelNode) (*kernelOp, driver.Result) {
 	return f.operation(k.Grid, k.Block, k.SharedBytes, k.Params)
 }
 
-func (t *thread) GraphAddKernel(g driver.Graph, deps []driver.GraphNode, k *driver.KernelNode) (driver.GraphNode, driver.Result) {
+// GraphAddKernel knows ordinary edges only.
+func (t *thread) GraphAddKernel(g driver.Graph, deps []driver.GraphNode, edges []byte, k *driver.KernelNode) (driver.GraphNode, driver.Result) {
+	for _, b := range edges {
+		if b != 0 {
+			return 0, driver.ErrorNotSupported
+		}
+	}
 	o, r := t.kernelNode(k)
 	if r != driver.Success {
 		return 0, r

@@ -143,7 +143,7 @@ func (c *compiler) allocate(code []vinstr, blocks []basicBlock, order []int) []i
 		for ; at < first[r]; at++ {
 			free = append(free, ends[at]...)
 		}
-		if k := len(free); k > 0 {
+		if k := len(free); k > 0 && !c.l.module.spread {
 			slots[r] = free[k-1]
 			free = free[:k-1]
 		} else {

@@ -37,18 +37,20 @@ func execMulF32(w *warp, in *instr) {
 	w.commit(in)
 }
 
+// fma32 is a fused multiply-add. The product is exact in 53 bits. Rounding the sum twice is wrong only where
+// the first rounding ended half-way between two float32, or where float32 has fewer bits.
+func fma32(x, y, z float32) float32 {
+	s := float64(x)*float64(y) + float64(z)
+	if v := math.Float64bits(s); v&(1<<29-1) == 1<<28 || v>>52&0x7ff < 1023-125 {
+		s = fmaOdd(float64(x), float64(y), float64(z))
+	}
+	return float32(s)
+}
+
 func execFmaF32(w *warp, in *instr) {
 	d, a, b, c := w.dst(in), &w.regs[in.a], &w.regs[in.b], &w.regs[in.c]
 	for i := range d {
-		x, y, z := f32(a[i]), f32(b[i]), f32(c[i])
-		// The product is exact in 53 bits. Rounding the sum twice is wrong only where the first rounding
-		// ended half-way between two float32, or where float32 has fewer bits.
-		s := float64(x)*float64(y) + float64(z)
-		v := math.Float64bits(s)
-		if v&(1<<29-1) == 1<<28 || v>>52&0x7ff < 1023-125 {
-			s = fmaOdd(float64(x), float64(y), float64(z))
-		}
-		d[i] = bits32(float32(s))
+		d[i] = bits32(fma32(f32(a[i]), f32(b[i]), f32(c[i])))
 	}
 	w.commit(in)
 }
@@ -99,21 +101,23 @@ func (m *mods) float() floatMods {
 
 func (f floatMods) plain() bool { return f == floatMods{} }
 
-// input and output apply the modifiers to operands and results of a type.
-func (f floatMods) input(t ptx.Type) func(uint64) uint64 {
-	if !f.ftz || t != ptx.F32 && t != ptx.F16 && t != ptx.F16x2 {
-		return nil
+// flushed says whether the instruction is that of a float32 which differs from the plain one in that it
+// flushes subnormals, as -use_fast_math makes it.
+func (f floatMods) flushed(t ptx.Type) bool { return t == ptx.F32 && f == floatMods{ftz: true} }
+
+func flush32(v uint64) uint64 {
+	if v&0x7f800000 == 0 {
+		return v & 0x80000000
 	}
-	return func(v uint64) uint64 { return flush(v, t) }
+	return v
 }
+
+func flushed(x float32) uint64 { return flush32(bits32(x)) }
 
 // flush turns a subnormal into a zero of its sign.
 func flush(v uint64, t ptx.Type) uint64 {
 	if t == ptx.F32 {
-		if v&0x7f800000 == 0 {
-			return v & 0x80000000
-		}
-		return v
+		return flush32(v)
 	}
 	if v&0x7c00 == 0 {
 		return v & 0x8000
@@ -208,6 +212,8 @@ func translateAdd(c *compiler, m *mods) {
 	switch {
 	case t == ptx.F32 && f.plain():
 		c.fast2(t, execAddF32)
+	case f.flushed(t):
+		c.emit2(t, func(a, b uint64) uint64 { return flushed(f32(flush32(a)) + f32(flush32(b))) })
 	case t == ptx.F64 && f.mode == nearest:
 		c.fast2(t, execAddF64)
 	case t == ptx.F64:
@@ -236,6 +242,8 @@ func translateSub(c *compiler, m *mods) {
 	switch {
 	case t == ptx.F32 && f.plain():
 		c.fast2(t, execSubF32)
+	case f.flushed(t):
+		c.emit2(t, func(a, b uint64) uint64 { return flushed(f32(flush32(a)) - f32(flush32(b))) })
 	case t == ptx.F64 && f.mode == nearest:
 		c.fast2(t, execSubF64)
 	case t == ptx.F64:
@@ -259,6 +267,8 @@ func translateMul(c *compiler, m *mods) {
 	switch {
 	case t == ptx.F32 && f.plain():
 		c.fast2(t, execMulF32)
+	case f.flushed(t):
+		c.emit2(t, func(a, b uint64) uint64 { return flushed(f32(flush32(a)) * f32(flush32(b))) })
 	case t == ptx.F64 && f.mode == nearest:
 		c.fast2(t, execMulF64)
 	case t == ptx.F64:
@@ -286,6 +296,8 @@ func translateFma(c *compiler, m *mods) {
 	switch {
 	case t == ptx.F32 && f.plain():
 		c.fast3(t, execFmaF32)
+	case f.flushed(t):
+		c.emit3(t, func(a, b, d uint64) uint64 { return flushed(fma32(f32(flush32(a)), f32(flush32(b)), f32(flush32(d)))) })
 	case t == ptx.F64 && f.mode == nearest:
 		c.fast3(t, execFmaF64)
 	case t == ptx.F64:
@@ -308,6 +320,8 @@ func translateDiv(c *compiler, m *mods) {
 	switch {
 	case t == ptx.F32 && f.plain():
 		c.emit2(t, func(a, b uint64) uint64 { return bits32(f32(a) / f32(b)) })
+	case f.flushed(t):
+		c.emit2(t, func(a, b uint64) uint64 { return flushed(f32(flush32(a)) / f32(flush32(b))) })
 	case t == ptx.F64:
 		c.double64(f.mode, func(a, b float64) (float64, float64) {
 			q := a / b
@@ -370,132 +384,4 @@ func translateRcp(c *compiler, m *mods) {
 		return
 	}
 	c.arith(t, f, 1, func(a, _, _ float64) float64 { return divOdd(1, a) })
-}
-
-// signBits translates abs, neg and their like, which change signs only.
-func signBits(integer func(*compiler, ptx.Type), float func(v, sign uint64) uint64) func(*compiler, *mods) {
-	return func(c *compiler, m *mods) {
-		t := m.typ()
-		if !t.Float() {
-			integer(c, t)
-			return
-		}
-		ftz := m.has("ftz")
-		sign := uint64(1) << (t.Size()*8 - 1)
-		if t == ptx.F16x2 || t == ptx.BF16x2 {
-			sign = 0x80008000
-		}
-		c.emit1(t, func(a uint64) uint64 {
-			if ftz && t == ptx.F32 {
-				a = flush(a, t)
-			}
-			return float(a, sign)
-		})
-	}
-}
-
-func translateCopysign(c *compiler, m *mods) {
-	t := m.typ()
-	sign := uint64(1) << (t.Size()*8 - 1)
-	c.emit2(t, func(a, b uint64) uint64 { return a&sign | b&^sign })
-}
-
-func translateTestp(c *compiler, m *mods) {
-	test := m.one("finite", "infinite", "number", "notanumber", "normal", "subnormal")
-	t := m.typ()
-	c.arity(2)
-	smallest := 0x1p-126
-	if t == ptx.F64 {
-		smallest = 0x1p-1022
-	}
-	c.add(instr{exec: execTest, p: c.destPred(c.operand(0)), a: c.value(c.operand(1), t), x: func(v uint64) bool {
-		x := f64(v)
-		if t == ptx.F32 {
-			x = float64(f32(v))
-		}
-		switch test {
-		case "finite":
-			return x-x == 0
-		case "infinite":
-			return math.IsInf(x, 0)
-		case "number":
-			return x == x
-		case "notanumber":
-			return x != x
-		case "normal":
-			return x-x == 0 && math.Abs(x) >= smallest
-		}
-		return x != 0 && math.Abs(x) < smallest
-	}})
-}
-
-func execTest(w *warp, in *instr) {
-	a, f := &w.regs[in.a], in.x.(func(uint64) bool)
-	var out uint32
-	for i := range a {
-		if w.mask>>i&1 != 0 && f(a[i]) {
-			out |= 1 << i
-		}
-	}
-	w.setPred(in.p, out)
-}
-
-// translateMinMax is min or max of any type.
-func translateMinMax(largest bool) func(*compiler, *mods) {
-	return func(c *compiler, m *mods) {
-		t := m.typ()
-		if !t.Float() {
-			if t.Size() == 4 && t != ptx.S32 && t != ptx.U32 {
-				c.unsupported() // packed integers
-			}
-			integerMinMax(c, m, t, largest)
-			return
-		}
-		f := floatMods{ftz: m.has("ftz"), relu: m.has("relu")}
-		nan, xor := m.has("NaN"), m.has("xorsign")
-		if xor {
-			m.ignore("abs")
-		}
-		pick := func(a, b float64) float64 {
-			sign := math.Signbit(a) != math.Signbit(b)
-			if xor {
-				a, b = math.Abs(a), math.Abs(b)
-			}
-			var v float64
-			switch {
-			case a != a && b != b, nan && (a != a || b != b):
-				v = math.NaN()
-			case a != a:
-				v = b
-			case b != b:
-				v = a
-			case largest:
-				v = math.Max(a, b)
-			default:
-				v = math.Min(a, b)
-			}
-			if xor {
-				v = math.Copysign(v, map[bool]float64{true: -1, false: 1}[sign])
-			}
-			return v
-		}
-		if t == ptx.F64 {
-			c.emit2(t, func(a, b uint64) uint64 { return bits64(pick(f64(a), f64(b))) })
-			return
-		}
-		operands := len(c.in.Operands) - 1
-		if operands == 3 {
-			c.arith(t, f, 3, func(a, b, d float64) float64 { return pick(pick(a, b), d) })
-			return
-		}
-		c.arith(t, f, 2, func(a, b, _ float64) float64 { return canonical(pick(a, b)) })
-	}
-}
-
-// canonical makes any NaN the one that GPUs produce, once stored.
-func canonical(x float64) float64 {
-	if x != x {
-		return float64(math.Float32frombits(0x7fffffff))
-	}
-	return x
 }

@@ -40,6 +40,7 @@ type Module struct {
 	funcs   map[string]*ptx.Func
 	ids     []string       // functions by number
 	numbers map[string]int // and back
+	spread  bool           // tests: every register has a slot of its own
 
 	mu       sync.Mutex
 	programs map[string]*Program
