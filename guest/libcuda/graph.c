@@ -296,7 +296,7 @@ static void kernel_keep(struct object *node, const struct function *f, uint8_t *
 	node->data = values;
 }
 
-static int add_kernel(void **node, void *graph, void *const *deps, size_t n, const uint8_t *p, bool v2)
+int graph_add_kernel(void **node, void *graph, void *const *deps, const void *edges, size_t n, const uint8_t *p, bool v2)
 {
 	struct launch l = {0};
 	struct params params;
@@ -309,7 +309,7 @@ static int add_kernel(void **node, void *graph, void *const *deps, size_t n, con
 	if (!r)
 		r = kernel_pack(&l, &params, &bytes);
 	if (!r)
-		r = wire_graph_add_kernel(node, graph, deps, n, l.function, NULL, l.grid[0], l.grid[1], l.grid[2], l.block[0], l.block[1],
+		r = wire_graph_add_kernel(node, graph, deps, edges, n, l.function, NULL, l.grid[0], l.grid[1], l.grid[2], l.block[0], l.block[1],
 					  l.block[2], l.shared, bytes, function_of(l.function)->param_bytes);
 	if (!r)
 		kernel_keep(*node, function_of(l.function), bytes);
@@ -319,12 +319,12 @@ static int add_kernel(void **node, void *graph, void *const *deps, size_t n, con
 
 EXPORT int cuGraphAddKernelNode_v2(void **node, void *graph, void *const *deps, size_t n, const void *p)
 {
-	return add_kernel(node, graph, deps, n, p, true);
+	return graph_add_kernel(node, graph, deps, NULL, n, p, true);
 }
 
 EXPORT int cuGraphAddKernelNode(void **node, void *graph, void *const *deps, size_t n, const void *p)
 {
-	return add_kernel(node, graph, deps, n, p, false);
+	return graph_add_kernel(node, graph, deps, NULL, n, p, false);
 }
 
 static int set_kernel(void *exec, void *node, const uint8_t *p, bool v2)

@@ -155,7 +155,7 @@ EXPORT int cuGraphAddNode_v2(void **node, void *graph, void *const *deps, const 
 {
 	enum { KERNEL, MEMCPY, MEMSET, HOST, GRAPH, EMPTY, WAIT_EVENT, RECORD_EVENT };
 	static int once;
-	extern int cuGraphAddKernelNode_v2(void **, void *, void *const *, size_t, const void *);
+	extern int graph_add_kernel(void **, void *, void *const *, const void *, size_t, const uint8_t *, bool);
 	extern int cuGraphAddMemsetNode(void **, void *, void *const *, size_t, const void *, void *);
 	extern int cuGraphAddChildGraphNode(void **, void *, void *const *, size_t, void *);
 	extern int cuGraphAddEmptyNode(void **, void *, void *const *, size_t);
@@ -165,14 +165,15 @@ EXPORT int cuGraphAddNode_v2(void **node, void *graph, void *const *deps, const 
 	void *handle;
 	if (!params)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (edges)
-		return not_supported("cuGraphAddNode with edge data", &once);
 	uint8_t *u = (uint8_t *)params + 16;
 	memcpy(&type, params, 4);
 	memcpy(&handle, u, 8);
+	for (size_t i = 0; edges && type != KERNEL && i < 8 * n; i++) /* all zero is the ordinary dependency */
+		if (((const uint8_t *)edges)[i])
+			return not_supported("cuGraphAddNode with special edges", &once);
 	switch (type) {
 	case KERNEL:
-		return cuGraphAddKernelNode_v2(node, graph, deps, n, u);
+		return graph_add_kernel(node, graph, deps, n ? edges : NULL, n, u, true);
 	case MEMCPY: { /* flags, reserved, context, then the copy */
 		void *context;
 		memcpy(&context, u + 8, 8);

@@ -164,7 +164,8 @@ type Composite interface {
 	NodeDependencies(n GraphNode) ([]GraphEdge, Result)
 	NodeDependents(n GraphNode) ([]GraphEdge, Result)
 	CaptureInfo(s Stream) (CaptureInfo, Result)
-	GraphAddKernel(g Graph, deps []GraphNode, k *KernelNode) (GraphNode, Result)
+	// GraphAddKernel's edges are a CUgraphEdgeData of 8 bytes for each dependency, or nil for ordinary ones.
+	GraphAddKernel(g Graph, deps []GraphNode, edges []byte, k *KernelNode) (GraphNode, Result)
 	GraphKernelParams(n GraphNode) (KernelNode, Result)
 	GraphSetKernelParams(n GraphNode, k *KernelNode) Result
 	GraphExecSetKernelParams(e GraphExec, n GraphNode, k *KernelNode) Result

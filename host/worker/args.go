@@ -5,6 +5,7 @@ package worker
 import (
 	"encoding/binary"
 	"math"
+	"unsafe"
 
 	"github.com/orion-vgpu/orion/host/driver"
 	"github.com/orion-vgpu/orion/proto/cuda"
@@ -140,9 +141,19 @@ func (a *args) count(n int, want uint64) {
 	}
 }
 
+// outAlign is what results may need of their address: a tensor map is encoded at a multiple of 64.
+const outAlign = 64
+
+// newArgs returns a reader with room for results.
+func newArgs() *args {
+	room := make([]byte, wire.SlotRoom+2*outAlign)
+	skip := -uintptr(unsafe.Pointer(&room[0])) % outAlign
+	return &args{outs: room[skip:]}
+}
+
 // out is zeroed room for a result of n bytes, valid until the next command.
 func (a *args) out(n uint64) []byte {
-	padded := (n + 7) &^ 7
+	padded := (n + outAlign - 1) &^ (outAlign - 1)
 	if n > wire.SlotRoom || padded > uint64(len(a.outs)-a.outAt) {
 		a.malformed = true
 		return nil
@@ -151,4 +162,11 @@ func (a *args) out(n uint64) []byte {
 	clear(b)
 	a.outAt += int(padded)
 	return b
+}
+
+// inout is room for a result that starts as what the client sent.
+func (a *args) inout(b []byte) []byte {
+	out := a.out(uint64(len(b)))
+	copy(out, b)
+	return out
 }

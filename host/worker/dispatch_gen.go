@@ -1750,7 +1750,7 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		}
 		return r
 	case cuda.OpCuTensorMapReplaceAddress:
-		tensorMap := a.blob()
+		tensorMap := a.inout(a.blob())
 		globalAddress := driver.DevicePtr(a.u64())
 		a.length(tensorMap, 128)
 		if r := a.result(); r != driver.Success {
@@ -1821,6 +1821,7 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		resultID := a.newID()
 		graph := driver.Graph(a.handle(s, cuda.KindGraph))
 		deps := handles[driver.GraphNode](a, s, cuda.KindGraphNode)
+		edges := a.blob()
 		depCount := a.u64()
 		function := driver.Function(a.handle(s, cuda.KindFunction))
 		kernel := driver.Kernel(a.handle(s, cuda.KindKernel))
@@ -1834,11 +1835,12 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		params := a.blob()
 		paramBytes := a.u64()
 		a.count(len(deps), a.bounded(uint64(depCount)))
+		a.lengthOrNil(edges, 8*a.bounded(uint64(depCount)))
 		a.length(params, a.bounded(uint64(paramBytes)))
 		if r := a.result(); r != driver.Success {
 			return r
 		}
-		result, r := s.onGraphAddKernel(api, graph, deps, depCount, function, kernel, gridX, gridY, gridZ, blockX, blockY, blockZ, shared, params, paramBytes)
+		result, r := s.onGraphAddKernel(api, graph, deps, edges, depCount, function, kernel, gridX, gridY, gridZ, blockX, blockY, blockZ, shared, params, paramBytes)
 		if r == driver.Success {
 			s.handles.bind(resultID, cuda.KindGraphNode, uint64(result))
 		}

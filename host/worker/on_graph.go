@@ -59,8 +59,8 @@ func kernelNode(f driver.Function, k driver.Kernel, gx, gy, gz, bx, by, bz, shar
 	return &driver.KernelNode{Function: f, Kernel: k, Grid: [3]uint32{gx, gy, gz}, Block: [3]uint32{bx, by, bz}, SharedBytes: shared, Params: params}
 }
 
-func (s *server) onGraphAddKernel(api driver.API, g driver.Graph, deps []driver.GraphNode, _ uint64, f driver.Function, k driver.Kernel, gx, gy, gz, bx, by, bz, shared uint32, params []byte, _ uint64) (driver.GraphNode, driver.Result) {
-	return api.GraphAddKernel(g, deps, kernelNode(f, k, gx, gy, gz, bx, by, bz, shared, params))
+func (s *server) onGraphAddKernel(api driver.API, g driver.Graph, deps []driver.GraphNode, edges []byte, _ uint64, f driver.Function, k driver.Kernel, gx, gy, gz, bx, by, bz, shared uint32, params []byte, _ uint64) (driver.GraphNode, driver.Result) {
+	return api.GraphAddKernel(g, deps, edges, kernelNode(f, k, gx, gy, gz, bx, by, bz, shared, params))
 }
 
 func (s *server) onGraphSetKernel(api driver.API, e driver.GraphExec, n driver.GraphNode, f driver.Function, k driver.Kernel, gx, gy, gz, bx, by, bz, shared uint32, params []byte, _ uint64) driver.Result {

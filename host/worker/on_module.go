@@ -135,6 +135,11 @@ func (s *server) onModuleFunction(api driver.API, m driver.Module, name string, 
 }
 
 func (s *server) onLibraryKernel(api driver.API, l driver.Library, name string, info []byte) (driver.Kernel, driver.Result) {
+	// A program may look its kernels up before it has a context; the driver tells their attributes in one.
+	if s.current == 0 {
+		api.CtxSetCurrent(s.home)
+		defer api.CtxSetCurrent(0)
+	}
 	k, r := api.LibraryGetKernel(l, name)
 	if r != driver.Success {
 		return 0, r

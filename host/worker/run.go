@@ -17,9 +17,9 @@ import (
 	"github.com/orion-vgpu/orion/proto/wire"
 )
 
-// Backend opens the driver of a session. Print receives what kernels print, for backends that do not write to
-// this process's standard output.
-type Backend func(cfg Config, print func([]byte)) (driver.Driver, error)
+// Backend opens the driver of a session. Print takes what kernels print for the client's descriptor fd, 1
+// or 2, from backends that do not write to this process's own.
+type Backend func(cfg Config, print func(fd int, text []byte)) (driver.Driver, error)
 
 // Run serves one session on the inherited descriptors and returns when the client is gone. A failure to start
 // is told to the client in the welcome. The caller ends the process afterwards: a session's threads may be
@@ -46,6 +46,7 @@ func Run(cfg Config, open Backend, log *slog.Logger) error {
 		return err
 	}
 	log.Info("session started", "program", cfg.Program, "pid", cfg.PID, "backend", cfg.Backend, "vgpus", len(cfg.VGPUs))
+	go exitWithClient(r.socket, r.client, log)
 	err = s.serve(r)
 	if errors.Is(err, errGone) {
 		log.Info("session ended: the client is gone")
@@ -63,7 +64,7 @@ func start(cfg Config, open Backend, log *slog.Logger) (*server, error) {
 		return nil, err
 	}
 	con := newConsole(reg)
-	drv, err := open(cfg, func(text []byte) { con.write(1, text) })
+	drv, err := open(cfg, func(fd int, text []byte) { con.write(byte(fd), text) })
 	if err != nil {
 		return nil, fmt.Errorf("open the %s backend: %w", cfg.Backend, err)
 	}

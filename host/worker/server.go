@@ -42,7 +42,7 @@ type server struct {
 
 // serve runs commands until the client is gone or breaks the protocol.
 func (s *server) serve(r *ring) error {
-	a := &args{outs: make([]byte, wire.SlotRoom)}
+	a := newArgs()
 	reply := &reply{region: s.region}
 	for {
 		c, err := r.next()

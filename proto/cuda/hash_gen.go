@@ -4,4 +4,4 @@
 package cuda
 
 // SpecHash identifies the set of commands that this build understands.
-const SpecHash uint64 = 0x35c4ebc56e44b519
+const SpecHash uint64 = 0xf96b99c5f2e75619

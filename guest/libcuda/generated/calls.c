@@ -4601,13 +4601,14 @@ int wire_graph_add_host(void **result, void *graph, void *const *deps, uint64_t 
 	return r;
 }
 
-int wire_graph_add_kernel(void **result, void *graph, void *const *deps, uint64_t depCount, void *function, void *kernel, unsigned int gridX, unsigned int gridY, unsigned int gridZ, unsigned int blockX, unsigned int blockY, unsigned int blockZ, unsigned int shared, const void *params, uint64_t paramBytes)
+int wire_graph_add_kernel(void **result, void *graph, void *const *deps, const void *edges, uint64_t depCount, void *function, void *kernel, unsigned int gridX, unsigned int gridY, unsigned int gridZ, unsigned int blockX, unsigned int blockY, unsigned int blockZ, unsigned int shared, const void *params, uint64_t paramBytes)
 {
 	uint64_t graph_wire;
 	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!deps && (depCount) != 0)
 		return CUDA_ERROR_INVALID_VALUE;
+	size_t edges_bytes = edges ? (size_t)(8*depCount) : 0;
 	function = function_handle(function);
 	uint64_t function_wire;
 	if (!handle_id(function, KIND_FUNC, &function_wire))
@@ -4624,7 +4625,7 @@ int wire_graph_add_kernel(void **result, void *graph, void *const *deps, uint64_
 	if (!result_object)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	struct call c;
-	int r = call_begin(&c, OP_graph_add_kernel, 120 + 8 * (size_t)(depCount) + call_pad(params_bytes), CALL_WAIT);
+	int r = call_begin(&c, OP_graph_add_kernel, 128 + 8 * (size_t)(depCount) + call_pad(edges_bytes) + call_pad(params_bytes), CALL_WAIT);
 	if (r) {
 		object_free(result_object);
 		return r;
@@ -4632,6 +4633,10 @@ int wire_graph_add_kernel(void **result, void *graph, void *const *deps, uint64_
 	call_u64(&c, object_id(result_object));
 	call_u64(&c, graph_wire);
 	r = call_handles(&c, KIND_NODE, deps, depCount);
+	if (edges)
+		call_blob(&c, edges, edges_bytes);
+	else
+		call_u64(&c, UINT64_MAX);
 	call_u64(&c, depCount);
 	call_u64(&c, function_wire);
 	call_u64(&c, kernel_wire);

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ORION_SPEC_HASH 0x35c4ebc56e44b519ull
+#define ORION_SPEC_HASH 0xf96b99c5f2e75619ull
 
 enum kind {
 	KIND_CTX = 1,
@@ -411,7 +411,7 @@ int wire_device_facts(int dev, void *facts);
 int wire_event_wait(void *event);
 int wire_function_attribute(void *function, unsigned int attribute, int *value);
 int wire_graph_add_host(void **result, void *graph, void *const *deps, uint64_t depCount, uint64_t id);
-int wire_graph_add_kernel(void **result, void *graph, void *const *deps, uint64_t depCount, void *function, void *kernel, unsigned int gridX, unsigned int gridY, unsigned int gridZ, unsigned int blockX, unsigned int blockY, unsigned int blockZ, unsigned int shared, const void *params, uint64_t paramBytes);
+int wire_graph_add_kernel(void **result, void *graph, void *const *deps, const void *edges, uint64_t depCount, void *function, void *kernel, unsigned int gridX, unsigned int gridY, unsigned int gridZ, unsigned int blockX, unsigned int blockY, unsigned int blockZ, unsigned int shared, const void *params, uint64_t paramBytes);
 int wire_graph_add_memcpy(void **result, void *graph, void *const *deps, uint64_t depCount, const void *copy);
 int wire_graph_get_kernel(void *node, void **function, void *shape);
 int wire_graph_list(unsigned int what, void *graph, void *node, uint64_t start, uint64_t *total, void *items);

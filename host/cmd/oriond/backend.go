@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 
 	"github.com/orion-vgpu/orion/host/driver"
 	"github.com/orion-vgpu/orion/host/driver/cuda"
@@ -13,12 +14,13 @@ import (
 )
 
 // openBackend opens the driver that a session's GPUs need.
-func openBackend(conf worker.Config, print func([]byte)) (driver.Driver, error) {
+func openBackend(conf worker.Config, print func(fd int, text []byte)) (driver.Driver, error) {
 	switch conf.Backend {
 	case gpu.BackendCUDA:
 		return cuda.Open("")
 	case gpu.BackendSoftGPU:
-		soft := softgpu.Config{NodeName: conf.Node, Stdout: print}
+		soft := softgpu.Config{NodeName: conf.Node, Log: slog.Default(),
+			Stdout: func(text []byte) { print(1, text) }, Stderr: func(text []byte) { print(2, text) }}
 		for _, v := range conf.VGPUs {
 			soft.Indices = append(soft.Indices, v.Index)
 			soft.MemoryBytes = max(soft.MemoryBytes, v.TotalBytes)

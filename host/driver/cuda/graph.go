@@ -142,11 +142,23 @@ func (t *Thread) kernelNode(k *driver.KernelNode) uint64 {
 }
 
 // GraphAddKernel calls cuGraphAddKernelNode.
-func (t *Thread) GraphAddKernel(g driver.Graph, deps []driver.GraphNode, k *driver.KernelNode) (driver.GraphNode, driver.Result) {
+func (t *Thread) GraphAddKernel(g driver.Graph, deps []driver.GraphNode, edges []byte, k *driver.KernelNode) (driver.GraphNode, driver.Result) {
 	if len(k.Params) > paramsRoom {
 		return 0, driver.ErrorInvalidValue
 	}
 	a := t.frame.args
+	if edges != nil {
+		// CUgraphNodeParams: the type, which is 0 for a kernel, and at 16 what cuGraphAddKernelNode takes.
+		node := t.frame.text[128 : 128+256]
+		clear(node)
+		t.kernelNode(k)
+		copy(node[16:], t.frame.text[:72])
+		a[0], a[1], a[2], a[3], a[4], a[5] = t.frame.out(0, 0), uint64(g), address(deps), address(edges), uint64(len(deps)), address(node)
+		r := t.invoke(t.d.extra.addNode, 6)
+		runtime.KeepAlive(deps)
+		runtime.KeepAlive(edges)
+		return driver.GraphNode(t.frame.outs[0]), r
+	}
 	a[0], a[1], a[2], a[3], a[4] = t.frame.out(0, 0), uint64(g), address(deps), uint64(len(deps)), t.kernelNode(k)
 	r := t.invoke(t.d.extra.addKernel, 5)
 	runtime.KeepAlive(deps)

@@ -36,7 +36,7 @@ type extraSymbols struct {
 	linkCreate, linkAddData, linkComplete                                  unsafe.Pointer
 	graphGetNodes, graphGetRootNodes, graphGetEdges, nodeDeps, nodeDepends unsafe.Pointer
 	captureInfo2, captureInfo3                                             unsafe.Pointer
-	addKernel, getKernel, setKernel, execSetKernel, addHost                unsafe.Pointer
+	addNode, addKernel, getKernel, setKernel, execSetKernel, addHost       unsafe.Pointer
 	maxActiveClusters, maxClusterSize                                      unsafe.Pointer
 }
 
@@ -66,7 +66,7 @@ func Open(path string) (*Driver, error) {
 		&x.graphGetNodes: "cuGraphGetNodes", &x.graphGetRootNodes: "cuGraphGetRootNodes", &x.graphGetEdges: "cuGraphGetEdges_v2",
 		&x.nodeDeps: "cuGraphNodeGetDependencies_v2", &x.nodeDepends: "cuGraphNodeGetDependentNodes_v2",
 		&x.captureInfo2: "cuStreamGetCaptureInfo_v2", &x.captureInfo3: "cuStreamGetCaptureInfo_v3",
-		&x.addKernel: "cuGraphAddKernelNode_v2", &x.getKernel: "cuGraphKernelNodeGetParams_v2", &x.setKernel: "cuGraphKernelNodeSetParams_v2",
+		&x.addNode: "cuGraphAddNode_v2", &x.addKernel: "cuGraphAddKernelNode_v2", &x.getKernel: "cuGraphKernelNodeGetParams_v2", &x.setKernel: "cuGraphKernelNodeSetParams_v2",
 		&x.execSetKernel: "cuGraphExecKernelNodeSetParams_v2", &x.addHost: "cuGraphAddHostNode",
 		&x.maxActiveClusters: "cuOccupancyMaxActiveClusters", &x.maxClusterSize: "cuOccupancyMaxPotentialClusterSize",
 	} {

@@ -170,7 +170,11 @@ func decoder(s *source, f *cuda.Func) {
 		case p.Type == "cstr":
 			s.p("\t\t%s := a.cstr()", name)
 		case isBlob(p):
-			s.p("\t\t%s := a.blob()", name)
+			if p.Dir == "inout" {
+				s.p("\t\t%s := a.inout(a.blob())", name)
+			} else {
+				s.p("\t\t%s := a.blob()", name)
+			}
 			check := "length"
 			if p.Nullable {
 				check = "lengthOrNil"
