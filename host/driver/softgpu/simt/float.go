@@ -41,16 +41,32 @@ func execMulF32(w *warp, in *instr) {
 // the first rounding ended half-way between two float32, or where float32 has fewer bits.
 func fma32(x, y, z float32) float32 {
 	s := float64(x)*float64(y) + float64(z)
-	if v := math.Float64bits(s); v&(1<<29-1) == 1<<28 || v>>52&0x7ff < 1023-125 {
+	if doubtful(s) {
 		s = fmaOdd(float64(x), float64(y), float64(z))
 	}
 	return float32(s)
 }
 
+func doubtful(s float64) bool {
+	v := math.Float64bits(s)
+	return v&(1<<29-1) == 1<<28 || v>>52&0x7ff < 1023-125
+}
+
+//go:noinline
+func fma32Doubtful(x, y, z float32) float32 {
+	return float32(fmaOdd(float64(x), float64(y), float64(z)))
+}
+
 func execFmaF32(w *warp, in *instr) {
 	d, a, b, c := w.dst(in), &w.regs[in.a], &w.regs[in.b], &w.regs[in.c]
 	for i := range d {
-		d[i] = bits32(fma32(f32(a[i]), f32(b[i]), f32(c[i])))
+		x, y, z := f32(a[i]), f32(b[i]), f32(c[i])
+		s := float64(x)*float64(y) + float64(z) // as fma32, which is not inlined
+		if r := float32(s); !doubtful(s) {
+			d[i] = bits32(r)
+		} else {
+			d[i] = bits32(fma32Doubtful(x, y, z))
+		}
 	}
 	w.commit(in)
 }

@@ -116,16 +116,33 @@ func execLoad(w *warp, in *instr) {
 	}
 }
 
-// execLoadGlobal and execLoadShared load one unsigned element.
+// execLoadGlobal and execLoadShared load one unsigned element. What lies in the range seen last is loaded
+// without a call.
 func execLoadGlobal[T uint8 | uint16 | uint32 | uint64](w *warp, in *instr) {
 	d, a := w.dst(in), &w.regs[in.a]
 	size := uint64(unsafe.Sizeof(T(0)))
+	lo, n := w.caches[in.cache].within(size)
 	for i := range d {
-		if w.mask>>i&1 != 0 {
-			d[i] = uint64(*(*T)(w.global(in, i, a[i]+in.imm, size)))
+		if w.mask>>i&1 == 0 {
+			continue
 		}
+		addr := a[i] + in.imm
+		if addr-lo < n && addr&(size-1) == 0 {
+			d[i] = uint64(*(*T)(mem.Pointer(addr)))
+			continue
+		}
+		d[i] = uint64(*(*T)(w.global(in, i, addr, size)))
+		lo, n = w.caches[in.cache].within(size)
 	}
 	w.commit(in)
+}
+
+// within returns the range of addresses at which size bytes lie in the cached range.
+func (c *cacheLine) within(size uint64) (lo, n uint64) {
+	if c.size < size {
+		return c.lo, 0
+	}
+	return c.lo, c.size - size + 1
 }
 
 func execLoadShared[T uint8 | uint16 | uint32 | uint64](w *warp, in *instr) {
@@ -174,10 +191,18 @@ func execStore(w *warp, in *instr) {
 func execStoreGlobal[T uint8 | uint16 | uint32 | uint64](w *warp, in *instr) {
 	a, s := &w.regs[in.a], &w.regs[in.b]
 	size := uint64(unsafe.Sizeof(T(0)))
+	lo, n := w.caches[in.cache].within(size)
 	for i := range a {
-		if w.mask>>i&1 != 0 {
-			*(*T)(w.global(in, i, a[i]+in.imm, size)) = T(s[i])
+		if w.mask>>i&1 == 0 {
+			continue
 		}
+		addr := a[i] + in.imm
+		if addr-lo < n && addr&(size-1) == 0 {
+			*(*T)(mem.Pointer(addr)) = T(s[i])
+			continue
+		}
+		*(*T)(w.global(in, i, addr, size)) = T(s[i])
+		lo, n = w.caches[in.cache].within(size)
 	}
 }
 
@@ -185,8 +210,13 @@ func execStoreShared[T uint8 | uint16 | uint32 | uint64](w *warp, in *instr) {
 	a, s, b := &w.regs[in.a], &w.regs[in.b], w.block.shared
 	size := uint64(unsafe.Sizeof(T(0)))
 	for i := range a {
-		if w.mask>>i&1 != 0 {
-			*(*T)(w.within(b, i, uint64(uint32(a[i]+in.imm)), size)) = T(s[i])
+		if w.mask>>i&1 == 0 {
+			continue
+		}
+		if at := uint64(uint32(a[i] + in.imm)); at+size <= uint64(len(b)) && at&(size-1) == 0 {
+			*(*T)(unsafe.Pointer(&b[at])) = T(s[i])
+		} else {
+			w.within(b, i, at, size) // raises
 		}
 	}
 }
