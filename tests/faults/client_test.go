@@ -15,9 +15,9 @@ func TestClientKilled(t *testing.T) {
 	t.Parallel()
 	f := start(t, chain.Options{})
 	check := f.bystander(t)
-	for _, what := range []string{"loop", "flood"} {
-		t.Run(what, func(t *testing.T) {
-			p, s := f.run(t, what)
+	for _, args := range [][]string{{"loop"}, {"flood"}, {"loop", "2000000000"}, {"flood", "2000000000"}} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			p, s := f.run(t, args...)
 			time.Sleep(300 * time.Millisecond) // into the middle of a kernel, and of a full ring
 			p.Kill()
 			t.Logf("all gone after %v", f.gone(t, s, 1, time.Second))

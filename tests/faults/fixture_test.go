@@ -31,10 +31,10 @@ func start(t *testing.T, o chain.Options) *fixture {
 	return &fixture{Chain: c, node: c.Nodes[0], program: chain.CC(t, filepath.Join("testdata", "client.c"))}
 }
 
-// run starts the program doing what, and returns it with its session once it computes.
-func (f *fixture) run(t *testing.T, what string, env ...string) (*chain.Client, record.Session) {
+// run starts the program with arguments, and returns it with its session once it computes.
+func (f *fixture) run(t *testing.T, args ...string) (*chain.Client, record.Session) {
 	t.Helper()
-	p := f.Go(t, f.Env(env...), f.program, what)
+	p := f.Go(t, f.Env(), f.program, args...)
 	p.WaitLine(t, "running")
 	return p, f.node.WaitSession(t, p.Process.Pid)
 }

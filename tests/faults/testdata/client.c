@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What a program does while something fails. The first argument says what:
+ * What a program does while something fails. The first argument says what, the second how long its kernels run:
  *
  *	once           compute, check, print "ok"
  *	check          print "running", then compute and check until standard input ends; print "ok"
- *	loop           print "running", then launch long kernels for ever
+ *	loop           print "running", then launch long kernels for ever, one at a time
  *	flood          print "running", then queue kernels for ever without waiting
  *	until-error    print "running", then compute until a call fails; print the error; exit 3
  *	wild           launch a kernel that faults; print the error of the next call; exit 3
@@ -85,7 +85,7 @@ static bool input_ended(void)
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "once";
-	uint32_t turns = 2000000;
+	uint32_t turns = argc > 2 ? (uint32_t)atoi(argv[2]) : 2000000;
 	void *params[] = {&turns};
 	open_gpu();
 	if (!strcmp(what, "once")) {
