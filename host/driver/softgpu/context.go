@@ -53,6 +53,7 @@ func (d *Driver) newContext(dev *device, flags uint32) *context {
 		StackBytes: 1024, Helpers: d.helpers}
 	c.legacy, c.perHost = c.newStream(true), c.newStream(true)
 	c.id = d.handles.add(c)
+	d.contexts.Store(c, nil)
 	return c
 }
 
@@ -139,6 +140,7 @@ func (c *context) destroy() {
 		m.free()
 	}
 	c.d.handles.remove(c.id)
+	c.d.contexts.Delete(c)
 }
 
 func (t *thread) CtxCreate(flags uint32, dev driver.Device) (driver.Context, driver.Result) {

@@ -37,6 +37,7 @@ type device struct {
 	primaryFlags uint32
 	pool         *pool // the current memory pool
 	defaultPool  *pool
+	pooled       map[uint64]*pool // allocations of pools
 	peerOf       map[*device]bool // guarded by mu
 }
 
@@ -45,7 +46,7 @@ func newDevice(d *Driver, ordinal, index int) (*device, error) {
 	if err != nil {
 		return nil, err
 	}
-	dev := &device{d: d, ordinal: ordinal, index: index, memory: m, peerOf: map[*device]bool{}}
+	dev := &device{d: d, ordinal: ordinal, index: index, memory: m, peerOf: map[*device]bool{}, pooled: map[uint64]*pool{}}
 	dev.defaultPool = d.newPool(dev)
 	dev.pool = dev.defaultPool
 	return dev, nil

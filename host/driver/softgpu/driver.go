@@ -33,16 +33,17 @@ type Config struct {
 
 // Driver presents software GPUs. It is safe for concurrent use.
 type Driver struct {
-	cfg     Config
-	log     *slog.Logger
-	space   *mem.Space
-	devices []*device
-	helpers *simt.Pool
-	handles handles
-	virtual virtual
-	graphs  sync.Mutex // guards all graphs and captures
-	refused sync.Map   // functions that were refused, to log each once
-	wg      sync.WaitGroup
+	cfg      Config
+	log      *slog.Logger
+	space    *mem.Space
+	devices  []*device
+	helpers  *simt.Pool
+	handles  handles
+	virtual  virtual
+	contexts sync.Map   // *context to nothing: all that live
+	graphs   sync.Mutex // guards all graphs and captures
+	refused  sync.Map   // functions that were refused, to log each once
+	wg       sync.WaitGroup
 }
 
 var _ driver.Driver = (*Driver)(nil)
@@ -86,9 +87,7 @@ func New(cfg Config) (driver.Driver, error) {
 
 // Close stops all kernels, waits for the streams and unmaps the GPUs' memory.
 func (d *Driver) Close() error {
-	for _, c := range all[*context](&d.handles) {
-		c.destroy()
-	}
+	d.eachContext((*context).destroy)
 	d.wg.Wait()
 	if d.helpers != nil {
 		d.helpers.Close()
@@ -102,6 +101,14 @@ func (d *Driver) Close() error {
 	}
 	d.devices = nil
 	return errors.Join(errs...)
+}
+
+// eachContext calls f for every context.
+func (d *Driver) eachContext(f func(*context)) {
+	d.contexts.Range(func(c, _ any) bool {
+		f(c.(*context))
+		return true
+	})
 }
 
 // NewThread returns a calling thread. It needs no OS thread of its own.

@@ -248,6 +248,46 @@ func TestVirtualMemory(t *testing.T) {
 	}
 }
 
+// TestNothingGrows allocates, launches and frees many times.
+func TestNothingGrows(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 1)
+	f := r.function(r.load("matrix.ptx"), "empty")
+	round := func() {
+		s, res := r.StreamCreateWithPriority(1, 0)
+		r.ok(res)
+		e, res := r.EventCreate(0)
+		r.ok(res)
+		p, res := r.MemAllocAsync(1000, s)
+		r.ok(res)
+		r.ok(r.launch(f, s, 1, 32, nil))
+		r.ok(r.EventRecord(e, s))
+		r.ok(r.MemFreeAsync(p, s))
+		r.ok(r.StreamSynchronize(s))
+		r.ok(r.EventDestroy(e))
+		r.ok(r.StreamDestroy(s))
+		r.ok(r.MemFree(r.alloc(1000)))
+	}
+	round()
+	handles, goroutines := len(r.d.handles.objects), runtime.NumGoroutine()
+	for range 2000 {
+		round()
+	}
+	r.ok(r.CtxSynchronize())
+	if n := len(r.d.handles.objects); n != handles {
+		t.Errorf("%d handles became %d", handles, n)
+	}
+	if n := len(r.d.space.All()); n != 0 {
+		t.Errorf("%d ranges are live", n)
+	}
+	if free, total, _ := r.MemGetInfo(); free != total {
+		t.Errorf("%d of %d bytes are free", free, total)
+	}
+	if n := runtime.NumGoroutine(); n > goroutines+500 { // others run beside this
+		t.Errorf("%d goroutines became %d", goroutines, n)
+	}
+}
+
 func TestCopy2D(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 1)

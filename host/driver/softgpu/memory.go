@@ -79,7 +79,7 @@ func (t *thread) MemFree(p driver.DevicePtr) driver.Result {
 	if r := c.result(); r != driver.Success {
 		return r
 	}
-	return t.d.release(dev, uint64(p))
+	return freeOp{t.d, dev, uint64(p)}.run(c)
 }
 
 // release frees an allocation and makes its context forget it.
@@ -87,11 +87,11 @@ func (d *Driver) release(dev *device, p uint64) driver.Result {
 	if !dev.memory.Free(p) {
 		return driver.ErrorInvalidValue
 	}
-	for _, c := range all[*context](&d.handles) {
+	d.eachContext(func(c *context) {
 		c.mu.Lock()
 		delete(c.owned, p)
 		c.mu.Unlock()
-	}
+	})
 	return driver.Success
 }
 
@@ -143,11 +143,11 @@ func (t *thread) MemHostUnregister(p driver.HostPtr) driver.Result {
 	}
 	c.wait()
 	t.d.space.Remove(uint64(p))
-	for _, o := range all[*context](&t.d.handles) {
+	t.d.eachContext(func(o *context) {
 		o.mu.Lock()
 		delete(o.hosts, uint64(p))
 		o.mu.Unlock()
-	}
+	})
 	return driver.Success
 }
 

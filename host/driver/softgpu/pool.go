@@ -39,14 +39,13 @@ func (freeOp) kind() uint32 { return nodeEmpty }
 
 func (o freeOp) run(*context) driver.Result {
 	o.dev.mu.Lock()
-	pools := []*pool{o.dev.defaultPool, o.dev.pool}
+	p := o.dev.pooled[o.addr]
+	delete(o.dev.pooled, o.addr)
 	o.dev.mu.Unlock()
-	for _, p := range append(pools, all[*pool](&o.d.handles)...) {
+	if p != nil {
 		p.mu.Lock()
-		if n, ok := p.live[o.addr]; ok {
-			delete(p.live, o.addr)
-			p.used -= n
-		}
+		p.used -= p.live[o.addr]
+		delete(p.live, o.addr)
 		p.mu.Unlock()
 	}
 	return o.d.release(o.dev, o.addr)
@@ -89,6 +88,9 @@ func (t *thread) allocFrom(p *pool, n uint64, sh driver.Stream) (driver.DevicePt
 	if r != driver.Success {
 		return 0, r
 	}
+	p.dev.mu.Lock()
+	p.dev.pooled[uint64(a)] = p
+	p.dev.mu.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.live[uint64(a)] = n

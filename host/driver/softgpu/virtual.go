@@ -235,9 +235,7 @@ func (t *thread) MemGetAccess(_ []byte, ptr driver.DevicePtr) (uint64, driver.Re
 
 // MemUnmap waits for the GPUs' work first.
 func (t *thread) MemUnmap(ptr driver.DevicePtr, size uint64) driver.Result {
-	for _, c := range all[*context](&t.d.handles) {
-		c.wait()
-	}
+	t.d.eachContext((*context).wait)
 	v := &t.d.virtual
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -69,6 +69,9 @@ func (s *Space) Holds(addr, n uint64) bool {
 	return false
 }
 
+// All returns the live ranges, in order of address. They must not be changed.
+func (s *Space) All() []Range { return *s.table.Load() }
+
 // Add makes a range live and gives it an ID.
 func (s *Space) Add(r Range) error {
 	s.mu.Lock()
