@@ -82,12 +82,15 @@ demo: ## Start a pool of two nodes, run a CUDA program on two vGPUs, stop it all
 
 RUN ?= .
 FUZZ ?= 30s
+# Tells of failures, and in the end of what was skipped and why. GOTEST='go test' does without it.
+GOTEST ?= go run gotest.tools/gotestsum@v1.13.0 --format pkgname-and-test-fails --format-hide-empty-pkg \
+	--jsonfile $(BUILD)/$@.json --
 
 .PHONY: test
 test: ## Set up, build, and run every test that needs no GPU
 	@packaging/setup build test
 	@tests/cuda/toolchain
-	@$(MAKE) --no-print-directory build vet test-go test-chain
+	@$(MAKE) --no-print-directory --keep-going build vet test-go test-chain
 
 .PHONY: vet
 vet: ## Check Go code by go vet and gofmt
@@ -97,11 +100,13 @@ vet: ## Check Go code by go vet and gofmt
 # The chain's programs are compiled and run as processes, where the race detector sees nothing.
 .PHONY: test-go
 test-go: ## Test the Go packages under the race detector, and with them the C libraries
-	go test -race -timeout 10m -run '$(RUN)' $$(go list ./... | grep -v '/orion/tests/')
+	@mkdir -p $(BUILD)
+	$(GOTEST) -race -timeout 10m -run '$(RUN)' $$(go list ./... | grep -v '/orion/tests/')
 
 .PHONY: test-chain
 test-chain: libraries programs ## Run real CUDA programs through the whole chain on software GPUs
-	go test -timeout 15m -run '$(RUN)' ./tests/...
+	@mkdir -p $(BUILD)
+	$(GOTEST) -timeout 15m -run '$(RUN)' ./tests/...
 
 .PHONY: fuzz
 fuzz: ## Run each fuzzer for FUZZ=30s
