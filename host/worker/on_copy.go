@@ -138,8 +138,13 @@ func (s *server) hostExtent(base, x, y, z, pitch, rows, width, height, depth uin
 	if rows == 0 {
 		rows = height
 	}
+	row, beyond := bits.Add64(y, height-1, 0)
+	layer, above := bits.Add64(z, depth-1, 0)
+	if beyond != 0 || above != 0 { // the driver would start before base
+		return false
+	}
 	sum := uint64(0)
-	for _, term := range [][2]uint64{{x, 1}, {y + height - 1, pitch}, {width, 1}} {
+	for _, term := range [][2]uint64{{x, 1}, {row, pitch}, {width, 1}} {
 		hi, lo := bits.Mul64(term[0], term[1])
 		var carry uint64
 		if sum, carry = bits.Add64(sum, lo, 0); hi != 0 || carry != 0 {
@@ -147,7 +152,7 @@ func (s *server) hostExtent(base, x, y, z, pitch, rows, width, height, depth uin
 		}
 	}
 	hi, plane := bits.Mul64(pitch, rows)
-	hi2, planes := bits.Mul64(plane, z+depth-1)
+	hi2, planes := bits.Mul64(plane, layer)
 	sum, carry := bits.Add64(sum, planes, 0)
 	return hi == 0 && hi2 == 0 && carry == 0 && s.region.contains(driver.HostPtr(base), sum)
 }
