@@ -16,6 +16,8 @@ import (
 	"time"
 	"unsafe"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/orion-vgpu/orion/host/driver"
 )
 
@@ -173,6 +175,34 @@ func TestFaultIsSticky(t *testing.T) {
 	a = r.alloc(4096)
 	r.ok(r.launch(f, 0, 1, 32, vectorAdd(a+1, a, a, 32)))
 	r.want(r.CtxSynchronize(), driver.ErrorMisalignedAddress)
+}
+
+// TestMemoryGone takes registered memory away under a kernel and a copy: the process must live on.
+func TestMemoryGone(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"kernel", "copy"} {
+		r := newRig(t, 1)
+		f := r.function(r.load("matrix.ptx"), "vector_add")
+		b, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := host(b)
+		r.ok(r.MemHostRegister(p, 4096, 0))
+		a := r.alloc(4096)
+		r.ok(r.launch(f, 0, 1, 32, vectorAdd(driver.DevicePtr(p), a, a, 32)))
+		r.ok(r.CtxSynchronize())
+		if err := unix.Mprotect(b, unix.PROT_NONE); err != nil {
+			t.Fatal(err)
+		}
+		if kind == "kernel" {
+			r.ok(r.launch(f, 0, 1, 32, vectorAdd(driver.DevicePtr(p), a, a, 32)))
+		} else {
+			r.ok(r.MemcpyDtoHAsync(p, a, 64, 0))
+		}
+		r.want(r.CtxSynchronize(), driver.ErrorIllegalAddress)
+		_ = unix.Munmap(b)
+	}
 }
 
 func TestMemory(t *testing.T) {
