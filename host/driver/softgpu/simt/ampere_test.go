@@ -42,6 +42,49 @@ func TestMatrixInstructions(t *testing.T) {
 	}
 }
 
+// sumOfProducts is a * b + c for an m by k and a k by n matrix, b in the order of columns.
+func sumOfProducts[T int8 | float32 | float64, A int32 | float32 | float64](a, b []T, c []A, m, n, k int) []A {
+	d := make([]A, m*n)
+	for y := range m {
+		for x := range n {
+			d[y*n+x] = c[y*n+x]
+			for i := range k {
+				d[y*n+x] += A(a[y*k+i]) * A(b[x*k+i])
+			}
+		}
+	}
+	return d
+}
+
+func testProduct[T int8 | float32 | float64, A int32 | float32 | float64](t *testing.T, kernel string, m, n, k int) {
+	g := newGPU(t)
+	a, b, c := make([]T, m*k), make([]T, k*n), make([]A, m*n)
+	for i := range a {
+		a[i] = T(i%13 - 6)
+	}
+	for i := range b {
+		b[i] = T(i%7 - 3)
+	}
+	for i := range c {
+		c[i] = A(i)
+	}
+	d := array(g, c)
+	g.run(g.load("ampere.ptx"), kernel, [3]uint32{1, 1, 1}, [3]uint32{32, 1, 1}, array(g, a), array(g, b), array(g, c), d)
+	want := sumOfProducts(a, b, c, m, n, k)
+	for i, v := range values[A](g, d, m*n) {
+		if v != want[i] {
+			t.Fatalf("element %d is %v, want %v", i, v, want[i])
+		}
+	}
+}
+
+func TestMatrixTypes(t *testing.T) {
+	t.Parallel()
+	t.Run("s8", func(t *testing.T) { testProduct[int8, int32](t, "matrices_s8", 16, 16, 16) })
+	t.Run("f64", func(t *testing.T) { testProduct[float64, float64](t, "matrices_f64", 8, 8, 4) })
+	t.Run("tf32", func(t *testing.T) { testProduct[float32, float32](t, "matrices_tf32", 16, 16, 8) })
+}
+
 func TestAsynchronousCopy(t *testing.T) {
 	t.Parallel()
 	g := newGPU(t)

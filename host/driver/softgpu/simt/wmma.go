@@ -16,7 +16,30 @@ import (
 // shape is the size of a matrix product.
 type shape struct{ m, n, k int }
 
-var shapes = map[string]shape{"m16n16k16": {16, 16, 16}, "m32n8k16": {32, 8, 16}, "m8n32k16": {8, 32, 16}}
+var shapes = map[string]shape{"m16n16k16": {16, 16, 16}, "m32n8k16": {32, 8, 16}, "m8n32k16": {8, 32, 16},
+	"m16n16k8": {16, 16, 8}, "m8n8k4": {8, 8, 4}}
+
+// cell is how elements of a type are stored, and computed with as float64.
+type cell struct {
+	bits  int
+	load  func(uint64) float64
+	store func(float64) uint64
+}
+
+func floatCell(t ptx.Type) cell {
+	f := formats[t]
+	return cell{int(f.size), f.load, func(x float64) uint64 { return f.store(x, nearest) }}
+}
+
+// cells by type. Sums of small integers are exact in a float64, and wrap when they are stored.
+var cells = map[ptx.Type]cell{
+	ptx.F16: floatCell(ptx.F16), ptx.BF16: floatCell(ptx.BF16), ptx.F32: floatCell(ptx.F32),
+	ptx.TF32: {32, func(v uint64) float64 { return float64(f32(tf32(v, toZero))) }, nil},
+	ptx.F64:  {64, f64, bits64},
+	ptx.S8:   {8, func(v uint64) float64 { return float64(int8(v)) }, nil},
+	ptx.U8:   {8, func(v uint64) float64 { return float64(uint8(v)) }, nil},
+	ptx.S32:  {32, func(v uint64) float64 { return float64(int32(v)) }, func(x float64) uint64 { return uint64(uint32(int64(x))) }},
+}
 
 // dims returns rows and columns of matrix a, b, c or d.
 func (s shape) dims(matrix string) (rows, cols int) {
@@ -37,12 +60,7 @@ type fragment struct {
 }
 
 // per is the number of elements in a register.
-func (f *fragment) per() int {
-	if f.typ == ptx.F32 {
-		return 1
-	}
-	return 2
-}
+func (f *fragment) per() int { return max(32/f.bits(), 1) }
 
 // at returns where lane and element index of the fragment are in the matrix, by number.
 func (f *fragment) at(lane, i int) int {
@@ -50,12 +68,10 @@ func (f *fragment) at(lane, i int) int {
 	return (lane*(n/32) + i) % n
 }
 
-func (f *fragment) bits() int {
-	if f.typ == ptx.F32 {
-		return 32
-	}
-	return 16
-}
+func (f *fragment) bits() int { return cells[f.typ].bits }
+
+// mask is that of the bits of an element.
+func (f *fragment) mask() uint64 { return ^uint64(0) >> (64 - f.bits()) }
 
 // read returns the matrix as its elements' bits.
 func (f *fragment) read(w *warp) []uint64 {
@@ -63,7 +79,7 @@ func (f *fragment) read(w *warp) []uint64 {
 	for lane := range 32 {
 		for i := range out[:len(out)/32] {
 			v := w.regs[f.regs[i/f.per()]][lane] >> (i % f.per() * f.bits())
-			out[f.at(lane, i)] = v & (1<<f.bits() - 1)
+			out[f.at(lane, i)] = v & f.mask()
 		}
 	}
 	return out
@@ -94,9 +110,12 @@ type matrixOp struct {
 func (c *compiler) fragment(s shape, matrix string, t ptx.Type, o ptx.Operand, destination bool) fragment {
 	rows, cols := s.dims(matrix)
 	f := fragment{rows: rows, cols: cols, typ: t}
-	want := map[ptx.Type]int{ptx.F32: rows * cols / 32, ptx.BF16: rows * cols / 64, ptx.F16: 8}[t]
-	if t == ptx.F16 && matrix != "a" && matrix != "b" {
-		want = rows * cols / 64
+	if cells[t].load == nil {
+		c.unsupported()
+	}
+	want := rows * cols / 32 / f.per()
+	if t == ptx.F16 && (matrix == "a" || matrix == "b") {
+		want = 8
 	}
 	if o.Kind != ptx.Vector || want == 0 || len(o.Elems) != want {
 		c.unsupported()
@@ -105,14 +124,17 @@ func (c *compiler) fragment(s shape, matrix string, t ptx.Type, o ptx.Operand, d
 		if destination {
 			f.regs = append(f.regs, c.dest(e))
 		} else {
-			f.regs = append(f.regs, c.value(e, ptx.B32))
+			f.regs = append(f.regs, c.value(e, typeOfBits[f.bits()]))
 		}
 	}
 	return f
 }
 
+// typeOfBits is the type of the registers that hold elements of so many bits.
+var typeOfBits = map[int]ptx.Type{8: ptx.B32, 16: ptx.B32, 32: ptx.B32, 64: ptx.B64}
+
 func translateWmma(c *compiler, m *mods) {
-	m.ignore("sync", "aligned")
+	m.ignore("sync", "aligned", "rn")
 	x := &matrixOp{}
 	op := m.one("load", "store", "mma")
 	for name, s := range shapes {
@@ -142,7 +164,7 @@ func translateWmma(c *compiler, m *mods) {
 		case 4:
 			td, ta, tc = types[0], types[1], types[3]
 		}
-		if len(layouts) != 2 || len(c.in.Operands) != 4 || ta != ptx.F16 && ta != ptx.BF16 {
+		if len(layouts) != 2 || len(c.in.Operands) != 4 || cells[td].store == nil {
 			c.unsupported()
 		}
 		// Fragments are in the order of rows, however they were laid out in memory.
@@ -230,14 +252,14 @@ func execProduct(w *warp, in *instr) {
 	a.regs, b.regs, c.regs, d.regs = in.ss[:na], in.ss[na:na+nb], in.ss[na+nb:], in.ds
 	av, bv, cv := a.read(w), b.read(w), c.read(w)
 	out := make([]uint64, len(cv))
-	load, acc := formats[a.typ].load, formats[c.typ]
+	load, add, store := cells[a.typ].load, cells[c.typ].load, cells[d.typ].store
 	for m := range x.shape.m {
 		for n := range x.shape.n {
-			sum := acc.load(cv[m*x.shape.n+n])
+			sum := add(cv[m*x.shape.n+n])
 			for k := range x.shape.k {
 				sum = math.FMA(load(av[m*x.shape.k+k]), load(bv[k*x.shape.n+n]), sum)
 			}
-			out[m*x.shape.n+n] = formats[d.typ].store(sum, nearest)
+			out[m*x.shape.n+n] = store(sum)
 		}
 	}
 	d.write(w, out)

@@ -27,6 +27,43 @@ template <class T> __device__ void matrices(const T *a, const T *b, const float 
 extern "C" __global__ void matrices_f16(const half *a, const half *b, const float *c, float *d) { matrices(a, b, c, d); }
 extern "C" __global__ void matrices_bf16(const __nv_bfloat16 *a, const __nv_bfloat16 *b, const float *c, float *d) { matrices(a, b, c, d); }
 
+// integers and doubles have shapes of their own.
+extern "C" __global__ void matrices_s8(const signed char *a, const signed char *b, const int *c, int *d)
+{
+	wmma::fragment<wmma::matrix_a, 16, 16, 16, signed char, wmma::row_major> fa;
+	wmma::fragment<wmma::matrix_b, 16, 16, 16, signed char, wmma::col_major> fb;
+	wmma::fragment<wmma::accumulator, 16, 16, 16, int> fc;
+	wmma::load_matrix_sync(fa, a, 16);
+	wmma::load_matrix_sync(fb, b, 16);
+	wmma::load_matrix_sync(fc, c, 16, wmma::mem_row_major);
+	wmma::mma_sync(fc, fa, fb, fc);
+	wmma::store_matrix_sync(d, fc, 16, wmma::mem_row_major);
+}
+
+extern "C" __global__ void matrices_f64(const double *a, const double *b, const double *c, double *d)
+{
+	wmma::fragment<wmma::matrix_a, 8, 8, 4, double, wmma::row_major> fa;
+	wmma::fragment<wmma::matrix_b, 8, 8, 4, double, wmma::col_major> fb;
+	wmma::fragment<wmma::accumulator, 8, 8, 4, double> fc;
+	wmma::load_matrix_sync(fa, a, 4);
+	wmma::load_matrix_sync(fb, b, 4);
+	wmma::load_matrix_sync(fc, c, 8, wmma::mem_row_major);
+	wmma::mma_sync(fc, fa, fb, fc);
+	wmma::store_matrix_sync(d, fc, 8, wmma::mem_row_major);
+}
+
+extern "C" __global__ void matrices_tf32(const float *a, const float *b, const float *c, float *d)
+{
+	wmma::fragment<wmma::matrix_a, 16, 16, 8, wmma::precision::tf32, wmma::row_major> fa;
+	wmma::fragment<wmma::matrix_b, 16, 16, 8, wmma::precision::tf32, wmma::col_major> fb;
+	wmma::fragment<wmma::accumulator, 16, 16, 8, float> fc;
+	wmma::load_matrix_sync(fa, a, 8);
+	wmma::load_matrix_sync(fb, b, 8);
+	wmma::load_matrix_sync(fc, c, 16, wmma::mem_row_major);
+	wmma::mma_sync(fc, fa, fb, fc);
+	wmma::store_matrix_sync(d, fc, 16, wmma::mem_row_major);
+}
+
 // pipeline adds 1 to n floats that it brings in by asynchronous copies.
 extern "C" __global__ void pipeline(const float *in, float *out)
 {
