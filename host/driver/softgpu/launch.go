@@ -24,8 +24,10 @@ func (*kernelOp) kind() uint32 { return nodeKernel }
 
 func (o *kernelOp) run(c *context) driver.Result {
 	l := o.p.NewLaunch()
-	l.Machine, l.Grid, l.Block, l.SharedBytes, l.Params, l.Cooperative = &c.machine, o.grid, o.block, o.shared, o.params, o.cooperative
+	l.Grid, l.Block, l.SharedBytes, l.Params, l.Cooperative = o.grid, o.block, o.shared, o.params, o.cooperative
 	c.mu.Lock()
+	machine := c.machine // limits may change while it runs
+	l.Machine = &machine
 	c.running[l] = struct{}{}
 	if c.dead.Load() {
 		l.Kill()

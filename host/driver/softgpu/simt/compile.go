@@ -59,8 +59,8 @@ func (l *linker) compile(f *ptx.Func) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			e, ok := r.(compileError)
-			if !ok {
-				panic(r)
+			if !ok { // a mistake of ours, which must not end the process that serves others' kernels too
+				e.err = fmt.Errorf("line %d: %w: instruction %s: %v", c.in.Line, ErrUnsupported, c.in.Name(), r)
 			}
 			err = e.err
 		}
