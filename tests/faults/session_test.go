@@ -198,9 +198,17 @@ func command(op uint16, context, slot, seq uint32, args ...any) []byte {
 
 // call runs a command to its answer. It is false when none comes within a second.
 func (s *session) call(op uint16, context uint32, args ...any) (r driver.Result, data []byte, ok bool) {
-	s.seq++
+	return s.exchange(command(op, context, 0, 0, args...), time.Second)
+}
+
+// exchange is call for a frame that is made already; the answer comes in the first slot. The data are valid
+// until the next.
+func (s *session) exchange(frame []byte, limit time.Duration) (r driver.Result, data []byte, ok bool) {
 	const slot = wire.SlotsOffset
-	if !s.put(command(op, context, 1, s.seq, args...)) {
+	s.seq++
+	le.PutUint32(frame[wire.CmdSlot:], 1)
+	le.PutUint32(frame[wire.CmdSeq:], s.seq)
+	if !s.put(frame) {
 		return 0, nil, false
 	}
 	for start := time.Now(); ; {
@@ -212,7 +220,7 @@ func (s *session) call(op uint16, context uint32, args ...any) (r driver.Result,
 		if atomic.LoadUint32(s.word32(slot+wire.SlotFlag)) == s.seq {
 			return driver.Success, nil, true
 		}
-		if _, ended := s.ended(); ended || time.Since(start) > time.Second {
+		if _, ended := s.ended(); ended || time.Since(start) > limit {
 			return 0, nil, false
 		}
 		time.Sleep(5 * time.Microsecond)
