@@ -203,6 +203,15 @@ static const void *const tools_module[] = {
 	UNKNOWN_6e163fbe(ENTRY, t6e163fbe)
 };
 
+/*
+ * 1734dc26: cuBLASLt asks for it when it chooses bf16 and fp16 matrix products on Hopper, and calls slot 4 of
+ * what it got without a look (seen in cuBLAS 13 on an H100). Slot 4 takes two pointers for results, and an
+ * error makes the caller do without; slot 13 would give the results back. Nothing more of it is known.
+ */
+#define UNKNOWN_1734dc26(m, t) m(t, 1) m(t, 2) m(t, 3) m(t, 4) m(t, 5) m(t, 6) m(t, 7) m(t, 8) m(t, 9) TEN(m, t, 1) TEN(m, t, 2) TEN(m, t, 3)
+UNKNOWN_1734dc26(STUB, t1734dc26)
+static const void *const library_hints[] = {SIZE(0x140), UNKNOWN_1734dc26(ENTRY, t1734dc26)};
+
 /* Tables f8cff951 (a log for cuDNN) and da9151d3 (asked for by NVRTC) are refused: their callers do without. */
 static const struct {
 	uint8_t id[16];
@@ -216,6 +225,7 @@ static const struct {
 	{{0xd4, 0x08, 0x20, 0x55, 0xbd, 0xe6, 0x70, 0x4b, 0x8d, 0x34, 0xba, 0x12, 0x3c, 0x66, 0xe1, 0xf2}, integrity_table},
 	{{0x21, 0x31, 0x8c, 0x60, 0x97, 0x14, 0x32, 0x48, 0x8c, 0xa6, 0x41, 0xff, 0x73, 0x24, 0xc8, 0xf2}, tools_context},
 	{{0x6e, 0x16, 0x3f, 0xbe, 0xb9, 0x58, 0x44, 0x4d, 0x83, 0x5c, 0xe1, 0x82, 0xaf, 0xf1, 0x99, 0x1e}, tools_module},
+	{{0x17, 0x34, 0xdc, 0x26, 0x80, 0x0d, 0x47, 0x45, 0x87, 0x26, 0xc0, 0xf1, 0xe7, 0xdd, 0x8b, 0xca}, library_hints},
 };
 
 EXPORT int cuGetExportTable(const void **table, const void *id)
@@ -229,5 +239,9 @@ EXPORT int cuGetExportTable(const void **table, const void *id)
 			return CUDA_SUCCESS;
 		}
 	}
+	const uint8_t *b = id;
+	if (b)
+		log_line(LOG_INFO, "refused export table %02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3],
+			b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 	return CUDA_ERROR_INVALID_VALUE;
 }
