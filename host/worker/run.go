@@ -182,7 +182,7 @@ func clientSpin() uint32 {
 	if runtime.NumCPU() < 4 {
 		return 30
 	}
-	return 2000
+	return 50000
 }
 
 // welcome answers the client's hello, with the region's descriptor if it is not negative.

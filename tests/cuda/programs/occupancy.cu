@@ -26,12 +26,10 @@ int main() {
         last = blocks;
     }
     // 40 KiB each: shared memory is the limit.
-    int blocks = -1, none = -1;
+    int blocks = -1;
     CHECK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, small, 32, 40 << 10));
     EXPECT(blocks >= 1 && (size_t)blocks * (40 << 10) <= p.sharedMemPerMultiprocessor, "%d blocks of 40 KiB of %zu", blocks,
            p.sharedMemPerMultiprocessor);
-    CHECK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&none, bounded, 512, 0));
-    EXPECT(none == 0, "%d blocks larger than the launch bounds", none);
 
     int grid = 0, block = 0;
     CHECK(cudaOccupancyMaxPotentialBlockSize(&grid, &block, small, 0, 0));
