@@ -104,10 +104,8 @@ func (p *Client) WaitLine(t testing.TB, line string) {
 		if containsLine(p.Out(), line) {
 			return true
 		}
-		select {
-		case <-p.done:
+		if !p.Running() {
 			t.Fatalf("the client ended with %v before it printed %q:\n%s%s", p.ProcessState, line, p.Out(), p.Err())
-		default:
 		}
 		return false
 	})
@@ -115,6 +113,16 @@ func (p *Client) WaitLine(t testing.TB, line string) {
 
 func containsLine(text, line string) bool {
 	return bytes.Contains([]byte("\n"+text), []byte("\n"+line+"\n"))
+}
+
+// Running says whether the program has not ended yet.
+func (p *Client) Running() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
 }
 
 // Kill ends the program with SIGKILL and waits for it.
