@@ -31,7 +31,7 @@ help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo 'Variables: BUILD=$(BUILD) RELEASE=$(RELEASE) DESTDIR= PREFIX=$(PREFIX) ORION_CACHE=$(ORION_CACHE)'
-	@echo '           V=1 shows the C compiler at work; RUN=PATTERN chooses tests; FUZZ=30s is the time of a fuzzer'
+	@echo '           V=1 shows the C compiler at work; RUN=PATTERN chooses tests'
 
 ##@ Build
 
@@ -82,6 +82,7 @@ demo: ## Start a pool of two nodes, run a CUDA program on two vGPUs, stop it all
 
 RUN ?= .
 FUZZ ?= 30s
+FUZZERS ?= .
 # Tells of failures, and in the end of what was skipped and why. GOTEST='go test' does without it.
 GOTEST ?= go run gotest.tools/gotestsum@v1.13.0 --format pkgname-and-test-fails --format-hide-empty-pkg \
 	--jsonfile $(BUILD)/$@.json --
@@ -109,9 +110,9 @@ test-chain: libraries programs ## Run real CUDA programs through the whole chain
 	$(GOTEST) -timeout 15m -run '$(RUN)' ./tests/...
 
 .PHONY: fuzz
-fuzz: ## Run each fuzzer for FUZZ=30s
+fuzz: ## Run each fuzzer, or those that FUZZERS matches, for FUZZ=30s
 	@for package in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \
-		for fuzzer in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$package/*_test.go); do \
+		for fuzzer in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$package/*_test.go | grep -E '$(FUZZERS)'); do \
 			echo "$$fuzzer in $$package"; \
 			go test -run '^$$' -fuzz "^$$fuzzer$$" -fuzztime $(FUZZ) ./$$package; \
 		done; \
