@@ -41,11 +41,13 @@ type ring struct {
 // spinTime is how long an empty ring is watched before its consumer sleeps. With few cores the client needs
 // them more.
 func spinTime() time.Duration {
-	if runtime.NumCPU() < 4 {
+	if fewCores() {
 		return 50 * time.Microsecond
 	}
 	return time.Millisecond
 }
+
+func fewCores() bool { return runtime.NumCPU() < 4 }
 
 // next returns the next command, waiting for it. The command is valid until the call after.
 func (r *ring) next() (command, error) {
@@ -118,8 +120,13 @@ func (r *ring) await() error {
 		if atomic.LoadUint64(r.region.word64(wire.RingTail)) != r.head {
 			return nil
 		}
-		if i%64 == 0 && time.Since(start) > r.spin {
-			break
+		if i%64 == 0 {
+			if time.Since(start) > r.spin {
+				break
+			}
+			if fewCores() {
+				runtime.Gosched() // a software GPU's stream, say, has nowhere else to run
+			}
 		}
 	}
 	r.awake(false)
