@@ -156,12 +156,29 @@ int copy_out(void *dst, uint64_t src, size_t n, void *stream, bool wait)
 	return r ? r : call_deferred();
 }
 
-static int copy_device(uint64_t dst, uint64_t src, size_t n, void *stream)
+/* A copy between devices comes after all that both have to do, and before all that they get to do. */
+static int copy_peer(uint64_t dst, void *dst_context, uint64_t src, void *src_context, size_t n, void *stream)
 {
+	extern int cuCtxSynchronize_v2(void *context);
+	int r = cuCtxSynchronize_v2(src_context);
+	if (!r)
+		r = cuCtxSynchronize_v2(dst_context);
+	if (!r)
+		r = wire_cuMemcpyPeerAsync(dst, dst_context, src, src_context, n, stream);
+	return r ? r : stream_fence(stream);
+}
+
+/* A copy that is not asynchronous by its name is ordered among devices as cuMemcpyPeer is. */
+static int copy_device(uint64_t dst, uint64_t src, size_t n, void *stream, bool wait)
+{
+	struct range to, from;
 	if (!n)
 		return CUDA_SUCCESS;
+	bool known = known_range(dst, n) && known_range(src, n);
+	if (known && wait && memory_find(dst, &to) && memory_find(src, &from) && to.device != from.device)
+		return copy_peer(dst, to.context, src, from.context, n, stream);
 	int r = wire_cuMemcpyDtoDAsync_v2(dst, src, n, stream);
-	return r ? r : known_range(dst, n) && known_range(src, n) ? call_deferred() : stream_fence(stream);
+	return r ? r : known ? call_deferred() : stream_fence(stream);
 }
 
 /* A copy whose direction the addresses tell. */
@@ -178,19 +195,7 @@ static int copy_unified(uint64_t dst, uint64_t src, size_t n, void *stream, bool
 		return copy_in(dst, (void *)(uintptr_t)src, n, stream, wait);
 	if (to != PLACE_DEVICE)
 		return copy_out((void *)(uintptr_t)dst, src, n, stream, wait);
-	return copy_device(dst, src, n, stream);
-}
-
-/* A copy between devices comes after all that both have to do, and before all that they get to do. */
-static int copy_peer(uint64_t dst, void *dst_context, uint64_t src, void *src_context, size_t n, void *stream)
-{
-	extern int cuCtxSynchronize_v2(void *context);
-	int r = cuCtxSynchronize_v2(src_context);
-	if (!r)
-		r = cuCtxSynchronize_v2(dst_context);
-	if (!r)
-		r = wire_cuMemcpyPeerAsync(dst, dst_context, src, src_context, n, stream);
-	return r ? r : stream_fence(stream);
+	return copy_device(dst, src, n, stream, wait);
 }
 
 #define COPY(name, params, call, sync_suffix)                                            \
@@ -223,14 +228,14 @@ static int copy_peer(uint64_t dst, void *dst_context, uint64_t src, void *src_co
 
 COPY(cuMemcpyHtoD_v2, (uint64_t dst, const void *src, size_t n), copy_in(dst, src, n, stream, true), _ptds)
 COPY(cuMemcpyDtoH_v2, (void *dst, uint64_t src, size_t n), copy_out(dst, src, n, stream, true), _ptds)
-COPY(cuMemcpyDtoD_v2, (uint64_t dst, uint64_t src, size_t n), copy_device(dst, src, n, stream), _ptds)
+COPY(cuMemcpyDtoD_v2, (uint64_t dst, uint64_t src, size_t n), copy_device(dst, src, n, stream, true), _ptds)
 COPY(cuMemcpy, (uint64_t dst, uint64_t src, size_t n), copy_unified(dst, src, n, stream, true), _ptds)
 COPY(cuMemcpyPeer, (uint64_t dst, void *dst_context, uint64_t src, void *src_context, size_t n),
      copy_peer(dst, dst_context, src, src_context, n, stream), _ptds)
 
 COPY_ASYNC(cuMemcpyHtoDAsync_v2, (uint64_t dst, const void *src, size_t n, void *stream), copy_in(dst, src, n, stream, false))
 COPY_ASYNC(cuMemcpyDtoHAsync_v2, (void *dst, uint64_t src, size_t n, void *stream), copy_out(dst, src, n, stream, false))
-COPY_ASYNC(cuMemcpyDtoDAsync_v2, (uint64_t dst, uint64_t src, size_t n, void *stream), copy_device(dst, src, n, stream))
+COPY_ASYNC(cuMemcpyDtoDAsync_v2, (uint64_t dst, uint64_t src, size_t n, void *stream), copy_device(dst, src, n, stream, false))
 COPY_ASYNC(cuMemcpyAsync, (uint64_t dst, uint64_t src, size_t n, void *stream), copy_unified(dst, src, n, stream, false))
 COPY_ASYNC(cuMemcpyPeerAsync, (uint64_t dst, void *dst_context, uint64_t src, void *src_context, size_t n, void *stream),
 	   wire_cuMemcpyPeerAsync(dst, dst_context, src, src_context, n, stream))
