@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"testing"
+	"time"
 )
 
 // usage is what a process holds.
@@ -44,6 +45,16 @@ func measure(t *testing.T, pid int) usage {
 	u := usage{rss: number(rssLine), threads: number(threadLine), descriptors: -1}
 	if fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid)); err == nil {
 		u.descriptors = len(fds)
+	}
+	return u
+}
+
+// settled is measure once the connections that are closing have closed, or have had time to.
+func settled(t *testing.T, pid int, before usage) usage {
+	t.Helper()
+	u := measure(t, pid)
+	for start := time.Now(); u.descriptors > before.descriptors && time.Since(start) < 5*time.Second; u = measure(t, pid) {
+		time.Sleep(50 * time.Millisecond)
 	}
 	return u
 }
