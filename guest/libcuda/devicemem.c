@@ -3,6 +3,7 @@
 #include "generated/calls.h"
 #include "call.h"
 #include "device.h"
+#include "log.h"
 #include "memory.h"
 #include "object.h"
 #include "state.h"
@@ -15,26 +16,31 @@ static int note(uint64_t address, uint64_t size, bool asynchronous)
 	return memory_add(r) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
+static int alloc_linear(void *request, uint64_t *address) { return wire_mem_alloc(*(uint64_t *)request, address); }
+
 /* Allocates where nothing of the program's lies. The driver of the host knows nothing of this process's
- * mappings: what collides is held until a better address has come, then freed. */
+ * mappings: what collides is held until a better address has come, then freed. The driver cuts small
+ * allocations from chunks of 2 MiB, so after a collision a whole chunk is asked for. */
 static int alloc_clear(int (*alloc)(void *request, uint64_t *address), void *request, uint64_t size, uint64_t *address)
 {
-	enum { TRIES = 16 };
+	enum { TRIES = 64, CHUNK = 2 << 20 };
 	uint64_t rejected[TRIES];
 	int n = 0, r;
 	do {
-		r = alloc(request, address);
+		uint64_t chunk = CHUNK;
+		bool whole = n && alloc == alloc_linear && size < CHUNK;
+		r = alloc(whole ? &chunk : request, address);
 		if (r || memory_claim(*address, size))
 			break;
 		rejected[n++] = *address;
 		r = CUDA_ERROR_OUT_OF_MEMORY;
 	} while (n < TRIES);
+	if (n == TRIES)
+		log_line(LOG_ERROR, "the host's GPU addresses collide with this program's memory");
 	while (n > 0)
 		wire_mem_free(rejected[--n]);
 	return r;
 }
-
-static int alloc_linear(void *request, uint64_t *address) { return wire_mem_alloc(*(size_t *)request, address); }
 
 EXPORT int cuMemAlloc_v2(uint64_t *address, size_t size)
 {

@@ -120,6 +120,7 @@ func (r *ring) await() error {
 		if atomic.LoadUint64(r.region.word64(wire.RingTail)) != r.head {
 			return nil
 		}
+		pause()
 		if i%64 == 0 {
 			if time.Since(start) > r.spin {
 				break

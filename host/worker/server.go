@@ -75,6 +75,7 @@ func (s *server) run(c command, a *args, reply *reply) driver.Result {
 			return r
 		}
 	}
+	s.beforeEnd(c.op, a)
 	result := s.dispatch(s.api, c.op, a, reply)
 	if result == driver.Success {
 		switch c.op {
@@ -91,6 +92,18 @@ func (s *server) run(c command, a *args, reply *reply) driver.Result {
 		}
 	}
 	return result
+}
+
+// beforeEnd has the watch forget what a command is about to destroy.
+func (s *server) beforeEnd(op uint16, a *args) {
+	switch op {
+	case cuda.OpCuStreamDestroy_v2:
+		if v, ok := s.handles.lookup(a.peek(), cuda.KindStream); ok {
+			s.watch.forget(func(e watched) bool { return e.stream == driver.Stream(v) })
+		}
+	case cuda.OpCuCtxDestroy_v2, cuda.OpPrimaryReset:
+		s.watch.forget(func(watched) bool { return true })
+	}
 }
 
 // setContext makes a context current. One that the client has named but not retained yet is none: libraries

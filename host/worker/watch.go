@@ -25,6 +25,10 @@ type watch struct {
 
 	mu   sync.Mutex
 	list []watched
+
+	// asking is held while a stream is asked. Who destroys streams takes it to forget them first: the driver
+	// must not be asked about one that is gone.
+	asking sync.Mutex
 }
 
 const watchEvery = 5 * time.Millisecond
@@ -83,24 +87,57 @@ func (w *watch) round(api driver.API) bool {
 	overdue := append([]watched(nil), w.list...)
 	w.mu.Unlock()
 	for _, e := range overdue {
-		if api.CtxSetCurrent(e.context) != driver.Success {
-			continue
-		}
-		switch r := api.StreamQuery(e.stream); r {
-		case driver.ErrorNotReady:
-		case driver.Success: // the flag is on its way; answer in its place if it is not
-			if !e.answered() {
-				e.send(driver.Success)
-			}
-			w.drop(e)
-		default:
-			e.send(r)
-			w.drop(e)
-		}
+		w.ask(api, e)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.list) > 0
+}
+
+// ask answers in the GPU's place if the stream says that it will not.
+func (w *watch) ask(api driver.API, e watched) {
+	w.asking.Lock()
+	defer w.asking.Unlock()
+	if e.answered() || !w.listed(e) || api.CtxSetCurrent(e.context) != driver.Success {
+		return
+	}
+	switch r := api.StreamQuery(e.stream); r {
+	case driver.ErrorNotReady:
+	case driver.Success: // the flag is on its way; answer in its place if it is not
+		if !e.answered() {
+			e.send(driver.Success)
+		}
+		w.drop(e)
+	default:
+		e.send(r)
+		w.drop(e)
+	}
+}
+
+func (w *watch) listed(e watched) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, l := range w.list {
+		if l.ticket == e.ticket {
+			return true
+		}
+	}
+	return false
+}
+
+// forget drops the streams that ends tells. It returns when none of them is being asked.
+func (w *watch) forget(ends func(watched) bool) {
+	w.asking.Lock()
+	defer w.asking.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	kept := w.list[:0]
+	for _, e := range w.list {
+		if !ends(e) {
+			kept = append(kept, e)
+		}
+	}
+	w.list = kept
 }
 
 func (w *watch) drop(gone watched) {

@@ -28,6 +28,22 @@ func workerCommand() *cobra.Command {
 	}
 }
 
+// lowAddresses starts this process again with the kernel's legacy layout, in which mappings grow up from the
+// middle of the address space. The NVIDIA driver takes GPU addresses from there: they then lie far from where
+// the client, whose layout is the usual one, has its libraries and heap. Where it is not allowed, the client
+// still finds collisions by itself.
+func lowAddresses() error {
+	const query, compatLayout = 0xffffffff, 0x0200000
+	current, _, errno := unix.Syscall(unix.SYS_PERSONALITY, query, 0, 0)
+	if errno != 0 || current&compatLayout != 0 {
+		return nil
+	}
+	if _, _, errno := unix.Syscall(unix.SYS_PERSONALITY, current|compatLayout, 0, 0); errno != 0 {
+		return nil
+	}
+	return unix.Exec("/proc/self/exe", os.Args, os.Environ())
+}
+
 func serveSession() error {
 	text, ok := os.LookupEnv(worker.ConfigEnv)
 	if !ok {
@@ -36,6 +52,11 @@ func serveSession() error {
 	var conf worker.Config
 	if err := json.Unmarshal([]byte(text), &conf); err != nil {
 		return fmt.Errorf("read worker configuration: %w", err)
+	}
+	if conf.Backend == gpu.BackendCUDA {
+		if err := lowAddresses(); err != nil {
+			return fmt.Errorf("start again with other addresses: %w", err)
+		}
 	}
 	level, err := logging.ParseLevel(conf.LogLevel)
 	if err != nil {
