@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -37,9 +38,10 @@ func (c *Chain) stop(t testing.TB) {
 			t.Errorf("the socket %s is left", n.Socket)
 		}
 	}
+	users := regionUsers()
 	for _, id := range c.sessions() {
-		if users := RegionUsers(id); len(users) > 0 && ended {
-			t.Errorf("the region of session %s is left with processes %v", id, users)
+		if len(users[id]) > 0 && ended {
+			t.Errorf("the region of session %s is left with processes %v", id, users[id])
 		}
 	}
 	if t.Failed() {
@@ -91,30 +93,30 @@ func (c *Chain) workers() []int {
 
 // RegionUsers returns the processes that map a session's region or hold a descriptor of it, of those that this
 // user may look into.
-func RegionUsers(session string) []int {
-	name := "memfd:orion-" + session
-	var pids []int
+func RegionUsers(session string) []int { return regionUsers()[session] }
+
+var regionName = regexp.MustCompile(`memfd:orion-([0-9a-f]+)`)
+
+// regionUsers finds the users of all regions, by session.
+func regionUsers() map[string][]int {
+	users := map[string][]int{}
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	for _, dir := range dirs {
 		pid, _ := strconv.Atoi(filepath.Base(dir))
-		if uses(dir, name) {
-			pids = append(pids, pid)
+		text, _ := os.ReadFile(dir + "/maps")
+		fds, _ := os.ReadDir(dir + "/fd")
+		for _, fd := range fds {
+			link, _ := os.Readlink(dir + "/fd/" + fd.Name())
+			text = append(append(text, link...), '\n')
+		}
+		for _, m := range regionName.FindAllSubmatch(text, -1) {
+			id := string(m[1])
+			if !slices.Contains(users[id], pid) {
+				users[id] = append(users[id], pid)
+			}
 		}
 	}
-	return pids
-}
-
-func uses(dir, name string) bool {
-	if maps, err := os.ReadFile(dir + "/maps"); err == nil && bytes.Contains(maps, []byte(name)) {
-		return true
-	}
-	fds, _ := os.ReadDir(dir + "/fd")
-	for _, fd := range fds {
-		if link, err := os.Readlink(dir + "/fd/" + fd.Name()); err == nil && strings.Contains(link, name) {
-			return true
-		}
-	}
-	return false
+	return users
 }
 
 // showLogs prints the ends of all logs.

@@ -208,7 +208,7 @@ func TestClientGoneWhileTheWorkerIsBlocked(t *testing.T) {
 	s.must(t, cuda.OpPrimaryRetain, 0, uint64(0), uint64(context))
 	s.put(command(cuda.OpHostFunc, context, 0, 0, uint64(0), uint64(1))) // never answered
 	for range 3000 {                                                     // more waits than waiters and their queue hold
-		s.put(command(cuda.OpCtxWait, context, 2, 1))
+		s.put(command(cuda.OpStreamWait, context, 2, 1, uint64(0)))
 	}
 	time.Sleep(100 * time.Millisecond)
 	if head := atomic.LoadUint64(s.word64(wire.RingHead)); head == s.tail {
