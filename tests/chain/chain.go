@@ -181,16 +181,6 @@ func (n *Node) Restart(t testing.TB) {
 	n.waitAnswers(t)
 }
 
-// Within waits until ok, and fails the test when that takes longer than limit.
-func Within(t testing.TB, what string, limit time.Duration, ok func() bool) {
-	t.Helper()
-	for start := time.Now(); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Since(start) > limit {
-			t.Fatalf("not within %v: %s", limit, what)
-		}
-	}
-}
-
 // cleanEnv is this process's environment without what leads a program to a GPU, and with more.
 func cleanEnv(more ...string) []string {
 	var env []string

@@ -58,10 +58,10 @@ func (c *Chain) WaitReady(t testing.TB) {
 	})
 }
 
-// WaitLeases waits until the pool has n leases.
+// WaitLeases waits, as Soon does, until the pool has n leases.
 func (c *Chain) WaitLeases(t testing.TB, n int, limit time.Duration) {
 	t.Helper()
-	Within(t, fmt.Sprintf("%d leases in the pool", n), limit, func() bool { return len(c.Pool(t).Leases) == n })
+	Soon(t, fmt.Sprintf("%d leases in the pool", n), limit, func() bool { return len(c.Pool(t).Leases) == n })
 }
 
 // waitAnswers waits until oriond accepts clients.

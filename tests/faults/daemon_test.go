@@ -80,7 +80,7 @@ func TestControllerAway(t *testing.T) {
 			c.end(f.Controller, t)
 			time.Sleep(3 * time.Second) // longer than a heartbeat
 			p.Kill()
-			chain.Within(t, "the worker is gone", time.Second, func() bool { return !alive(s.Worker.PID) })
+			chain.Soon(t, "the worker is gone", time.Second, func() bool { return !alive(s.Worker.PID) })
 			f.RestartController(t)
 			f.WaitReady(t)
 			f.WaitLeases(t, 1, 2*prompt)

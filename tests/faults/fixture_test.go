@@ -72,9 +72,7 @@ func alive(pid int) bool {
 // gone waits until nothing is left of a session but its log, and returns how long that took.
 func (f *fixture) gone(t *testing.T, s record.Session, leases int, limit time.Duration) time.Duration {
 	t.Helper()
-	began := time.Now()
-	chain.Within(t, "worker, region and lease of the session are gone", limit, func() bool {
+	return chain.Soon(t, "worker, region and lease of the session are gone", limit, func() bool {
 		return !alive(s.Worker.PID) && len(chain.RegionUsers(s.ID)) == 0 && len(f.Pool(t).Leases) == leases
 	})
-	return time.Since(began)
 }
