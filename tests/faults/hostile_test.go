@@ -28,7 +28,7 @@ func (f *fixture) cleanEnd(t *testing.T, s *session) string {
 	t.Helper()
 	s.conn.Close()
 	var log string
-	chain.Within(t, "the session is over", prompt, func() bool {
+	chain.Soon(t, "the session is over", prompt, func() bool {
 		log = f.node.SessionLog(t, s.id)
 		return strings.Contains(log, "session over")
 	})
@@ -105,7 +105,7 @@ func TestMalformed(t *testing.T) {
 			s := f.open(t)
 			c.do(s)
 			var reason string
-			chain.Within(t, "the worker ends the session", prompt, func() (ended bool) {
+			chain.Soon(t, "the worker ends the session", prompt, func() (ended bool) {
 				reason, ended = s.ended()
 				return ended && s.over()
 			})
@@ -225,7 +225,8 @@ func TestRingChangesWhileItIsRead(t *testing.T) {
 	t.Parallel()
 	f := start(t, hostilePool)
 	check := f.bystander(t)
-	for end := time.Now().Add(duration() / 4); time.Now().Before(end); {
+	sessions, commands := 0, 0
+	for end := time.Now().Add(duration() / 4); time.Now().Before(end); sessions++ {
 		s := f.open(t)
 		stop := make(chan struct{})
 		done := make(chan struct{})
@@ -240,11 +241,13 @@ func TestRingChangesWhileItIsRead(t *testing.T) {
 			if !s.put(command(cuda.OpCopyIn, 0, 1, 1, uint64(0), uint64(0), make([]byte, 256), uint64(256))) {
 				break
 			}
+			commands++
 		}
 		close(stop)
 		<-done
 		f.cleanEnd(t, s)
 	}
+	t.Logf("%d sessions, %d commands", sessions, commands)
 	check()
 }
 
