@@ -8,9 +8,11 @@
 #include "copy.h"
 
 #include "call.h"
+#include "exported.h"
 #include "generated/calls.h"
 #include "memory.h"
 #include "object.h"
+#include "onstream.h"
 #include "shadow.h"
 #include "stage.h"
 #include "state.h"
@@ -159,7 +161,6 @@ int copy_out(void *dst, uint64_t src, size_t n, void *stream, bool wait)
 /* A copy between devices comes after all that both have to do, and before all that they get to do. */
 static int copy_peer(uint64_t dst, void *dst_context, uint64_t src, void *src_context, size_t n, void *stream)
 {
-	extern int cuCtxSynchronize_v2(void *context);
 	int r = cuCtxSynchronize_v2(src_context);
 	if (!r)
 		r = cuCtxSynchronize_v2(dst_context);
@@ -198,44 +199,16 @@ static int copy_unified(uint64_t dst, uint64_t src, size_t n, void *stream, bool
 	return copy_device(dst, src, n, stream, wait);
 }
 
-#define COPY(name, params, call, sync_suffix)                                            \
-	EXPORT int name params                                                            \
-	{                                                                                 \
-		void *const stream = NULL;                                                \
-		int r = enter_context();                                                  \
-		return r ? r : (call);                                                    \
-	}                                                                                 \
-	EXPORT int name##sync_suffix params                                               \
-	{                                                                                 \
-		int r = enter_context();                                                  \
-		void *const stream = r ? NULL : stream_per_thread(NULL);                  \
-		return r ? r : (call);                                                    \
-	}
+ON_DEFAULT_STREAM(cuMemcpyHtoD_v2, (uint64_t dst, const void *src, size_t n), copy_in(dst, src, n, stream, true))
+ON_DEFAULT_STREAM(cuMemcpyDtoH_v2, (void *dst, uint64_t src, size_t n), copy_out(dst, src, n, stream, true))
+ON_DEFAULT_STREAM(cuMemcpyDtoD_v2, (uint64_t dst, uint64_t src, size_t n), copy_device(dst, src, n, stream, true))
+ON_DEFAULT_STREAM(cuMemcpy, (uint64_t dst, uint64_t src, size_t n), copy_unified(dst, src, n, stream, true))
+ON_DEFAULT_STREAM(cuMemcpyPeer, (uint64_t dst, void *dst_context, uint64_t src, void *src_context, size_t n),
+     copy_peer(dst, dst_context, src, src_context, n, stream))
 
-#define COPY_ASYNC(name, params, call)                                                    \
-	EXPORT int name params                                                            \
-	{                                                                                 \
-		int r = enter_context();                                                  \
-		stream = stream_arg(stream);                                              \
-		return r ? r : (call);                                                    \
-	}                                                                                 \
-	EXPORT int name##_ptsz params                                                     \
-	{                                                                                 \
-		int r = enter_context();                                                  \
-		stream = r ? NULL : stream_per_thread(stream);                            \
-		return r ? r : (call);                                                    \
-	}
-
-COPY(cuMemcpyHtoD_v2, (uint64_t dst, const void *src, size_t n), copy_in(dst, src, n, stream, true), _ptds)
-COPY(cuMemcpyDtoH_v2, (void *dst, uint64_t src, size_t n), copy_out(dst, src, n, stream, true), _ptds)
-COPY(cuMemcpyDtoD_v2, (uint64_t dst, uint64_t src, size_t n), copy_device(dst, src, n, stream, true), _ptds)
-COPY(cuMemcpy, (uint64_t dst, uint64_t src, size_t n), copy_unified(dst, src, n, stream, true), _ptds)
-COPY(cuMemcpyPeer, (uint64_t dst, void *dst_context, uint64_t src, void *src_context, size_t n),
-     copy_peer(dst, dst_context, src, src_context, n, stream), _ptds)
-
-COPY_ASYNC(cuMemcpyHtoDAsync_v2, (uint64_t dst, const void *src, size_t n, void *stream), copy_in(dst, src, n, stream, false))
-COPY_ASYNC(cuMemcpyDtoHAsync_v2, (void *dst, uint64_t src, size_t n, void *stream), copy_out(dst, src, n, stream, false))
-COPY_ASYNC(cuMemcpyDtoDAsync_v2, (uint64_t dst, uint64_t src, size_t n, void *stream), copy_device(dst, src, n, stream, false))
-COPY_ASYNC(cuMemcpyAsync, (uint64_t dst, uint64_t src, size_t n, void *stream), copy_unified(dst, src, n, stream, false))
-COPY_ASYNC(cuMemcpyPeerAsync, (uint64_t dst, void *dst_context, uint64_t src, void *src_context, size_t n, void *stream),
+ON_STREAM(cuMemcpyHtoDAsync_v2, (uint64_t dst, const void *src, size_t n, void *stream), copy_in(dst, src, n, stream, false))
+ON_STREAM(cuMemcpyDtoHAsync_v2, (void *dst, uint64_t src, size_t n, void *stream), copy_out(dst, src, n, stream, false))
+ON_STREAM(cuMemcpyDtoDAsync_v2, (uint64_t dst, uint64_t src, size_t n, void *stream), copy_device(dst, src, n, stream, false))
+ON_STREAM(cuMemcpyAsync, (uint64_t dst, uint64_t src, size_t n, void *stream), copy_unified(dst, src, n, stream, false))
+ON_STREAM(cuMemcpyPeerAsync, (uint64_t dst, void *dst_context, uint64_t src, void *src_context, size_t n, void *stream),
 	   wire_cuMemcpyPeerAsync(dst, dst_context, src, src_context, n, stream))

@@ -11,6 +11,7 @@
 #include "generated/calls.h"
 #include "memory.h"
 #include "object.h"
+#include "onstream.h"
 #include "stage.h"
 #include "state.h"
 
@@ -241,48 +242,20 @@ static int row_copy(struct box_side dst, struct box_side src, size_t n, void *st
 	return box_copy(&b, stream, wait);
 }
 
-#define BOX(name, params, call)                                                         \
-	EXPORT int name params                                                           \
-	{                                                                                \
-		void *const stream = NULL;                                               \
-		int r = enter_context();                                                 \
-		return r ? r : (call);                                                   \
-	}                                                                                \
-	EXPORT int name##_ptds params                                                    \
-	{                                                                                \
-		int r = enter_context();                                                 \
-		void *const stream = r ? NULL : stream_per_thread(NULL);                 \
-		return r ? r : (call);                                                   \
-	}
+ON_DEFAULT_STREAM(cuMemcpy2D_v2, (const void *d), copy_2d(d, stream, true))
+ON_DEFAULT_STREAM(cuMemcpy2DUnaligned_v2, (const void *d), copy_2d(d, stream, true))
+ON_DEFAULT_STREAM(cuMemcpy3D_v2, (const void *d), copy_3d(d, stream, true, false))
+ON_DEFAULT_STREAM(cuMemcpy3DPeer, (const void *d), copy_3d(d, stream, true, true))
+ON_STREAM(cuMemcpy2DAsync_v2, (const void *d, void *stream), copy_2d(d, stream, false))
+ON_STREAM(cuMemcpy3DAsync_v2, (const void *d, void *stream), copy_3d(d, stream, false, false))
+ON_STREAM(cuMemcpy3DPeerAsync, (const void *d, void *stream), copy_3d(d, stream, false, true))
 
-#define BOX_ASYNC(name, params, call)                                                   \
-	EXPORT int name params                                                           \
-	{                                                                                \
-		int r = enter_context();                                                 \
-		stream = stream_arg(stream);                                             \
-		return r ? r : (call);                                                   \
-	}                                                                                \
-	EXPORT int name##_ptsz params                                                    \
-	{                                                                                \
-		int r = enter_context();                                                 \
-		stream = r ? NULL : stream_per_thread(stream);                           \
-		return r ? r : (call);                                                   \
-	}
-
-BOX(cuMemcpy2D_v2, (const void *d), copy_2d(d, stream, true))
-BOX(cuMemcpy2DUnaligned_v2, (const void *d), copy_2d(d, stream, true))
-BOX(cuMemcpy3D_v2, (const void *d), copy_3d(d, stream, true, false))
-BOX(cuMemcpy3DPeer, (const void *d), copy_3d(d, stream, true, true))
-BOX_ASYNC(cuMemcpy2DAsync_v2, (const void *d, void *stream), copy_2d(d, stream, false))
-BOX_ASYNC(cuMemcpy3DAsync_v2, (const void *d, void *stream), copy_3d(d, stream, false, false))
-BOX_ASYNC(cuMemcpy3DPeerAsync, (const void *d, void *stream), copy_3d(d, stream, false, true))
-
-BOX(cuMemcpyHtoA_v2, (void *dst, size_t offset, const void *src, size_t n), row_copy(array_side(dst, offset), host_side(src), n, stream, true))
-BOX(cuMemcpyAtoH_v2, (void *dst, void *src, size_t offset, size_t n), row_copy(host_side(dst), array_side(src, offset), n, stream, true))
-BOX(cuMemcpyDtoA_v2, (void *dst, size_t offset, uint64_t src, size_t n), row_copy(array_side(dst, offset), device_side(src), n, stream, true))
-BOX(cuMemcpyAtoD_v2, (uint64_t dst, void *src, size_t offset, size_t n), row_copy(device_side(dst), array_side(src, offset), n, stream, true))
-BOX(cuMemcpyAtoA_v2, (void *dst, size_t to, void *src, size_t from, size_t n), row_copy(array_side(dst, to), array_side(src, from), n, stream, true))
-BOX_ASYNC(cuMemcpyHtoAAsync_v2, (void *dst, size_t offset, const void *src, size_t n, void *stream),
+ON_DEFAULT_STREAM(cuMemcpyHtoA_v2, (void *dst, size_t offset, const void *src, size_t n), row_copy(array_side(dst, offset), host_side(src), n, stream, true))
+ON_DEFAULT_STREAM(cuMemcpyAtoH_v2, (void *dst, void *src, size_t offset, size_t n), row_copy(host_side(dst), array_side(src, offset), n, stream, true))
+ON_DEFAULT_STREAM(cuMemcpyDtoA_v2, (void *dst, size_t offset, uint64_t src, size_t n), row_copy(array_side(dst, offset), device_side(src), n, stream, true))
+ON_DEFAULT_STREAM(cuMemcpyAtoD_v2, (uint64_t dst, void *src, size_t offset, size_t n), row_copy(device_side(dst), array_side(src, offset), n, stream, true))
+ON_DEFAULT_STREAM(cuMemcpyAtoA_v2, (void *dst, size_t to, void *src, size_t from, size_t n), row_copy(array_side(dst, to), array_side(src, from), n, stream, true))
+ON_STREAM(cuMemcpyHtoAAsync_v2, (void *dst, size_t offset, const void *src, size_t n, void *stream),
 	  row_copy(array_side(dst, offset), host_side(src), n, stream, false))
-BOX_ASYNC(cuMemcpyAtoHAsync_v2, (void *dst, void *src, size_t offset, size_t n, void *stream),
+ON_STREAM(cuMemcpyAtoHAsync_v2, (void *dst, void *src, size_t offset, size_t n, void *stream),
 	  row_copy(host_side(dst), array_side(src, offset), n, stream, false))

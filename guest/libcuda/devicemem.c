@@ -89,7 +89,6 @@ EXPORT int cuMemFree_v2(uint64_t address)
 	if (!memory_find(address, &range) || range.base != address)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (range.type == MEMORY_MANAGED) {
-		extern int host_release(struct range *range);
 		return memory_remove(address, &range) ? host_release(&range) : CUDA_ERROR_INVALID_VALUE;
 	}
 	if (range.type != MEMORY_DEVICE || !memory_remove(address, &range))

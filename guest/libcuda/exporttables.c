@@ -10,13 +10,10 @@
 #include <stdlib.h>
 
 #include "context.h"
+#include "exported.h"
 #include "log.h"
 #include "state.h"
 
-extern int cuModuleLoadData(void **module, const void *image);
-extern int cuModuleGetFunctionCount(unsigned int *count, void *module);
-extern int cuModuleEnumerateFunctions(void **functions, unsigned int count, void *module);
-extern int cuCtxGetId(void *context, uint64_t *id);
 
 static int slot_unknown(const char *table, const char *slot, int *once)
 {

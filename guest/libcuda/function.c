@@ -3,6 +3,7 @@
 #include "function.h"
 
 #include "call.h"
+#include "exported.h"
 #include "generated/calls.h"
 #include "state.h"
 
@@ -58,7 +59,6 @@ EXPORT int cuFuncGetModule(void **module, void *function)
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r)
 		return r;
-	extern int cuLibraryGetModule(void **module, void *library);
 	if (f->owner->kind == KIND_LIBRARY)
 		return cuLibraryGetModule(module, f->owner);
 	*module = f->owner;

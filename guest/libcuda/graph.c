@@ -7,8 +7,10 @@
 #include "callback.h"
 #include "copybox.h"
 #include "generated/calls.h"
+#include "graph.h"
 #include "launch.h"
 #include "object.h"
+#include "onstream.h"
 #include "shadow.h"
 #include "state.h"
 
@@ -133,18 +135,6 @@ static int update_dependencies_v2(void *stream, void **nodes, const void *data, 
 	static int once;
 	return data ? not_supported("cuStreamUpdateCaptureDependencies with edge data", &once) : update_dependencies(stream, nodes, n, flags);
 }
-
-#define ON_STREAM(name, params, call)                                                                    \
-	EXPORT int name params                                                                            \
-	{                                                                                                 \
-		stream = stream_arg(stream);                                                              \
-		return call;                                                                              \
-	}                                                                                                 \
-	EXPORT int name##_ptsz params                                                                     \
-	{                                                                                                 \
-		stream = enter_context() ? NULL : stream_per_thread(stream);                              \
-		return call;                                                                              \
-	}
 
 ON_STREAM(cuStreamBeginCapture, (void *stream), begin_capture(stream, 0))
 ON_STREAM(cuStreamBeginCapture_v2, (void *stream, unsigned mode), begin_capture(stream, mode))

@@ -7,7 +7,9 @@
 #include "callback.h"
 #include "copy.h"
 #include "copybox.h"
+#include "exported.h"
 #include "generated/calls.h"
+#include "graph.h"
 #include "memory.h"
 #include "object.h"
 #include "shadow.h"
@@ -155,12 +157,6 @@ EXPORT int cuGraphAddNode_v2(void **node, void *graph, void *const *deps, const 
 {
 	enum { KERNEL, MEMCPY, MEMSET, HOST, GRAPH, EMPTY, WAIT_EVENT, RECORD_EVENT };
 	static int once;
-	extern int graph_add_kernel(void **, void *, void *const *, const void *, size_t, const uint8_t *, bool);
-	extern int cuGraphAddMemsetNode(void **, void *, void *const *, size_t, const void *, void *);
-	extern int cuGraphAddChildGraphNode(void **, void *, void *const *, size_t, void *);
-	extern int cuGraphAddEmptyNode(void **, void *, void *const *, size_t);
-	extern int cuGraphAddEventWaitNode(void **, void *, void *const *, size_t, void *);
-	extern int cuGraphAddEventRecordNode(void **, void *, void *const *, size_t, void *);
 	uint32_t type;
 	void *handle;
 	if (!params)
@@ -340,7 +336,6 @@ EXPORT int cuGraphExecUpdate_v2(void *exec, void *graph, void *info)
 /* The drawing would land on the host: it is made here, of nodes and edges. */
 EXPORT int cuGraphDebugDotPrint(void *graph, const char *path, unsigned int flags)
 {
-	extern int cuGraphGetNodes(void *, void **, size_t *), cuGraphGetEdges(void *, void **, void **, size_t *);
 	size_t nodes = 0, edges = 0;
 	(void)flags;
 	int r = path ? cuGraphGetNodes(graph, NULL, &nodes) : CUDA_ERROR_INVALID_VALUE;
@@ -370,7 +365,6 @@ EXPORT int cuGraphDebugDotPrint(void *graph, const char *path, unsigned int flag
 EXPORT int cuGraphRetainUserObject(void *graph, void *object, unsigned int count, unsigned int flags)
 {
 	enum { MOVE = 1 };
-	extern int cuUserObjectRetain(void *, unsigned int);
 	int r = enter();
 	if (!r && !object_get(graph, KIND_GRAPH))
 		r = CUDA_ERROR_INVALID_HANDLE;
@@ -379,7 +373,6 @@ EXPORT int cuGraphRetainUserObject(void *graph, void *object, unsigned int count
 
 EXPORT int cuGraphReleaseUserObject(void *graph, void *object, unsigned int count)
 {
-	extern int cuUserObjectRelease(void *, unsigned int);
 	int r = enter();
 	if (!r && !object_get(graph, KIND_GRAPH))
 		r = CUDA_ERROR_INVALID_HANDLE;

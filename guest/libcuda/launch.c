@@ -8,6 +8,7 @@
 #include "call.h"
 #include "context.h"
 #include "device.h"
+#include "exported.h"
 #include "function.h"
 #include "generated/calls.h"
 #include "launch.h"
@@ -230,7 +231,6 @@ EXPORT int cuLaunchKernelEx_ptsz(const void *config, void *function, void **valu
 /* The blocks of a cooperative launch must all be resident. The answer for a function's last shape is kept. */
 static int cooperative_check(const struct launch *l)
 {
-	extern int cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, void *function, int block_size, size_t shared);
 	enum { MULTIPROCESSORS = 16 };
 	struct function *f = function_of(l->function);
 	uint32_t threads = l->block[0] * l->block[1] * l->block[2];

@@ -42,6 +42,9 @@ bool memory_claim(uint64_t address, uint64_t size);
 uint64_t heap_alloc(uint64_t size);
 void heap_free(uint64_t address, uint64_t size);
 
+/* Frees pinned or managed memory, whose range has left the table. A CUresult. */
+int host_release(struct range *range);
+
 /* Whether n bytes at p lie in pinned or managed memory of this process. */
 static inline bool in_heap(const void *p)
 {

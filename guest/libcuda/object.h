@@ -34,13 +34,15 @@ void *handle_from_id(int kind, uint64_t id);
 
 static inline uint32_t object_id(const struct object *o) { return (uint32_t)(o - objects); }
 
+/* Whether an index of the range is backed by memory. */
+bool object_mapped(uint64_t index);
+
 /* The object behind a handle if it is live and of that kind, else NULL. */
 static inline struct object *object_get(const void *handle, int kind)
 {
 	uint64_t offset = (uint64_t)(uintptr_t)handle - (uint64_t)(uintptr_t)objects;
 	if (!objects || offset % sizeof(struct object) || offset / sizeof(struct object) >= OBJECT_LAST)
 		return 0;
-	extern bool object_mapped(uint64_t index);
 	struct object *o = (struct object *)(uintptr_t)handle;
 	return object_mapped(offset / sizeof(struct object)) && o->kind == kind ? o : 0;
 }

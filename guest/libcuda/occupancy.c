@@ -5,8 +5,8 @@
 #include "launch.h"
 #include "state.h"
 #include "device.h"
+#include "exported.h"
 
-extern int cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, void *function, int block_size, size_t shared, unsigned flags);
 
 /* Tries block sizes from the largest down and keeps the one that fills a multiprocessor best. */
 EXPORT int cuOccupancyMaxPotentialBlockSizeWithFlags(int *min_grid, int *block, void *function, size_t (*shared_for)(int), size_t shared,

@@ -2,11 +2,10 @@
 /* The launch functions of CUDA 2 and 3, which keep a launch's parts in the function. */
 #include <stdlib.h>
 
+#include "exported.h"
 #include "function.h"
 #include "state.h"
 
-extern int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
-			  unsigned shared, void *stream, void **values, void **extra);
 
 enum { MAX_PARAMS = 4096 };
 

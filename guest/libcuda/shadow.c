@@ -5,6 +5,7 @@
 
 #include "callback.h"
 #include "copybox.h"
+#include "exported.h"
 #include "generated/calls.h"
 #include "memory.h"
 #include "state.h"
@@ -26,7 +27,6 @@ struct shadows {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct object captured; /* holds what is captured until the capture's graph is there */
 
-extern int cuMemHostAlloc(void **p, size_t size, unsigned int flags), cuMemFreeHost(void *p);
 
 int shadow_make(struct box *b, bool in, struct shadow **out)
 {

@@ -29,7 +29,7 @@ func workerCommand() *cobra.Command {
 }
 
 // lowAddresses starts this process again with the kernel's legacy layout, in which mappings grow up from the
-// middle of the address space. The NVIDIA driver takes GPU addresses from there: they then lie far from where
+// middle of the address space, as after "ulimit -s unlimited". The NVIDIA driver takes GPU addresses from there: they then lie far from where
 // the client, whose layout is the usual one, has its libraries and heap. Where it is not allowed, the client
 // still finds collisions by itself.
 func lowAddresses() error {

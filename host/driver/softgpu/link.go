@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/orion-vgpu/orion/host/driver"
-	"github.com/orion-vgpu/orion/host/driver/softgpu/fatbin"
+	"github.com/orion-vgpu/orion/host/driver/fatbin"
 	"github.com/orion-vgpu/orion/host/driver/softgpu/ptx"
 	"github.com/orion-vgpu/orion/host/driver/softgpu/simt"
 )

@@ -10,7 +10,7 @@ import (
 	"sync"
 
 	"github.com/orion-vgpu/orion/host/driver"
-	"github.com/orion-vgpu/orion/host/driver/softgpu/fatbin"
+	"github.com/orion-vgpu/orion/host/driver/fatbin"
 	"github.com/orion-vgpu/orion/host/driver/softgpu/mem"
 	"github.com/orion-vgpu/orion/host/driver/softgpu/ptx"
 	"github.com/orion-vgpu/orion/host/driver/softgpu/simt"
