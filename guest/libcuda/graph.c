@@ -70,7 +70,16 @@ struct edges {
 	size_t room;
 };
 
-static __thread struct edges *captured __attribute__((tls_model("initial-exec")));
+
+void edges_free(void)
+{
+	if (thread.edges) {
+		free(thread.edges->nodes);
+		free(thread.edges->data);
+		free(thread.edges);
+	}
+	thread.edges = NULL;
+}
 
 static bool edges_reserve(struct edges *e, size_t n)
 {
@@ -94,7 +103,12 @@ static int capture_info(void *stream, unsigned *status, uint64_t *id, void **gra
 	uint64_t total = 0, got_id = 0;
 	void *got_graph = NULL;
 	int r = is_capturing(stream, status);
-	if (!r && *status && !captured && !(captured = calloc(1, sizeof *captured)))
+	if (!r && *status && !thread.edges) {
+		thread.edges = calloc(1, sizeof *thread.edges);
+		thread_watch();
+	}
+	struct edges *captured = thread.edges;
+	if (!r && *status && !captured)
 		r = CUDA_ERROR_OUT_OF_MEMORY;
 	for (uint64_t at = 0; !r && *status && (at == 0 || at < total);) {
 		r = wire_capture_info(stream, at, status, &got_id, &got_graph, &total, items);
@@ -185,7 +199,7 @@ static int list(unsigned what, void *graph, void *node, void **from, void **to, 
 		return r;
 	size_t room = from || to ? *count : 0;
 	do {
-		r = wire_graph_list(what, graph, node, at, &total, items);
+		r = wire_graph_list(what, graph, node, room ? at : UINT64_MAX, &total, items); /* without room, only counted */
 		if (r)
 			return r;
 		for (const uint8_t *e = items; at < total && e + WIRE_EDGE_SIZE <= items + sizeof items; e += WIRE_EDGE_SIZE, at++) {
@@ -239,6 +253,64 @@ EXPORT int cuGraphNodeGetDependentNodes(void *node, void **nodes, size_t *count)
 	return cuGraphNodeGetDependentNodes_v2(node, nodes, NULL, count);
 }
 
+/* Nodes end with their graph: a graph's list of those that were made here goes through them. */
+
+static pthread_mutex_t nodes_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void graph_owns(void *graph, struct object *node)
+{
+	struct object *g = object_get(graph, KIND_GRAPH);
+	if (!g)
+		return;
+	pthread_mutex_lock(&nodes_lock);
+	node->extra[0] = g->extra[0];
+	g->extra[0] = (uint64_t)(uintptr_t)node;
+	node->extra[1] = (uint64_t)(uintptr_t)g;
+	pthread_mutex_unlock(&nodes_lock);
+}
+
+static void node_free(struct object *node)
+{
+	free(node->data);
+	object_free(node);
+}
+
+void graph_nodes_free(struct object *graph)
+{
+	pthread_mutex_lock(&nodes_lock);
+	struct object *n = (struct object *)(uintptr_t)graph->extra[0];
+	graph->extra[0] = 0;
+	while (n) {
+		struct object *next = (struct object *)(uintptr_t)n->extra[0];
+		node_free(n);
+		n = next;
+	}
+	pthread_mutex_unlock(&nodes_lock);
+}
+
+EXPORT int cuGraphDestroyNode(void *node)
+{
+	int r = enter();
+	struct object *o = object_get(node, KIND_NODE);
+	if (!r && !o)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		r = wire_cuGraphDestroyNode(node);
+	if (r)
+		return r;
+	pthread_mutex_lock(&nodes_lock);
+	struct object *g = (struct object *)(uintptr_t)o->extra[1];
+	for (uint64_t *at = g ? &g->extra[0] : NULL; at && *at; at = &((struct object *)(uintptr_t)*at)->extra[0]) {
+		if (*at == (uint64_t)(uintptr_t)o) {
+			*at = o->extra[0];
+			break;
+		}
+	}
+	node_free(o);
+	pthread_mutex_unlock(&nodes_lock);
+	return CUDA_SUCCESS;
+}
+
 /* Kernel nodes. The fields of CUDA_KERNEL_NODE_PARAMS; version 2 adds a kernel and a context. */
 
 static int kernel_read(const uint8_t *p, bool v2, struct launch *l, struct params *params)
@@ -258,12 +330,6 @@ static int kernel_read(const uint8_t *p, bool v2, struct launch *l, struct param
 	int r = thread.context ? launch_check(l) : CUDA_SUCCESS;
 	return r ? r : params_find(values, extra, params);
 }
-
-/* A copy of a kernel node's parameters, kept with the node for cuGraphKernelNodeGetParams. */
-struct kernel_copy {
-	void **values;
-	uint8_t bytes[];
-};
 
 static int kernel_pack(const struct launch *l, const struct params *params, uint8_t **bytes)
 {

@@ -4,5 +4,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "object.h"
+
+/* Notes that a node belongs to a graph, with which it ends. */
+void graph_owns(void *graph, struct object *node);
+/* Frees what is known of a graph's nodes. */
+void graph_nodes_free(struct object *graph);
+/* Frees the calling thread's list of what a capture depends on. */
+void edges_free(void);
 /* Adds a kernel node from CUDA_KERNEL_NODE_PARAMS, version 2 or 1; edges may be NULL. A CUresult. */
 int graph_add_kernel(void **node, void *graph, void *const *deps, const void *edges, size_t n, const uint8_t *p, bool v2);

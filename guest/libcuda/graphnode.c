@@ -238,6 +238,7 @@ EXPORT int cuGraphDestroy(void *graph)
 	if (r)
 		return r;
 	shadows_drop(o);
+	graph_nodes_free(o);
 	return wire_cuGraphDestroy(graph);
 }
 

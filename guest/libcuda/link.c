@@ -128,5 +128,5 @@ EXPORT int cuLinkDestroy(void *state)
 		return r;
 	free(l->image);
 	free(l);
-	return wire_cuLinkDestroy(state);
+	return wire_link_destroy(state);
 }

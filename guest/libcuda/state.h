@@ -61,6 +61,7 @@ struct thread {
 	struct object *context; /* current, NULL for none */
 	struct context_stack *stack; /* what lies below it */
 	struct per_thread_stream *streams; /* default streams of its own, by context */
+	struct edges *edges; /* what cuStreamGetCaptureInfo has handed out */
 	uint32_t slot; /* 1 + index of its reply slot, 0 before its first wait */
 	uint32_t capture_mode;
 	bool watched; /* its end is being waited for, to clean up */

@@ -2,6 +2,7 @@
 #include "thread.h"
 
 #include "channel.h"
+#include "graph.h"
 #include "state.h"
 
 static uint32_t sequence[WIRE_SLOT_COUNT];
@@ -33,6 +34,7 @@ static void ended(void *unused)
 	(void)unused;
 	per_thread_streams_free();
 	context_stack_free();
+	edges_free();
 	if (thread.slot) {
 		unsigned i = thread.slot - 1;
 		pthread_mutex_lock(&lock);

@@ -119,7 +119,6 @@ type Functions interface {
 	LibraryGetManaged(library Library, name string) (dptr DevicePtr, size uint64, r Result)
 	LibraryGetModule(library Library) (pMod Module, r Result)
 	LibraryUnload(library Library) Result
-	LinkDestroy(state LinkState) Result
 	MemAddressFree(ptr DevicePtr, size uint64) Result
 	MemAddressReserve(size uint64, alignment uint64, addr DevicePtr, flags uint64) (ptr DevicePtr, r Result)
 	MemAdvise(devPtr DevicePtr, count uint64, advice uint32, device Device) Result

@@ -151,6 +151,7 @@ type Composite interface {
 	LinkAdd(l LinkState, kind uint32, data []byte, name string, options []JITOption, log *JITLog) Result
 	// LinkComplete returns the linked image, owned by the link until its end.
 	LinkComplete(l LinkState, log *JITLog) ([]byte, Result)
+	LinkDestroy(l LinkState) Result
 
 	// LaunchHost is cuLaunchHostFunc.
 	LaunchHost(stream Stream, call HostCall) Result

@@ -624,11 +624,6 @@ func (u Unsupported) LibraryUnload(library Library) Result {
 	return u.refuse("cuLibraryUnload")
 }
 
-// LinkDestroy refuses cuLinkDestroy.
-func (u Unsupported) LinkDestroy(state LinkState) Result {
-	return u.refuse("cuLinkDestroy")
-}
-
 // MemAddressFree refuses cuMemAddressFree.
 func (u Unsupported) MemAddressFree(ptr DevicePtr, size uint64) Result {
 	return u.refuse("cuMemAddressFree")

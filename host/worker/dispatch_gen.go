@@ -674,15 +674,11 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		}
 		return r
 	case cuda.OpCuGraphDestroyNode:
-		nodeID := a.peek()
 		node := driver.GraphNode(a.handle(s, cuda.KindGraphNode))
 		if r := a.result(); r != driver.Success {
 			return r
 		}
 		r := api.GraphDestroyNode(node)
-		if r == driver.Success {
-			s.handles.unbind(nodeID)
-		}
 		return r
 	case cuda.OpCuGraphEventRecordNodeGetEvent:
 		node := driver.GraphNode(a.handle(s, cuda.KindGraphNode))
@@ -1009,17 +1005,6 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		r := api.LibraryUnload(library)
 		if r == driver.Success {
 			s.handles.unbind(libraryID)
-		}
-		return r
-	case cuda.OpCuLinkDestroy:
-		stateID := a.peek()
-		state := driver.LinkState(a.handle(s, cuda.KindLinkState))
-		if r := a.result(); r != driver.Success {
-			return r
-		}
-		r := api.LinkDestroy(state)
-		if r == driver.Success {
-			s.handles.unbind(stateID)
 		}
 		return r
 	case cuda.OpCuMemAdvise:
@@ -2097,6 +2082,17 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		link, r := s.onLinkCreate(api, options, optionBytes)
 		if r == driver.Success {
 			s.handles.bind(linkID, cuda.KindLinkState, uint64(link))
+		}
+		return r
+	case cuda.OpLinkDestroy:
+		linkID := a.peek()
+		link := driver.LinkState(a.handle(s, cuda.KindLinkState))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onLinkDestroy(api, link)
+		if r == driver.Success {
+			s.handles.unbind(linkID)
 		}
 		return r
 	case cuda.OpLinkRead:

@@ -112,6 +112,7 @@ func (refusing) LibraryModule(driver.Library) (driver.Module, driver.Result)    
 func (refusing) ModuleFunctionNames(driver.Module) ([]string, driver.Result)     { return nil, no }
 func (refusing) LibraryKernelNames(driver.Library) ([]string, driver.Result)     { return nil, no }
 func (refusing) LinkCreate([]driver.JITOption) (driver.LinkState, driver.Result) { return 0, no }
+func (refusing) LinkDestroy(driver.LinkState) driver.Result                      { return driver.ErrorNotSupported }
 func (refusing) LinkComplete(driver.LinkState, *driver.JITLog) ([]byte, driver.Result) {
 	return nil, no
 }

@@ -23,6 +23,7 @@ type handleTable struct {
 	pages   [lastHandle / handlePage]*[handlePage]handle
 	ids     map[handle]uint32
 	nextNew uint32
+	free    []uint32 // minted ids that are no longer in use
 }
 
 func newHandleTable() *handleTable {
@@ -69,6 +70,9 @@ func (t *handleTable) unbind(id uint64) {
 	if t.ids[*e] == uint32(id) {
 		delete(t.ids, *e)
 	}
+	if e.kind != 0 && id >= firstMinted {
+		t.free = append(t.free, uint32(id))
+	}
 	*e = handle{}
 }
 
@@ -81,11 +85,16 @@ func (t *handleTable) idOf(kind uint8, value uint64) uint64 {
 	if id, ok := t.ids[handle{value: value, kind: kind}]; ok {
 		return uint64(id)
 	}
-	if t.nextNew >= lastHandle {
+	var id uint32
+	switch n := len(t.free); {
+	case n > 0:
+		id, t.free = t.free[n-1], t.free[:n-1]
+	case t.nextNew < lastHandle:
+		id = t.nextNew
+		t.nextNew++
+	default:
 		return 0
 	}
-	id := t.nextNew
-	t.nextNew++
 	t.bind(id, kind, value)
 	return uint64(id)
 }

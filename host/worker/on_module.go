@@ -109,6 +109,11 @@ func (s *server) onLinkComplete(api driver.API, l driver.LinkState, out []byte) 
 	return uint64(len(b)), r
 }
 
+func (s *server) onLinkDestroy(api driver.API, l driver.LinkState) driver.Result {
+	delete(s.linked, l)
+	return api.LinkDestroy(l)
+}
+
 // onLinkRead copies a piece of a linked image into staging.
 func (s *server) onLinkRead(_ driver.API, l driver.LinkState, offset, stage, n uint64) driver.Result {
 	b := s.linked[l]

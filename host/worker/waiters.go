@@ -6,10 +6,11 @@ import (
 	"sync"
 
 	"github.com/orion-vgpu/orion/host/driver"
+	"github.com/orion-vgpu/orion/proto/wire"
 )
 
-// maxWaiters bounds the threads of a session that can block in the driver at once; further waits queue.
-const maxWaiters = 64
+// maxWaiters is one for each thread of the client that can wait: none waits for another's turn.
+const maxWaiters = wire.SlotCount
 
 // waiters run blocking calls of the driver off the ring. Goroutines are started as they are needed and kept.
 type waiters struct {

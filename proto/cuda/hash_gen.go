@@ -4,4 +4,4 @@
 package cuda
 
 // SpecHash identifies the set of commands that this build understands.
-const SpecHash uint64 = 0xf96b99c5f2e75619
+const SpecHash uint64 = 0xdfe0f029cbcb953b

@@ -3,6 +3,7 @@
 
 #include "../call.h"
 #include "../function.h"
+#include "../graph.h"
 #include "../object.h"
 #include "../state.h"
 #include "calls.h"
@@ -105,7 +106,6 @@ const char *const op_names[] = {
 	[OP_cuLibraryGetManaged] = "cuLibraryGetManaged",
 	[OP_cuLibraryGetModule] = "cuLibraryGetModule",
 	[OP_cuLibraryUnload] = "cuLibraryUnload",
-	[OP_cuLinkDestroy] = "cuLinkDestroy",
 	[OP_cuMemAdvise] = "cuMemAdvise",
 	[OP_cuMemAdvise_v2] = "cuMemAdvise_v2",
 	[OP_cuMemGetAccess] = "cuMemGetAccess",
@@ -194,6 +194,7 @@ const char *const op_names[] = {
 	[OP_link_add] = "link_add",
 	[OP_link_complete] = "link_complete",
 	[OP_link_create] = "link_create",
+	[OP_link_destroy] = "link_destroy",
 	[OP_link_read] = "link_read",
 	[OP_mem_alloc] = "mem_alloc",
 	[OP_mem_alloc_async] = "mem_alloc_async",
@@ -1492,6 +1493,7 @@ int wire_cuGraphAddChildGraphNode(void **phGraphNode, void *graph, void *const *
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*phGraphNode = phGraphNode_object;
+		graph_owns(graph, phGraphNode_object);
 	} else {
 		object_free(phGraphNode_object);
 	}
@@ -1587,6 +1589,7 @@ int wire_cuGraphAddEmptyNode(void **phGraphNode, void *graph, void *const *depen
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*phGraphNode = phGraphNode_object;
+		graph_owns(graph, phGraphNode_object);
 	} else {
 		object_free(phGraphNode_object);
 	}
@@ -1629,6 +1632,7 @@ int wire_cuGraphAddEventRecordNode(void **phGraphNode, void *graph, void *const 
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*phGraphNode = phGraphNode_object;
+		graph_owns(graph, phGraphNode_object);
 	} else {
 		object_free(phGraphNode_object);
 	}
@@ -1671,6 +1675,7 @@ int wire_cuGraphAddEventWaitNode(void **phGraphNode, void *graph, void *const *d
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*phGraphNode = phGraphNode_object;
+		graph_owns(graph, phGraphNode_object);
 	} else {
 		object_free(phGraphNode_object);
 	}
@@ -1717,6 +1722,7 @@ int wire_cuGraphAddMemsetNode(void **phGraphNode, void *graph, void *const *depe
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*phGraphNode = phGraphNode_object;
+		graph_owns(graph, phGraphNode_object);
 	} else {
 		object_free(phGraphNode_object);
 	}
@@ -1847,17 +1853,8 @@ int wire_cuGraphDestroyNode(void *node)
 	}
 	call_u64(&c, node_wire);
 	r = call_end(&c);
-	if (r == CUDA_SUCCESS) {
-		object_free(node);
-	}
 	call_done(&c);
 	return r;
-}
-
-EXPORT int cuGraphDestroyNode(void *node)
-{
-	int r = enter();
-	return r ? r : wire_cuGraphDestroyNode(node);
 }
 
 int wire_cuGraphEventRecordNodeGetEvent(void *node, void **event_out)
@@ -2725,25 +2722,6 @@ int wire_cuLibraryUnload(void *library)
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		object_free(library);
-	}
-	call_done(&c);
-	return r;
-}
-
-int wire_cuLinkDestroy(void *state)
-{
-	uint64_t state_wire;
-	if (!handle_id(state, KIND_LINK, &state_wire))
-		return CUDA_ERROR_INVALID_HANDLE;
-	struct call c;
-	int r = call_begin(&c, OP_cuLinkDestroy, 8, CALL_WAIT);
-	if (r) {
-		return r;
-	}
-	call_u64(&c, state_wire);
-	r = call_end(&c);
-	if (r == CUDA_SUCCESS) {
-		object_free(state);
 	}
 	call_done(&c);
 	return r;
@@ -4594,6 +4572,7 @@ int wire_graph_add_host(void **result, void *graph, void *const *deps, uint64_t 
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*result = result_object;
+		graph_owns(graph, result_object);
 	} else {
 		object_free(result_object);
 	}
@@ -4652,6 +4631,7 @@ int wire_graph_add_kernel(void **result, void *graph, void *const *deps, const v
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*result = result_object;
+		graph_owns(graph, result_object);
 	} else {
 		object_free(result_object);
 	}
@@ -4688,6 +4668,7 @@ int wire_graph_add_memcpy(void **result, void *graph, void *const *deps, uint64_
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*result = result_object;
+		graph_owns(graph, result_object);
 	} else {
 		object_free(result_object);
 	}
@@ -5164,6 +5145,25 @@ int wire_link_create(void **link, const void *options, uint64_t optionBytes)
 		*link = link_object;
 	} else {
 		object_free(link_object);
+	}
+	call_done(&c);
+	return r;
+}
+
+int wire_link_destroy(void *link)
+{
+	uint64_t link_wire;
+	if (!handle_id(link, KIND_LINK, &link_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_link_destroy, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, link_wire);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		object_free(link);
 	}
 	call_done(&c);
 	return r;

@@ -123,7 +123,6 @@ var symbols = [...]string{
 	"cuLibraryGetManaged",
 	"cuLibraryGetModule",
 	"cuLibraryUnload",
-	"cuLinkDestroy",
 	"cuMemAddressFree",
 	"cuMemAddressReserve",
 	"cuMemAdvise",
@@ -330,7 +329,6 @@ const (
 	symLibraryGetManaged
 	symLibraryGetModule
 	symLibraryUnload
-	symLinkDestroy
 	symMemAddressFree
 	symMemAddressReserve
 	symMemAdvise
@@ -1567,14 +1565,6 @@ func (t *Thread) LibraryUnload(library driver.Library) driver.Result {
 	f := t.frame
 	f.args[0] = uint64(library)
 	r := t.call(symLibraryUnload, 1)
-	return r
-}
-
-// LinkDestroy calls cuLinkDestroy.
-func (t *Thread) LinkDestroy(state driver.LinkState) driver.Result {
-	f := t.frame
-	f.args[0] = uint64(state)
-	r := t.call(symLinkDestroy, 1)
 	return r
 }
 

@@ -174,6 +174,16 @@ func (d *Driver) linkLog(l driver.LinkState, log *driver.JITLog) {
 	}
 }
 
+// LinkDestroy calls cuLinkDestroy, after which the logs are nobody's.
+func (t *Thread) LinkDestroy(l driver.LinkState) driver.Result {
+	t.frame.args[0] = uint64(l)
+	r := t.invoke(t.d.extra.linkDestroy, 1)
+	if j, ok := t.d.links.LoadAndDelete(l); ok {
+		j.(*jitArrays).finish(&driver.JITLog{})
+	}
+	return r
+}
+
 // LinkAdd calls cuLinkAddData.
 func (t *Thread) LinkAdd(l driver.LinkState, kind uint32, data []byte, name string, options []driver.JITOption, log *driver.JITLog) driver.Result {
 	var none driver.JITLog

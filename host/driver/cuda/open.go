@@ -33,7 +33,7 @@ type extraSymbols struct {
 	moduleLoadDataEx, libraryLoadData                                      unsafe.Pointer
 	moduleFunctionCount, moduleEnumerate, funcGetName                      unsafe.Pointer
 	libraryKernelCount, libraryEnumerate, kernelGetName                    unsafe.Pointer
-	linkCreate, linkAddData, linkComplete                                  unsafe.Pointer
+	linkCreate, linkAddData, linkComplete, linkDestroy                     unsafe.Pointer
 	graphGetNodes, graphGetRootNodes, graphGetEdges, nodeDeps, nodeDepends unsafe.Pointer
 	captureInfo2, captureInfo3                                             unsafe.Pointer
 	addNode, addKernel, getKernel, setKernel, execSetKernel, addHost       unsafe.Pointer
@@ -62,7 +62,7 @@ func Open(path string) (*Driver, error) {
 		&x.writeValue32: "cuStreamWriteValue32_v2", &x.moduleLoadDataEx: "cuModuleLoadDataEx", &x.libraryLoadData: "cuLibraryLoadData",
 		&x.moduleFunctionCount: "cuModuleGetFunctionCount", &x.moduleEnumerate: "cuModuleEnumerateFunctions", &x.funcGetName: "cuFuncGetName",
 		&x.libraryKernelCount: "cuLibraryGetKernelCount", &x.libraryEnumerate: "cuLibraryEnumerateKernels", &x.kernelGetName: "cuKernelGetName",
-		&x.linkCreate: "cuLinkCreate_v2", &x.linkAddData: "cuLinkAddData_v2", &x.linkComplete: "cuLinkComplete",
+		&x.linkCreate: "cuLinkCreate_v2", &x.linkAddData: "cuLinkAddData_v2", &x.linkComplete: "cuLinkComplete", &x.linkDestroy: "cuLinkDestroy",
 		&x.graphGetNodes: "cuGraphGetNodes", &x.graphGetRootNodes: "cuGraphGetRootNodes", &x.graphGetEdges: "cuGraphGetEdges_v2",
 		&x.nodeDeps: "cuGraphNodeGetDependencies_v2", &x.nodeDepends: "cuGraphNodeGetDependentNodes_v2",
 		&x.captureInfo2: "cuStreamGetCaptureInfo_v2", &x.captureInfo3: "cuStreamGetCaptureInfo_v3",

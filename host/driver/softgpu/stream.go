@@ -193,8 +193,20 @@ func (t *thread) enqueue(h driver.Stream, op operation) driver.Result {
 	if captured, r := t.d.captured(s, op); captured {
 		return r
 	}
+	s.awaitRoom()
 	s.submit(op)
 	return driver.Success
+}
+
+// maxQueued bounds what a stream has to do: more waits, as with a real GPU, whose queues are shorter still.
+const maxQueued = 16384
+
+func (s *stream) awaitRoom() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.queue) >= maxQueued && !s.closed {
+		s.wake.Wait()
+	}
 }
 
 // now runs an operation in a stream and waits for it.

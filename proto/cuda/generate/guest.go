@@ -77,7 +77,7 @@ func cArgs(f *cuda.Func, streamMap string) string {
 // callsSource writes the encoders, and the exported functions of the generated modes.
 func callsSource(s *source, all []*cuda.Func) {
 	s.head("//")
-	s.p("#include \"../call.h\"\n#include \"../function.h\"\n#include \"../object.h\"\n#include \"../state.h\"\n#include \"calls.h\"\n")
+	s.p("#include \"../call.h\"\n#include \"../function.h\"\n#include \"../graph.h\"\n#include \"../object.h\"\n#include \"../state.h\"\n#include \"calls.h\"\n")
 	s.p("const char *const op_names[] = {")
 	for _, f := range all {
 		if f.Op != 0 {
@@ -222,6 +222,9 @@ func encoder(s *source, f *cuda.Func) {
 			switch {
 			case p.Dir == "new":
 				s.p("\t\t*%s = %s_object;", name, name)
+				if p.Type == "node" && graphOf(f) != "" {
+					s.p("\t\tgraph_owns(%s, %s_object);", graphOf(f), name)
+				}
 			case p.Dir == "free":
 				s.p("\t\tobject_free(%s);", name)
 			case isOut(p) && isBlob(p):
@@ -250,6 +253,16 @@ func encoder(s *source, f *cuda.Func) {
 		}
 	}
 	s.p("\tcall_done(&c);\n\treturn r;\n}\n")
+}
+
+// graphOf is the name of the parameter that says to which graph a new node belongs.
+func graphOf(f *cuda.Func) string {
+	for _, p := range f.Params {
+		if p.Type == "graph" && p.Dir == "" {
+			return ident(p.Name)
+		}
+	}
+	return ""
 }
 
 func hasOut(f *cuda.Func) bool {
