@@ -107,14 +107,14 @@ test-go: ## Test the Go packages under the race detector, and with them the C li
 .PHONY: test-chain
 test-chain: libraries programs ## Run real CUDA programs through the whole chain on software GPUs
 	@mkdir -p $(BUILD)
-	$(GOTEST) -timeout 15m -run '$(RUN)' ./tests/...
+	$(GOTEST) -count=1 -timeout 15m -run '$(RUN)' ./tests/...
 
 .PHONY: fuzz
 fuzz: ## Run each fuzzer, or those that FUZZERS matches, for FUZZ=30s
 	@for package in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \
 		for fuzzer in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$package/*_test.go | grep -E '$(FUZZERS)'); do \
 			echo "$$fuzzer in $$package"; \
-			go test -run '^$$' -fuzz "^$$fuzzer$$" -fuzztime $(FUZZ) ./$$package; \
+			go test -run '^$$' -fuzz "^$$fuzzer$$" -fuzztime $(FUZZ) ./$$package || exit 1; \
 		done; \
 	done
 
