@@ -157,7 +157,6 @@ type Functions interface {
 	Memcpy2DAsync(pCopy []byte, stream Stream) Result
 	Memcpy3DAsync(pCopy []byte, stream Stream) Result
 	Memcpy3DPeerAsync(pCopy []byte, stream Stream) Result
-	MemcpyAsync(dst DevicePtr, src DevicePtr, byteCount uint64, stream Stream) Result
 	MemcpyDtoDAsync(dstDevice DevicePtr, srcDevice DevicePtr, byteCount uint64, stream Stream) Result
 	MemcpyDtoHAsync(dstHost HostPtr, srcDevice DevicePtr, byteCount uint64, stream Stream) Result
 	MemcpyHtoDAsync(dstDevice DevicePtr, srcHost HostPtr, byteCount uint64, stream Stream) Result

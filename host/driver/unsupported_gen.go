@@ -829,11 +829,6 @@ func (u Unsupported) Memcpy3DPeerAsync(pCopy []byte, stream Stream) Result {
 	return u.refuse("cuMemcpy3DPeerAsync")
 }
 
-// MemcpyAsync refuses cuMemcpyAsync.
-func (u Unsupported) MemcpyAsync(dst DevicePtr, src DevicePtr, byteCount uint64, stream Stream) Result {
-	return u.refuse("cuMemcpyAsync")
-}
-
 // MemcpyDtoDAsync refuses cuMemcpyDtoDAsync_v2.
 func (u Unsupported) MemcpyDtoDAsync(dstDevice DevicePtr, srcDevice DevicePtr, byteCount uint64, stream Stream) Result {
 	return u.refuse("cuMemcpyDtoDAsync_v2")

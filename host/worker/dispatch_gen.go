@@ -1213,16 +1213,6 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		}
 		r := api.MemUnmap(ptr, size)
 		return r
-	case cuda.OpCuMemcpyAsync:
-		dst := driver.DevicePtr(a.u64())
-		src := driver.DevicePtr(a.u64())
-		byteCount := a.u64()
-		stream := driver.Stream(a.handle(s, cuda.KindStream))
-		if r := a.result(); r != driver.Success {
-			return r
-		}
-		r := api.MemcpyAsync(dst, src, byteCount, stream)
-		return r
 	case cuda.OpCuMemcpyDtoDAsync_v2:
 		dstDevice := driver.DevicePtr(a.u64())
 		srcDevice := driver.DevicePtr(a.u64())
@@ -2330,13 +2320,6 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			return r
 		}
 		r := s.onStreamSync(api, stream, reply)
-		return r
-	case cuda.OpStreamWait:
-		stream := driver.Stream(a.handle(s, cuda.KindStream))
-		if r := a.result(); r != driver.Success {
-			return r
-		}
-		r := s.onStreamWait(api, stream, reply)
 		return r
 	case cuda.OpWriteFlag:
 		stream := driver.Stream(a.handle(s, cuda.KindStream))

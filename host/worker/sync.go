@@ -35,10 +35,6 @@ func (s *server) onStreamSync(api driver.API, stream driver.Stream, reply *reply
 	return s.fence(api, stream, reply)
 }
 
-func (s *server) onStreamWait(_ driver.API, stream driver.Stream, reply *reply) driver.Result {
-	return s.await(reply, func(w driver.API) driver.Result { return w.StreamSynchronize(stream) })
-}
-
 // await has a waiter answer with the result of a blocking call, after what it printed.
 func (s *server) await(reply *reply, call func(driver.API) driver.Result) driver.Result {
 	t, console := reply.ticket(), s.console

@@ -178,7 +178,7 @@ func TestRefusedArguments(t *testing.T) {
 		{"a volume whose layer overflows", cuda.OpCopy3d, context, []any{volume(stage, 0, 0, 1<<64-1, 4096, 4, 8, 1, 2), uint64(0)}, driver.ErrorInvalidValue},
 		{"a copy to memory that is not allocated", cuda.OpCopyInRegion, context, []any{p + 1<<40, stage, uint64(8), uint64(0)}, 0},
 		{"a copy out of unallocated memory", cuda.OpCopyOutRegion, context, []any{stage, p + 1<<40, uint64(8), uint64(0)}, 0},
-		{"a copy out of the region by a device address", cuda.OpCuMemcpyAsync, context, []any{s.base, p, uint64(8), uint64(0)}, 0},
+		{"a copy out of the region by a device address", cuda.OpCuMemcpyDtoDAsync_v2, context, []any{s.base, p, uint64(8), uint64(0)}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r, _, ok := s.call(c.op, c.context, c.args...)
@@ -207,8 +207,11 @@ func TestClientGoneWhileTheWorkerIsBlocked(t *testing.T) {
 	const context = 16
 	s.must(t, cuda.OpPrimaryRetain, 0, uint64(0), uint64(context))
 	s.put(command(cuda.OpHostFunc, context, 0, 0, uint64(0), uint64(1))) // never answered
-	for range 3000 {                                                     // more waits than waiters and their queue hold
-		s.put(command(cuda.OpStreamWait, context, 2, 1, uint64(0)))
+	const event = 17
+	s.put(command(cuda.OpCuEventCreate, context, 0, 0, uint64(event), uint64(0)))
+	s.put(command(cuda.OpCuEventRecord, context, 0, 0, uint64(event), uint64(0)))
+	for range 3000 { // more waits than waiters and their queue hold
+		s.put(command(cuda.OpEventWait, context, 2, 1, uint64(event)))
 	}
 	time.Sleep(100 * time.Millisecond)
 	if head := atomic.LoadUint64(s.word64(wire.RingHead)); head == s.tail {

@@ -125,7 +125,6 @@ const char *const op_names[] = {
 	[OP_cuMemRangeGetAttribute] = "cuMemRangeGetAttribute",
 	[OP_cuMemSetAccess] = "cuMemSetAccess",
 	[OP_cuMemUnmap] = "cuMemUnmap",
-	[OP_cuMemcpyAsync] = "cuMemcpyAsync",
 	[OP_cuMemcpyDtoDAsync_v2] = "cuMemcpyDtoDAsync_v2",
 	[OP_cuMemcpyPeerAsync] = "cuMemcpyPeerAsync",
 	[OP_cuMemsetD16Async] = "cuMemsetD16Async",
@@ -215,7 +214,6 @@ const char *const op_names[] = {
 	[OP_primary_reset] = "primary_reset",
 	[OP_primary_retain] = "primary_retain",
 	[OP_stream_sync] = "stream_sync",
-	[OP_stream_wait] = "stream_wait",
 	[OP_write_flag] = "write_flag",
 };
 
@@ -3229,25 +3227,6 @@ EXPORT int cuMemUnmap(uint64_t ptr, uint64_t size)
 	return r ? r : wire_cuMemUnmap(ptr, size);
 }
 
-int wire_cuMemcpyAsync(uint64_t dst, uint64_t src, uint64_t byteCount, void *stream)
-{
-	uint64_t stream_wire;
-	if (!handle_id(stream, KIND_STREAM, &stream_wire))
-		return CUDA_ERROR_INVALID_HANDLE;
-	struct call c;
-	int r = call_begin(&c, OP_cuMemcpyAsync, 32, CALL_CAST);
-	if (r) {
-		return r;
-	}
-	call_u64(&c, dst);
-	call_u64(&c, src);
-	call_u64(&c, byteCount);
-	call_u64(&c, stream_wire);
-	r = call_end(&c);
-	call_done(&c);
-	return r;
-}
-
 int wire_cuMemcpyDtoDAsync_v2(uint64_t dstDevice, uint64_t srcDevice, uint64_t byteCount, void *stream)
 {
 	uint64_t stream_wire;
@@ -5616,22 +5595,6 @@ int wire_stream_sync(void *stream)
 		return CUDA_ERROR_INVALID_HANDLE;
 	struct call c;
 	int r = call_begin(&c, OP_stream_sync, 8, CALL_WAIT);
-	if (r) {
-		return r;
-	}
-	call_u64(&c, stream_wire);
-	r = call_end(&c);
-	call_done(&c);
-	return r;
-}
-
-int wire_stream_wait(void *stream)
-{
-	uint64_t stream_wire;
-	if (!handle_id(stream, KIND_STREAM, &stream_wire))
-		return CUDA_ERROR_INVALID_HANDLE;
-	struct call c;
-	int r = call_begin(&c, OP_stream_wait, 8, CALL_WAIT);
 	if (r) {
 		return r;
 	}

@@ -161,7 +161,6 @@ var symbols = [...]string{
 	"cuMemcpy2DAsync_v2",
 	"cuMemcpy3DAsync_v2",
 	"cuMemcpy3DPeerAsync",
-	"cuMemcpyAsync",
 	"cuMemcpyDtoDAsync_v2",
 	"cuMemcpyDtoHAsync_v2",
 	"cuMemcpyHtoDAsync_v2",
@@ -367,7 +366,6 @@ const (
 	symMemcpy2DAsync_v2
 	symMemcpy3DAsync_v2
 	symMemcpy3DPeerAsync
-	symMemcpyAsync
 	symMemcpyDtoDAsync_v2
 	symMemcpyDtoHAsync_v2
 	symMemcpyHtoDAsync_v2
@@ -1973,17 +1971,6 @@ func (t *Thread) Memcpy3DPeerAsync(pCopy []byte, stream driver.Stream) driver.Re
 	f.args[1] = uint64(stream)
 	r := t.call(symMemcpy3DPeerAsync, 2)
 	runtime.KeepAlive(pCopy)
-	return r
-}
-
-// MemcpyAsync calls cuMemcpyAsync.
-func (t *Thread) MemcpyAsync(dst driver.DevicePtr, src driver.DevicePtr, byteCount uint64, stream driver.Stream) driver.Result {
-	f := t.frame
-	f.args[0] = uint64(dst)
-	f.args[1] = uint64(src)
-	f.args[2] = uint64(byteCount)
-	f.args[3] = uint64(stream)
-	r := t.call(symMemcpyAsync, 4)
 	return r
 }
 
