@@ -20,6 +20,7 @@ type console struct {
 	mu     sync.Mutex
 	head   uint32
 	pipes  [3]int // read ends by descriptor, -1 for none
+	deaf   bool   // the client has not taken its output for long: do not wait for it again
 }
 
 // consolePatience bounds the wait for a client that does not take its output.
@@ -77,11 +78,13 @@ func (c *console) put(fd byte, text []byte) {
 		n := min(len(text), 1024)
 		size := uint32(4+n+3) &^ 3
 		for start := time.Now(); wire.ConsoleSize-(c.head-c.region.load32(wire.StatusConsoleTail)) < size; {
-			if time.Since(start) > consolePatience {
+			if c.deaf || time.Since(start) > consolePatience {
+				c.deaf = true
 				return
 			}
 			time.Sleep(100 * time.Microsecond)
 		}
+		c.deaf = false
 		record := make([]byte, size)
 		binary.LittleEndian.PutUint32(record, uint32(n)|uint32(fd)<<24)
 		copy(record[4:], text[:n])

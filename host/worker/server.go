@@ -77,12 +77,13 @@ func (s *server) run(c command, a *args, reply *reply) driver.Result {
 	}
 	s.beforeEnd(c.op, a)
 	result := s.dispatch(s.api, c.op, a, reply)
+	if c.op == cuda.OpCuStreamEndCapture && endsCapture(result) {
+		s.captures = max(0, s.captures-1)
+	}
 	if result == driver.Success {
 		switch c.op {
 		case cuda.OpCuStreamBeginCapture_v2, cuda.OpCuStreamBeginCaptureToGraph:
 			s.captures++
-		case cuda.OpCuStreamEndCapture:
-			s.captures = max(0, s.captures-1)
 		case cuda.OpCuCtxCreate_v2, cuda.OpCuCtxDestroy_v2: // both change what is current
 			s.forgetContext()
 		case cuda.OpCuStreamDestroy_v2:
@@ -92,6 +93,17 @@ func (s *server) run(c command, a *args, reply *reply) driver.Result {
 		}
 	}
 	return result
+}
+
+// endsCapture says whether a stream is out of capture after cuStreamEndCapture: a capture that has gone wrong
+// ends as well.
+func endsCapture(r driver.Result) bool {
+	switch r {
+	case driver.Success, driver.ErrorStreamCaptureInvalidated, driver.ErrorStreamCaptureMerge,
+		driver.ErrorStreamCaptureUnjoined, driver.ErrorStreamCaptureIsolation:
+		return true
+	}
+	return false
 }
 
 // beforeEnd has the watch forget what a command is about to destroy.
