@@ -36,6 +36,9 @@ type inheritance struct {
 // spawn starts a worker: this executable once more, in a session of its own, with an environment that holds
 // only what it needs, as the worker user, and without a way to new privileges.
 func (s *Server) spawn(conf worker.Config, in inheritance) (*exec.Cmd, *process.Handle, error) {
+	if in.client == nil {
+		conf.PID = 0 // no descriptor, no process to watch
+	}
 	encoded, err := json.Marshal(conf)
 	if err != nil {
 		return nil, nil, fmt.Errorf("start worker: %w", err)

@@ -7,7 +7,7 @@ package worker
 type Config struct {
 	Session string `json:"session"`
 	Program string `json:"program"`
-	PID     int    `json:"pid"`     // of the client, in oriond's PID namespace; 0 where unknown
+	PID     int    `json:"pid"`     // of the client, in oriond's PID namespace; 0 where unknown, and no ClientFD then
 	Backend string `json:"backend"` // "cuda" or "softgpu"
 	// Node seeds the identities of software GPUs, so that they stay the same from session to session.
 	Node       string `json:"node"`
@@ -32,7 +32,7 @@ const (
 	ConfigEnv = "ORION_WORKER_CONFIG"
 	SocketFD  = 3
 	RegionFD  = 4
-	// ClientFD is a pidfd of the client process, or closed where the client's process is not known.
+	// ClientFD is a pidfd of the client process, where Config.PID is not 0.
 	ClientFD = 5
 	// FirstFreeFD is above all of these.
 	FirstFreeFD = 10

@@ -35,7 +35,6 @@ type ring struct {
 	socket int
 	client int // pidfd of the client, -1 if unknown
 	spin   time.Duration
-	awake  func(bool) // told before the consumer sleeps and after it has woken
 }
 
 // spinTime is how long an empty ring is watched before its consumer sleeps. With few cores the client needs
@@ -130,8 +129,6 @@ func (r *ring) await() error {
 			}
 		}
 	}
-	r.awake(false)
-	defer r.awake(true)
 	for {
 		// The client stores the tail, then loads this flag; here the flag is stored, then the tail loaded: one
 		// of both sees the other's store, so no command waits for a sleeper.

@@ -37,11 +37,11 @@ func Run(cfg Config, open Backend, log *slog.Logger) error {
 		return errors.Join(err, welcome(w, -1))
 	}
 	client := ClientFD
-	if _, err := unix.FcntlInt(uintptr(client), unix.F_GETFD, 0); err != nil {
+	if cfg.PID == 0 {
 		client = -1
 	}
 	r := &ring{region: s.region, buffer: make([]byte, wire.MaxCommand), socket: SocketFD, client: client,
-		spin: spinTime(), awake: func(bool) {}}
+		spin: spinTime()}
 	if err := welcome(w, RegionFD); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ package cuda
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"unsafe"
@@ -53,6 +54,11 @@ func Open(path string) (*Driver, error) {
 		return nil, fmt.Errorf("load the NVIDIA driver library: %s", C.GoString(C.dlerror()))
 	}
 	d := &Driver{library: lib}
+	if d.symbol("orion_session") != nil {
+		C.dlclose(lib)
+		return nil, errors.New("load the NVIDIA driver library: the dynamic linker finds Orion's client library in its place: " +
+			"take /usr/lib/orion out of /etc/ld.so.conf.d on this node, and run ldconfig")
+	}
 	for i, s := range symbols {
 		d.fns[i] = d.symbol(s)
 	}

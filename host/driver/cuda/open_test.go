@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cuda
+
+import (
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A node on which the client's libraries are installed for all programs must say so, and not serve itself.
+func TestOpenRefusesOrionsOwnLibrary(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "libcuda.so.1")
+	cc := exec.Command("cc", "-shared", "-fPIC", "-x", "c", "-o", path, "-")
+	cc.Stdin = strings.NewReader("int orion_session(void) { return 0; }\n")
+	if out, err := cc.CombinedOutput(); err != nil {
+		t.Skipf("no C compiler: %v\n%s", err, out)
+	}
+	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "Orion's client library") {
+		t.Errorf("open: %v", err)
+	}
+}
+
+func TestOpenNamesAMissingLibrary(t *testing.T) {
+	t.Parallel()
+	if _, err := Open("/nonexistent/libcuda.so.1"); err == nil || !strings.Contains(err.Error(), "/nonexistent/libcuda.so.1") {
+		t.Errorf("open: %v", err)
+	}
+}
+
+// A library that lacks functions is a driver older than they are: each is refused when it is called.
+func TestOldDriverRefusesNewFunctions(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "libcuda.so.1")
+	cc := exec.Command("cc", "-shared", "-fPIC", "-x", "c", "-o", path, "-")
+	cc.Stdin = strings.NewReader(`
+int cuInit(unsigned flags) { return 0; }
+int cuDeviceGetCount(int *n) { *n = 3; return 0; }
+int cuMemAlloc_v2(unsigned long *p, unsigned long n) { *p = n + 1; return n == 7 ? 2 : 0; }
+`)
+	if out, err := cc.CombinedOutput(); err != nil {
+		t.Skipf("no C compiler: %v\n%s", err, out)
+	}
+	d, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	api, err := d.NewThread()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer api.Close()
+	if n, r := api.DeviceGetCount(); n != 3 || r != 0 {
+		t.Errorf("count: %d, %v", n, r)
+	}
+	if p, r := api.MemAlloc(41); p != 42 || r != 0 {
+		t.Errorf("alloc: %d, %v", p, r)
+	}
+	if _, r := api.MemAlloc(7); r != 2 {
+		t.Errorf("alloc: %v, want out of memory", r)
+	}
+	if _, r := api.StreamCreateWithPriority(0, 0); r != 801 {
+		t.Errorf("a function that the driver lacks: %v", r)
+	}
+}
