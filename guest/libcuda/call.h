@@ -37,7 +37,6 @@ int call_begin(struct call *c, int op, size_t bytes, int kind);
 void call_submit(struct call *c);
 int call_await(struct call *c);
 int call_end(struct call *c);
-static inline void call_done(struct call *c) { (void)c; }
 
 /* Returns the error of an earlier cast that has not been returned yet, or CUDA_SUCCESS. As in CUDA, launches,
  * copies and synchronisations return errors of earlier work. */

@@ -20,7 +20,7 @@ struct callback {
 	void (*function)(void *);
 	void *data;
 	bool once;
-	struct callback *next_free;
+	uint64_t next_free; /* id, 0 at the end */
 };
 
 enum { BLOCK = 256, BLOCKS = 4096 };
@@ -30,7 +30,7 @@ static struct {
 	pthread_mutex_t lock;
 	struct callback *blocks[BLOCKS];
 	uint64_t used;
-	struct callback *free;
+	uint64_t free; /* id of the first that can be used again, 0 for none */
 	bool running;
 	_Atomic uint64_t outstanding;
 } calls = {.lock = PTHREAD_MUTEX_INITIALIZER, .used = 1};
@@ -39,14 +39,6 @@ static struct callback *at(uint64_t id)
 {
 	struct callback *block = id && id / BLOCK < BLOCKS ? calls.blocks[id / BLOCK] : NULL;
 	return block ? &block[id % BLOCK] : NULL;
-}
-
-static uint64_t id_of(const struct callback *c)
-{
-	for (uint64_t i = 0; i < BLOCKS && calls.blocks[i]; i++)
-		if (c >= calls.blocks[i] && c < calls.blocks[i] + BLOCK)
-			return i * BLOCK + (uint64_t)(c - calls.blocks[i]);
-	return 0;
 }
 
 static void run(uint64_t id)
@@ -58,7 +50,7 @@ static void run(uint64_t id)
 		if (c->once && c->function) {
 			c->function = NULL;
 			c->next_free = calls.free;
-			calls.free = c;
+			calls.free = id;
 			calls.outstanding--;
 		}
 	}
@@ -115,22 +107,28 @@ static bool start(void)
 	return calls.running;
 }
 
+/* An id that is not in use, with its block in memory; 0 when there is none. The caller holds the lock. */
+static uint64_t take_id(void)
+{
+	uint64_t id = calls.free;
+	if (id) {
+		calls.free = at(id)->next_free;
+		return id;
+	}
+	if (calls.used == (uint64_t)BLOCK * BLOCKS)
+		return 0;
+	struct callback **block = &calls.blocks[calls.used / BLOCK];
+	if (!*block)
+		*block = calloc(BLOCK, sizeof **block);
+	return *block ? calls.used++ : 0;
+}
+
 uint64_t callback_add(void (*function)(void *), void *data, bool once)
 {
-	uint64_t id = 0;
 	pthread_mutex_lock(&calls.lock);
-	struct callback *c = calls.free;
-	if (c) {
-		calls.free = c->next_free;
-	} else if (calls.used < (uint64_t)BLOCK * BLOCKS) {
-		struct callback **block = &calls.blocks[calls.used / BLOCK];
-		if (!*block)
-			*block = calloc(BLOCK, sizeof **block);
-		c = *block ? at(calls.used++) : NULL;
-	}
-	if (c && start()) {
-		*c = (struct callback){function, data, once, NULL};
-		id = id_of(c);
+	uint64_t id = start() ? take_id() : 0;
+	if (id) {
+		*at(id) = (struct callback){function, data, once, 0};
 		calls.outstanding++;
 	}
 	pthread_mutex_unlock(&calls.lock);

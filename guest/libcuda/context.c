@@ -106,7 +106,8 @@ EXPORT int cuDevicePrimaryCtxRetain(void **context, int device)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	pthread_mutex_lock(&lock);
 	if (!d->primary) {
-		/* cudart makes the context current before it retains it: the worker learns of it here only. */
+		/* cudart makes the context current before it retains it; what the worker knows under this name, if
+		 * anything, is the context's earlier life. */
 		struct object *mine = thread.context;
 		struct call c;
 		thread.context = NULL;
@@ -128,24 +129,9 @@ EXPORT int cuDevicePrimaryCtxRetain(void **context, int device)
 	return r;
 }
 
-/* Ends a primary context: what it held is gone, its name stays for its next life. */
-static int primary_end(struct device *d, int device)
-{
-	struct object *o = d->primary;
-	d->primary = NULL;
-	if (o) {
-		context_of(o)->sticky = 0;
-		context_of(o)->life++;
-	}
-	d->primary_refs = 0;
-	if (!o)
-		return CUDA_SUCCESS;
-	int r = wire_primary_reset(device);
-	memory_forget_context(o);
-	return r;
-}
-
-EXPORT int cuDevicePrimaryCtxRelease_v2(int device)
+/* Lets go of a primary context, and ends it with its last holder, or at once for a reset: what it held is gone,
+ * its name stays for its next life. A CUresult. */
+static int primary_release(int device, bool reset)
 {
 	struct device *d;
 	int r = device_get(device, &d);
@@ -153,11 +139,17 @@ EXPORT int cuDevicePrimaryCtxRelease_v2(int device)
 		return r;
 	struct object *ended = NULL;
 	pthread_mutex_lock(&lock);
-	if (!d->primary) {
+	if (!d->primary && !reset)
 		r = CUDA_ERROR_INVALID_CONTEXT;
-	} else if (--d->primary_refs == 0) {
+	else if (d->primary && (reset || --d->primary_refs == 0))
 		ended = d->primary;
-		r = primary_end(d, device);
+	if (ended) {
+		d->primary = NULL;
+		d->primary_refs = 0;
+		context_of(ended)->sticky = 0;
+		context_of(ended)->life++;
+		r = wire_primary_reset(device);
+		memory_forget_context(ended);
 	}
 	pthread_mutex_unlock(&lock);
 	if (ended)
@@ -165,20 +157,8 @@ EXPORT int cuDevicePrimaryCtxRelease_v2(int device)
 	return r;
 }
 
-EXPORT int cuDevicePrimaryCtxReset_v2(int device)
-{
-	struct device *d;
-	int r = device_get(device, &d);
-	if (r)
-		return r;
-	pthread_mutex_lock(&lock);
-	struct object *ended = d->primary;
-	r = primary_end(d, device);
-	pthread_mutex_unlock(&lock);
-	if (ended)
-		storage_clear(ended);
-	return r;
-}
+EXPORT int cuDevicePrimaryCtxRelease_v2(int device) { return primary_release(device, false); }
+EXPORT int cuDevicePrimaryCtxReset_v2(int device) { return primary_release(device, true); }
 
 EXPORT int cuDevicePrimaryCtxGetState(int device, unsigned int *flags, int *active)
 {
@@ -335,14 +315,20 @@ EXPORT int cuCtxGetCurrent(void **context)
 	return r;
 }
 
+/* The context of a handle, or the current one for NULL, where a result can be stored. A CUresult. */
+static int context_or_current(void *handle, const void *result, struct object **o)
+{
+	*o = thread.context;
+	int r = handle ? enter() : enter_context();
+	if (!r && !result)
+		r = CUDA_ERROR_INVALID_VALUE;
+	return r || !handle ? r : context_get(handle, o);
+}
+
 EXPORT int cuCtxGetDevice_v2(int *device, void *context)
 {
-	struct object *o = thread.context;
-	int r = context ? enter() : enter_context();
-	if (!r && !device)
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (!r && context)
-		r = context_get(context, &o);
+	struct object *o;
+	int r = context_or_current(context, device, &o);
 	if (!r)
 		*device = o->device;
 	return r;
@@ -371,12 +357,8 @@ EXPORT int cuCtxSetFlags(unsigned int flags)
 
 EXPORT int cuCtxGetId(void *context, uint64_t *id)
 {
-	struct object *o = thread.context;
-	int r = context ? enter() : enter_context();
-	if (!r && !id)
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (!r && context)
-		r = context_get(context, &o);
+	struct object *o;
+	int r = context_or_current(context, id, &o);
 	if (!r)
 		*id = context_of(o)->id;
 	return r;

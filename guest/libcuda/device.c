@@ -157,13 +157,11 @@ EXPORT int cuDeviceGetAttribute(int *value, int attribute, int device)
 	case DMA_BUF:
 	case HANDLE_FABRIC:
 	case MULTICAST:
+	case HOST_NUMA_POOLS:
 		*value = 0;
 		break;
 	case MANAGED:
 		*value = 1;
-		break;
-	case HOST_NUMA_POOLS:
-		*value = 0;
 		break;
 	case NUMA_HOST:
 		*value = -1;

@@ -334,8 +334,14 @@ static int kernel_read(const uint8_t *p, bool v2, struct launch *l, struct param
 static int kernel_pack(const struct launch *l, const struct params *params, uint8_t **bytes)
 {
 	const struct function *f = function_of(l->function);
+	int r = params_check(f, params);
+	if (r)
+		return r;
 	*bytes = calloc(1, f->param_bytes + 8);
-	return *bytes ? params_pack(f, params, *bytes) : CUDA_ERROR_OUT_OF_MEMORY;
+	if (!*bytes)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	params_pack(f, params, *bytes);
+	return CUDA_SUCCESS;
 }
 
 /* Keeps packed parameters with a node, with the array of pointers into them that CUDA returns. */

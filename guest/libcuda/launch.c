@@ -63,20 +63,20 @@ int params_find(void **values, void **extra, struct params *p)
 	return CUDA_SUCCESS;
 }
 
-int params_pack(const struct function *f, const struct params *p, uint8_t *to)
+int params_check(const struct function *f, const struct params *p)
 {
-	if (p->values) {
-		for (uint32_t i = 0; i < f->param_count; i++) {
-			if (unlikely(!p->values[i]))
-				return CUDA_ERROR_INVALID_VALUE;
-			memcpy(to + f->params[i].offset, p->values[i], f->params[i].size);
-		}
-	} else if (p->buffer) {
+	for (uint32_t i = 0; p->values && i < f->param_count; i++)
+		if (unlikely(!p->values[i]))
+			return CUDA_ERROR_INVALID_VALUE;
+	return p->values || p->buffer || !f->param_count ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+void params_pack(const struct function *f, const struct params *p, uint8_t *to)
+{
+	for (uint32_t i = 0; p->values && i < f->param_count; i++)
+		memcpy(to + f->params[i].offset, p->values[i], f->params[i].size);
+	if (!p->values && p->buffer)
 		memcpy(to, p->buffer, p->bytes < f->param_bytes ? p->bytes : f->param_bytes);
-	} else if (f->param_count) {
-		return CUDA_ERROR_INVALID_VALUE;
-	}
-	return CUDA_SUCCESS;
 }
 
 static int cooperative_check(const struct launch *l);
@@ -120,12 +120,12 @@ static int launch_send(const struct launch *l, const uint8_t *attributes, uint64
 	call_u64(&c, bytes);
 	if (bytes) {
 		memset(c.at + call_pad(bytes) - 8, 0, 8);
-		r = params_pack(f, p, c.at);
+		params_pack(f, p, c.at);
 		c.at += call_pad(bytes);
 	}
 	call_u64(&c, bytes);
 	call_submit(&c);
-	return r ? r : call_deferred();
+	return call_deferred();
 }
 
 static int launch(struct launch *l, void *function, const uint8_t *attributes, uint64_t count, void **values, void **extra)
@@ -139,12 +139,8 @@ static int launch(struct launch *l, void *function, const uint8_t *attributes, u
 		r = cooperative_check(l);
 	if (likely(!r))
 		r = params_find(values, extra, &p);
-	/* Parameters that cannot be read must be found before the frame is begun. */
-	if (likely(!r) && function_of(l->function)->param_count && !p.values && !p.buffer)
-		r = CUDA_ERROR_INVALID_VALUE;
-	for (uint32_t i = 0; likely(!r) && p.values && i < function_of(l->function)->param_count; i++)
-		if (unlikely(!p.values[i]))
-			r = CUDA_ERROR_INVALID_VALUE;
+	if (likely(!r))
+		r = params_check(function_of(l->function), &p);
 	return r ? r : launch_send(l, attributes, count, &p);
 }
 

@@ -23,8 +23,10 @@ enum { LAUNCH_ATTRIBUTE_BYTES = 72, LAUNCH_MAX_ATTRIBUTES = 32 };
 int launch_check(const struct launch *l);
 /* Finds the parameters of cuLaunchKernel's last two arguments. A CUresult. */
 int params_find(void **values, void **extra, struct params *p);
-/* Packs parameters by their offsets into f->param_bytes bytes. A CUresult. */
-int params_pack(const struct function *f, const struct params *p, uint8_t *to);
+/* Whether all parameters of a function are there. A CUresult. */
+int params_check(const struct function *f, const struct params *p);
+/* Packs checked parameters by their offsets into f->param_bytes bytes. */
+void params_pack(const struct function *f, const struct params *p, uint8_t *to);
 /* Reads a CUlaunchConfig; translates handles in its attributes to ids. CUresults. */
 int config_read(const uint8_t *config, struct launch *l, const uint8_t **attributes, uint64_t *count);
 int attributes_translate(uint8_t *to, const uint8_t *from, uint64_t count);

@@ -144,7 +144,6 @@ type Composite interface {
 	// ended by a NUL. The image is not used after the call.
 	ModuleLoad(image []byte, options []JITOption, log *JITLog) (Module, Result)
 	LibraryLoad(image []byte, options []JITOption, log *JITLog) (Library, Result)
-	LibraryModule(l Library) (Module, Result)
 	ModuleFunctionNames(m Module) ([]string, Result)
 	LibraryKernelNames(l Library) ([]string, Result)
 	LinkCreate(options []JITOption) (LinkState, Result)

@@ -25,8 +25,6 @@ func schema(v *values) *Schema {
 	return s
 }
 
-func none(string) (string, bool) { return "", false }
-
 func TestParse(t *testing.T) {
 	base := values{level: "INFO", addr: "127.0.0.1:9123", file: true, count: 4}
 	with := func(change func(*values)) values {

@@ -120,7 +120,6 @@ func (refusing) KernelParams(driver.Kernel) ([]driver.ParamInfo, driver.Result) 
 func (refusing) LibraryLoad([]byte, []driver.JITOption, *driver.JITLog) (driver.Library, driver.Result) {
 	return 0, no
 }
-func (refusing) LibraryModule(driver.Library) (driver.Module, driver.Result)     { return 0, no }
 func (refusing) ModuleFunctionNames(driver.Module) ([]string, driver.Result)     { return nil, no }
 func (refusing) LibraryKernelNames(driver.Library) ([]string, driver.Result)     { return nil, no }
 func (refusing) LinkCreate([]driver.JITOption) (driver.LinkState, driver.Result) { return 0, no }

@@ -48,7 +48,14 @@ func (m *memory) reserve(gpu int, bytes uint64) bool {
 func (m *memory) unreserve(gpu int, bytes uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.used[gpu] -= min(bytes, m.used[gpu])
+	m.giveBack(allocation{gpu, bytes})
+}
+
+// giveBack returns an allocation's bytes to its quota; the zero allocation has none. The caller holds mu.
+func (m *memory) giveBack(a allocation) {
+	if a.bytes > 0 {
+		m.used[a.gpu] -= min(a.bytes, m.used[a.gpu])
+	}
 }
 
 // note records what reserved bytes were allocated as.
@@ -62,10 +69,8 @@ func (m *memory) note(p driver.DevicePtr, gpu int, bytes uint64) {
 func (m *memory) forget(p driver.DevicePtr) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if a, ok := m.device[p]; ok {
-		m.used[a.gpu] -= min(a.bytes, m.used[a.gpu])
-		delete(m.device, p)
-	}
+	m.giveBack(m.device[p])
+	delete(m.device, p)
 }
 
 // free is what a vGPU has left, of what its GPU has free.
@@ -121,8 +126,6 @@ func (m *memory) noteHandle(h driver.MemHandle, gpu int, bytes uint64) {
 func (m *memory) forgetHandle(h driver.MemHandle) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if a, ok := m.chunks[h]; ok {
-		m.used[a.gpu] -= min(a.bytes, m.used[a.gpu])
-		delete(m.chunks, h)
-	}
+	m.giveBack(m.chunks[h])
+	delete(m.chunks, h)
 }

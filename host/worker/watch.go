@@ -3,6 +3,7 @@
 package worker
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -14,8 +15,9 @@ type watched struct {
 	ticket
 	context driver.Context
 	stream  driver.Stream
-	rounds  int
 }
+
+func (e watched) same(o watched) bool { return e.ticket == o.ticket }
 
 // watch looks after answers that the GPU is to give: a context that has failed runs nothing more, its flags
 // are never written, and its streams tell why. It asks seldom, since nearly all answers come by themselves.
@@ -55,13 +57,7 @@ func (w *watch) add(e watched) {
 
 // prune drops what has been answered. The caller holds mu.
 func (w *watch) prune() {
-	kept := w.list[:0]
-	for _, e := range w.list {
-		if !e.answered() {
-			kept = append(kept, e)
-		}
-	}
-	w.list = kept
+	w.list = slices.DeleteFunc(w.list, watched.answered)
 }
 
 // loop runs until the process ends.
@@ -107,46 +103,29 @@ func (w *watch) ask(api driver.API, e watched) {
 		if !e.answered() {
 			e.send(driver.Success)
 		}
-		w.drop(e)
+		w.remove(e.same)
 	default:
 		e.send(r)
-		w.drop(e)
+		w.remove(e.same)
 	}
 }
 
 func (w *watch) listed(e watched) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, l := range w.list {
-		if l.ticket == e.ticket {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(w.list, e.same)
 }
 
 // forget drops the streams that ends tells. It returns when none of them is being asked.
 func (w *watch) forget(ends func(watched) bool) {
 	w.asking.Lock()
 	defer w.asking.Unlock()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	kept := w.list[:0]
-	for _, e := range w.list {
-		if !ends(e) {
-			kept = append(kept, e)
-		}
-	}
-	w.list = kept
+	w.remove(ends)
 }
 
-func (w *watch) drop(gone watched) {
+// remove drops what gone tells.
+func (w *watch) remove(gone func(watched) bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for i, e := range w.list {
-		if e.ticket == gone.ticket {
-			w.list = append(w.list[:i], w.list[i+1:]...)
-			return
-		}
-	}
+	w.list = slices.DeleteFunc(w.list, gone)
 }

@@ -39,14 +39,7 @@ const (
 	HdrDevices     = 0x18 // u32, number of vGPUs
 	HdrDriver      = 0x1c // u32, driver version as cuDriverGetVersion reports it
 	HdrSpin        = 0x20 // u32, microseconds the client should spin before it sleeps
-	HdrFeatures    = 0x24 // u32, Feature bits
 	HdrDeviceTable = 0x40 // DeviceSize bytes a device
-)
-
-// Feature bits of HdrFeatures.
-const (
-	// FeatureGPUFlags: completions are written into slots by the GPU itself.
-	FeatureGPUFlags = 1 << 0
 )
 
 // What the client learns of a device in the header, so that queries need no round trip. Attributes come by

@@ -250,7 +250,6 @@ int wire_capture_info(void *stream, uint64_t start, unsigned int *status, uint64
 		if (c.reply_bytes == 3072)
 			reply_blob(&c, items, 3072);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -270,7 +269,6 @@ int wire_copy_3d(const void *copy, void *stream)
 	call_blob(&c, copy, copy_bytes);
 	call_u64(&c, stream_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -290,7 +288,6 @@ int wire_copy_3d_peer(const void *copy, void *stream)
 	call_blob(&c, copy, copy_bytes);
 	call_u64(&c, stream_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -312,7 +309,6 @@ int wire_copy_in(uint64_t dst, void *stream, const void *data, uint64_t size)
 	call_blob(&c, data, data_bytes);
 	call_u64(&c, size);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -331,7 +327,6 @@ int wire_copy_in_region(uint64_t dst, uint64_t host, uint64_t size, void *stream
 	call_u64(&c, size);
 	call_u64(&c, stream_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -352,7 +347,6 @@ int wire_copy_in_stage(uint64_t dst, uint64_t host, uint64_t size, void *stream,
 	call_u64(&c, flag);
 	call_u64(&c, value);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -371,7 +365,6 @@ int wire_copy_out(uint64_t host, uint64_t src, uint64_t size, void *stream)
 	call_u64(&c, size);
 	call_u64(&c, stream_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -390,7 +383,6 @@ int wire_copy_out_region(uint64_t host, uint64_t src, uint64_t size, void *strea
 	call_u64(&c, size);
 	call_u64(&c, stream_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -402,7 +394,6 @@ int wire_ctx_wait(void)
 		return r;
 	}
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -430,7 +421,6 @@ int wire_cuArray3DCreate_v2(void **pHandle, const void *pAllocateArray)
 	} else {
 		object_free(pHandle_object);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -457,7 +447,6 @@ int wire_cuArray3DGetDescriptor_v2(void *pArrayDescriptor, void *array)
 	if (r == CUDA_SUCCESS) {
 		reply_blob(&c, pArrayDescriptor, 40);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -491,7 +480,6 @@ int wire_cuArrayCreate_v2(void **pHandle, const void *pAllocateArray)
 	} else {
 		object_free(pHandle_object);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -516,7 +504,6 @@ int wire_cuArrayDestroy(void *array)
 	if (r == CUDA_SUCCESS) {
 		object_free(array);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -543,7 +530,6 @@ int wire_cuArrayGetDescriptor_v2(void *pArrayDescriptor, void *array)
 	if (r == CUDA_SUCCESS) {
 		reply_blob(&c, pArrayDescriptor, 24);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -571,7 +557,6 @@ int wire_cuArrayGetMemoryRequirements(void *memoryRequirements, void *array, int
 	if (r == CUDA_SUCCESS) {
 		reply_blob(&c, memoryRequirements, 32);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -606,7 +591,6 @@ int wire_cuArrayGetPlane(void **pPlaneArray, void *array, unsigned int planeIdx)
 	} else {
 		object_free(pPlaneArray_object);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -633,7 +617,6 @@ int wire_cuArrayGetSparseProperties(void *sparseProperties, void *array)
 	if (r == CUDA_SUCCESS) {
 		reply_blob(&c, sparseProperties, 48);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -665,7 +648,6 @@ int wire_cuCtxCreate_v2(void **pctx, unsigned int flags, int dev)
 	} else {
 		object_free(pctx_object);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -684,7 +666,6 @@ int wire_cuCtxDestroy_v2(void *ctx)
 	if (r == CUDA_SUCCESS) {
 		object_free(ctx);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -700,7 +681,6 @@ int wire_cuCtxDisablePeerAccess(void *peerContext)
 	}
 	call_u64(&c, peerContext_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -723,7 +703,6 @@ int wire_cuCtxEnablePeerAccess(void *peerContext, unsigned int flags)
 	call_u64(&c, peerContext_wire);
 	call_u64(&c, flags);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -746,7 +725,6 @@ int wire_cuCtxGetCacheConfig(unsigned int *pconfig)
 	if (r == CUDA_SUCCESS) {
 		*pconfig = (unsigned int)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -770,7 +748,6 @@ int wire_cuCtxGetLimit(uint64_t *pvalue, unsigned int limit)
 	if (r == CUDA_SUCCESS) {
 		*pvalue = (uint64_t)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -793,7 +770,6 @@ int wire_cuCtxGetSharedMemConfig(unsigned int *pConfig)
 	if (r == CUDA_SUCCESS) {
 		*pConfig = (unsigned int)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -819,7 +795,6 @@ int wire_cuCtxGetStreamPriorityRange(int *leastPriority, int *greatestPriority)
 		*leastPriority = (int)reply_u64(&c);
 		*greatestPriority = (int)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -839,7 +814,6 @@ int wire_cuCtxRecordEvent(void *ctx, void *event)
 	call_u64(&c, ctx_wire);
 	call_u64(&c, event_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -857,7 +831,6 @@ int wire_cuCtxResetPersistingL2Cache(void)
 		return r;
 	}
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -876,7 +849,6 @@ int wire_cuCtxSetCacheConfig(unsigned int config)
 	}
 	call_u64(&c, config);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -896,7 +868,6 @@ int wire_cuCtxSetLimit(unsigned int limit, uint64_t value)
 	call_u64(&c, limit);
 	call_u64(&c, value);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -915,7 +886,6 @@ int wire_cuCtxSetSharedMemConfig(unsigned int config)
 	}
 	call_u64(&c, config);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -941,7 +911,6 @@ int wire_cuCtxWaitEvent(void *ctx, void *event)
 	call_u64(&c, ctx_wire);
 	call_u64(&c, event_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -966,7 +935,6 @@ int wire_cuDeviceCanAccessPeer(int *canAccessPeer, int dev, int peerDev)
 	if (r == CUDA_SUCCESS) {
 		*canAccessPeer = (int)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -990,7 +958,6 @@ int wire_cuDeviceGetDefaultMemPool(void **pool_out, int dev)
 	if (r == CUDA_SUCCESS) {
 		*pool_out = handle_from_id(KIND_POOL, reply_u64(&c));
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -1015,7 +982,6 @@ int wire_cuDeviceGetExecAffinitySupport(int *pi, unsigned int kind, int dev)
 	if (r == CUDA_SUCCESS) {
 		*pi = (int)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -1040,7 +1006,6 @@ int wire_cuDeviceGetGraphMemAttribute(int device, unsigned int attr, void *value
 	if (r == CUDA_SUCCESS) {
 		reply_blob(&c, value, 8);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -1064,7 +1029,6 @@ int wire_cuDeviceGetMemPool(void **pool, int dev)
 	if (r == CUDA_SUCCESS) {
 		*pool = handle_from_id(KIND_POOL, reply_u64(&c));
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -1090,7 +1054,6 @@ int wire_cuDeviceGetP2PAttribute(int *value, unsigned int attrib, int srcDevice,
 	if (r == CUDA_SUCCESS) {
 		*value = (int)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -1116,7 +1079,6 @@ int wire_cuDeviceGetTexture1DLinearMaxWidth(uint64_t *maxWidthInElements, unsign
 	if (r == CUDA_SUCCESS) {
 		*maxWidthInElements = (uint64_t)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -1135,7 +1097,6 @@ int wire_cuDeviceGraphMemTrim(int device)
 	}
 	call_u64(&c, (uint32_t)device);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -1159,7 +1120,6 @@ int wire_cuDeviceSetGraphMemAttribute(int device, unsigned int attr, const void 
 	call_u64(&c, attr);
 	call_blob(&c, value, value_bytes);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -1182,7 +1142,6 @@ int wire_cuDeviceSetMemPool(int dev, void *pool)
 	call_u64(&c, (uint32_t)dev);
 	call_u64(&c, pool_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -1213,7 +1172,6 @@ int wire_cuEventCreate(void **phEvent, unsigned int flags)
 	} else {
 		object_free(phEvent_object);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -1232,7 +1190,6 @@ int wire_cuEventDestroy_v2(void *event)
 	if (r == CUDA_SUCCESS) {
 		object_free(event);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -1257,7 +1214,6 @@ int wire_cuEventElapsedTime(float *pMilliseconds, void *start, void *end)
 	if (r == CUDA_SUCCESS) {
 		*pMilliseconds = reply_f32(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -1279,7 +1235,6 @@ int wire_cuEventQuery(void *event)
 	}
 	call_u64(&c, event_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -1299,7 +1254,6 @@ int wire_cuEventRecord(void *event, void *stream)
 	call_u64(&c, event_wire);
 	call_u64(&c, stream_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -1320,7 +1274,6 @@ int wire_cuEventRecordWithFlags(void *event, void *stream, unsigned int flags)
 	call_u64(&c, stream_wire);
 	call_u64(&c, flags);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -1334,7 +1287,6 @@ int wire_cuFlushGPUDirectRDMAWrites(unsigned int target, unsigned int scope)
 	call_u64(&c, target);
 	call_u64(&c, scope);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -1362,7 +1314,6 @@ int wire_cuFuncIsLoaded(unsigned int *state, void *hfunc)
 	if (r == CUDA_SUCCESS) {
 		*state = (unsigned int)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -1385,7 +1336,6 @@ int wire_cuFuncLoad(void *hfunc)
 	}
 	call_u64(&c, hfunc_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -1410,7 +1360,6 @@ int wire_cuFuncSetAttribute(void *hfunc, unsigned int attrib, int value)
 	call_u64(&c, attrib);
 	call_u64(&c, (uint32_t)value);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -1428,7 +1377,6 @@ int wire_cuFuncSetCacheConfig(void *hfunc, unsigned int config)
 	call_u64(&c, hfunc_wire);
 	call_u64(&c, config);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -1452,7 +1400,6 @@ int wire_cuFuncSetSharedMemConfig(void *hfunc, unsigned int config)
 	call_u64(&c, hfunc_wire);
 	call_u64(&c, config);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -1495,7 +1442,6 @@ int wire_cuGraphAddChildGraphNode(void **phGraphNode, void *graph, void *const *
 	} else {
 		object_free(phGraphNode_object);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -1518,7 +1464,6 @@ int wire_cuGraphAddDependencies(void *graph, void *const *from, void *const *to,
 	r = call_handles(&c, KIND_NODE, to, numDependencies);
 	call_u64(&c, numDependencies);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -1552,7 +1497,6 @@ int wire_cuGraphAddDependencies_v2(void *graph, void *const *from, void *const *
 		call_u64(&c, UINT64_MAX);
 	call_u64(&c, numDependencies);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -1591,7 +1535,6 @@ int wire_cuGraphAddEmptyNode(void **phGraphNode, void *graph, void *const *depen
 	} else {
 		object_free(phGraphNode_object);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -1634,7 +1577,6 @@ int wire_cuGraphAddEventRecordNode(void **phGraphNode, void *graph, void *const 
 	} else {
 		object_free(phGraphNode_object);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -1677,7 +1619,6 @@ int wire_cuGraphAddEventWaitNode(void **phGraphNode, void *graph, void *const *d
 	} else {
 		object_free(phGraphNode_object);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -1724,7 +1665,6 @@ int wire_cuGraphAddMemsetNode(void **phGraphNode, void *graph, void *const *depe
 	} else {
 		object_free(phGraphNode_object);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -1751,7 +1691,6 @@ int wire_cuGraphChildGraphNodeGetGraph(void *node, void **phGraph)
 	if (r == CUDA_SUCCESS) {
 		*phGraph = handle_from_id(KIND_GRAPH, reply_u64(&c));
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -1785,7 +1724,6 @@ int wire_cuGraphClone(void **phGraphClone, void *originalGraph)
 	} else {
 		object_free(phGraphClone_object);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -1810,7 +1748,6 @@ int wire_cuGraphCreate(void **phGraph, unsigned int flags)
 	} else {
 		object_free(phGraph_object);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -1835,7 +1772,6 @@ int wire_cuGraphDestroy(void *graph)
 	if (r == CUDA_SUCCESS) {
 		object_free(graph);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -1851,7 +1787,6 @@ int wire_cuGraphDestroyNode(void *node)
 	}
 	call_u64(&c, node_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -1872,7 +1807,6 @@ int wire_cuGraphEventRecordNodeGetEvent(void *node, void **event_out)
 	if (r == CUDA_SUCCESS) {
 		*event_out = handle_from_id(KIND_EVENT, reply_u64(&c));
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -1898,7 +1832,6 @@ int wire_cuGraphEventRecordNodeSetEvent(void *node, void *event)
 	call_u64(&c, node_wire);
 	call_u64(&c, event_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -1925,7 +1858,6 @@ int wire_cuGraphEventWaitNodeGetEvent(void *node, void **event_out)
 	if (r == CUDA_SUCCESS) {
 		*event_out = handle_from_id(KIND_EVENT, reply_u64(&c));
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -1951,7 +1883,6 @@ int wire_cuGraphEventWaitNodeSetEvent(void *node, void *event)
 	call_u64(&c, node_wire);
 	call_u64(&c, event_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -1981,7 +1912,6 @@ int wire_cuGraphExecChildGraphNodeSetParams(void *graphExec, void *node, void *c
 	call_u64(&c, node_wire);
 	call_u64(&c, childGraph_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -2006,7 +1936,6 @@ int wire_cuGraphExecDestroy(void *graphExec)
 	if (r == CUDA_SUCCESS) {
 		object_free(graphExec);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -2030,7 +1959,6 @@ int wire_cuGraphExecEventRecordNodeSetEvent(void *graphExec, void *node, void *e
 	call_u64(&c, node_wire);
 	call_u64(&c, event_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -2060,7 +1988,6 @@ int wire_cuGraphExecEventWaitNodeSetEvent(void *graphExec, void *node, void *eve
 	call_u64(&c, node_wire);
 	call_u64(&c, event_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -2087,7 +2014,6 @@ int wire_cuGraphExecGetFlags(void *graphExec, uint64_t *flags)
 	if (r == CUDA_SUCCESS) {
 		*flags = (uint64_t)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -2121,7 +2047,6 @@ int wire_cuGraphExecMemsetNodeSetParams(void *graphExec, void *node, const void 
 	call_blob(&c, memsetParams, memsetParams_bytes);
 	call_u64(&c, ctx_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -2155,7 +2080,6 @@ int wire_cuGraphExecUpdate(void *graphExec, void *graph, void **errorNode_out, u
 		*errorNode_out = handle_from_id(KIND_NODE, reply_u64(&c));
 		*updateResult_out = (unsigned int)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -2184,7 +2108,6 @@ int wire_cuGraphInstantiateWithFlags(void **phGraphExec, void *graph, uint64_t f
 	} else {
 		object_free(phGraphExec_object);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -2204,7 +2127,6 @@ int wire_cuGraphKernelNodeCopyAttributes(void *dst, void *src)
 	call_u64(&c, dst_wire);
 	call_u64(&c, src_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -2232,7 +2154,6 @@ int wire_cuGraphKernelNodeGetAttribute(void *node, unsigned int attr, void *valu
 	if (r == CUDA_SUCCESS) {
 		reply_blob(&c, value_out, 64);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -2259,7 +2180,6 @@ int wire_cuGraphKernelNodeSetAttribute(void *node, unsigned int attr, const void
 	call_u64(&c, attr);
 	call_blob(&c, value, value_bytes);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -2285,7 +2205,6 @@ int wire_cuGraphLaunch(void *graph, void *stream)
 	call_u64(&c, graph_wire);
 	call_u64(&c, stream_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -2306,7 +2225,6 @@ int wire_cuGraphMemsetNodeGetParams(void *node, void *nodeParams)
 	if (r == CUDA_SUCCESS) {
 		reply_blob(&c, nodeParams, 40);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -2332,7 +2250,6 @@ int wire_cuGraphMemsetNodeSetParams(void *node, const void *nodeParams)
 	call_u64(&c, node_wire);
 	call_blob(&c, nodeParams, nodeParams_bytes);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -2363,7 +2280,6 @@ int wire_cuGraphNodeFindInClone(void **phNode, void *originalNode, void *clonedG
 	if (r == CUDA_SUCCESS) {
 		*phNode = handle_from_id(KIND_NODE, reply_u64(&c));
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -2394,7 +2310,6 @@ int wire_cuGraphNodeGetEnabled(void *graphExec, void *node, unsigned int *isEnab
 	if (r == CUDA_SUCCESS) {
 		*isEnabled = (unsigned int)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -2421,7 +2336,6 @@ int wire_cuGraphNodeGetType(void *node, unsigned int *kind)
 	if (r == CUDA_SUCCESS) {
 		*kind = (unsigned int)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -2448,7 +2362,6 @@ int wire_cuGraphNodeSetEnabled(void *graphExec, void *node, unsigned int isEnabl
 	call_u64(&c, node_wire);
 	call_u64(&c, isEnabled);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -2477,7 +2390,6 @@ int wire_cuGraphRemoveDependencies(void *graph, void *const *from, void *const *
 	r = call_handles(&c, KIND_NODE, to, numDependencies);
 	call_u64(&c, numDependencies);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -2511,7 +2423,6 @@ int wire_cuGraphRemoveDependencies_v2(void *graph, void *const *from, void *cons
 		call_u64(&c, UINT64_MAX);
 	call_u64(&c, numDependencies);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -2537,7 +2448,6 @@ int wire_cuGraphUpload(void *graph, void *stream)
 	call_u64(&c, graph_wire);
 	call_u64(&c, stream_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -2567,7 +2477,6 @@ int wire_cuKernelSetAttribute(unsigned int attrib, int val, void *kernel, int de
 	call_u64(&c, kernel_wire);
 	call_u64(&c, (uint32_t)dev);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -2585,7 +2494,6 @@ int wire_cuKernelSetCacheConfig(void *kernel, unsigned int config, int dev)
 	call_u64(&c, config);
 	call_u64(&c, (uint32_t)dev);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -2619,7 +2527,6 @@ int wire_cuLibraryGetGlobal(uint64_t *dptr, uint64_t *size, void *library, const
 		*dptr = (uint64_t)reply_u64(&c);
 		*size = (uint64_t)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -2640,7 +2547,6 @@ int wire_cuLibraryGetKernelCount(unsigned int *count, void *lib)
 	if (r == CUDA_SUCCESS) {
 		*count = (unsigned int)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -2674,7 +2580,6 @@ int wire_cuLibraryGetManaged(uint64_t *dptr, uint64_t *size, void *library, cons
 		*dptr = (uint64_t)reply_u64(&c);
 		*size = (uint64_t)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -2702,7 +2607,6 @@ int wire_cuLibraryGetModule(void **pMod, void *library)
 	} else {
 		object_free(pMod_object);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -2721,7 +2625,6 @@ int wire_cuLibraryUnload(void *library)
 	if (r == CUDA_SUCCESS) {
 		object_free(library);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -2737,7 +2640,6 @@ int wire_cuMemAdvise(uint64_t devPtr, uint64_t count, unsigned int advice, int d
 	call_u64(&c, advice);
 	call_u64(&c, (uint32_t)device);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -2759,7 +2661,6 @@ int wire_cuMemAdvise_v2(uint64_t devPtr, uint64_t count, unsigned int advice, ui
 	call_u64(&c, advice);
 	call_u64(&c, location);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -2787,7 +2688,6 @@ int wire_cuMemGetAccess(uint64_t *flags, const void *location, uint64_t ptr)
 	if (r == CUDA_SUCCESS) {
 		*flags = (uint64_t)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -2814,7 +2714,6 @@ int wire_cuMemGetAddressRange_v2(uint64_t *pbase, uint64_t *psize, uint64_t dptr
 		*pbase = (uint64_t)reply_u64(&c);
 		*psize = (uint64_t)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -2836,7 +2735,6 @@ int wire_cuMemGetAllocationGranularity(uint64_t *granularity, const void *prop, 
 	if (r == CUDA_SUCCESS) {
 		*granularity = (uint64_t)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -2863,7 +2761,6 @@ int wire_cuMemGetAllocationPropertiesFromHandle(void *prop, void *handle)
 	if (r == CUDA_SUCCESS) {
 		reply_blob(&c, prop, 32);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -2889,7 +2786,6 @@ int wire_cuMemMap(uint64_t ptr, uint64_t size, uint64_t offset, void *handle, ui
 	call_u64(&c, handle_wire);
 	call_u64(&c, flags);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -2923,7 +2819,6 @@ int wire_cuMemPoolCreate(void **pool, const void *poolProps)
 	} else {
 		object_free(pool_object);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -2948,7 +2843,6 @@ int wire_cuMemPoolDestroy(void *pool)
 	if (r == CUDA_SUCCESS) {
 		object_free(pool);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -2979,7 +2873,6 @@ int wire_cuMemPoolGetAccess(unsigned int *flags, void *memPool, const void *loca
 	if (r == CUDA_SUCCESS) {
 		*flags = (unsigned int)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -3007,7 +2900,6 @@ int wire_cuMemPoolGetAttribute(void *pool, unsigned int attr, void *value)
 	if (r == CUDA_SUCCESS) {
 		reply_blob(&c, value, 8);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -3034,7 +2926,6 @@ int wire_cuMemPoolSetAccess(void *pool, const void *access, uint64_t count)
 	call_blob(&c, access, access_bytes);
 	call_u64(&c, count);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -3061,7 +2952,6 @@ int wire_cuMemPoolSetAttribute(void *pool, unsigned int attr, const void *value)
 	call_u64(&c, attr);
 	call_blob(&c, value, value_bytes);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -3084,7 +2974,6 @@ int wire_cuMemPoolTrimTo(void *pool, uint64_t minBytesToKeep)
 	call_u64(&c, pool_wire);
 	call_u64(&c, minBytesToKeep);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -3109,7 +2998,6 @@ int wire_cuMemPrefetchAsync(uint64_t devPtr, uint64_t count, int dstDevice, void
 	call_u64(&c, (uint32_t)dstDevice);
 	call_u64(&c, stream_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -3140,7 +3028,6 @@ int wire_cuMemPrefetchAsync_v2(uint64_t devPtr, uint64_t count, uint64_t locatio
 	call_u64(&c, flags);
 	call_u64(&c, stream_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -3172,7 +3059,6 @@ int wire_cuMemRangeGetAttribute(void *data, uint64_t dataSize, unsigned int attr
 	if (r == CUDA_SUCCESS) {
 		reply_blob(&c, data, dataSize);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -3197,7 +3083,6 @@ int wire_cuMemSetAccess(uint64_t ptr, uint64_t size, const void *desc, uint64_t 
 	call_blob(&c, desc, desc_bytes);
 	call_u64(&c, count);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -3217,7 +3102,6 @@ int wire_cuMemUnmap(uint64_t ptr, uint64_t size)
 	call_u64(&c, ptr);
 	call_u64(&c, size);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -3242,7 +3126,6 @@ int wire_cuMemcpyDtoDAsync_v2(uint64_t dstDevice, uint64_t srcDevice, uint64_t b
 	call_u64(&c, byteCount);
 	call_u64(&c, stream_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -3269,7 +3152,6 @@ int wire_cuMemcpyPeerAsync(uint64_t dstDevice, void *dstContext, uint64_t srcDev
 	call_u64(&c, byteCount);
 	call_u64(&c, stream_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -3288,7 +3170,6 @@ int wire_cuMemsetD16Async(uint64_t dstDevice, unsigned short us, uint64_t n, voi
 	call_u64(&c, n);
 	call_u64(&c, stream_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -3309,7 +3190,6 @@ int wire_cuMemsetD2D16Async(uint64_t dstDevice, uint64_t dstPitch, unsigned shor
 	call_u64(&c, height);
 	call_u64(&c, stream_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -3330,7 +3210,6 @@ int wire_cuMemsetD2D32Async(uint64_t dstDevice, uint64_t dstPitch, unsigned int 
 	call_u64(&c, height);
 	call_u64(&c, stream_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -3351,7 +3230,6 @@ int wire_cuMemsetD2D8Async(uint64_t dstDevice, uint64_t dstPitch, unsigned char 
 	call_u64(&c, height);
 	call_u64(&c, stream_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -3370,7 +3248,6 @@ int wire_cuMemsetD32Async(uint64_t dstDevice, unsigned int ui, uint64_t n, void 
 	call_u64(&c, n);
 	call_u64(&c, stream_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -3389,7 +3266,6 @@ int wire_cuMemsetD8Async(uint64_t dstDevice, unsigned char uc, uint64_t n, void 
 	call_u64(&c, n);
 	call_u64(&c, stream_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -3418,7 +3294,6 @@ int wire_cuMipmappedArrayCreate(void **pHandle, const void *pMipmappedArrayDesc,
 	} else {
 		object_free(pHandle_object);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -3443,7 +3318,6 @@ int wire_cuMipmappedArrayDestroy(void *mipmappedArray)
 	if (r == CUDA_SUCCESS) {
 		object_free(mipmappedArray);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -3478,7 +3352,6 @@ int wire_cuMipmappedArrayGetLevel(void **pLevelArray, void *mipmappedArray, unsi
 	} else {
 		object_free(pLevelArray_object);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -3506,7 +3379,6 @@ int wire_cuMipmappedArrayGetMemoryRequirements(void *memoryRequirements, void *m
 	if (r == CUDA_SUCCESS) {
 		reply_blob(&c, memoryRequirements, 32);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -3533,7 +3405,6 @@ int wire_cuMipmappedArrayGetSparseProperties(void *sparseProperties, void *mipma
 	if (r == CUDA_SUCCESS) {
 		reply_blob(&c, sparseProperties, 48);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -3560,7 +3431,6 @@ int wire_cuModuleGetFunctionCount(unsigned int *count, void *hmod)
 	if (r == CUDA_SUCCESS) {
 		*count = (unsigned int)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -3594,7 +3464,6 @@ int wire_cuModuleGetGlobal_v2(uint64_t *dptr, uint64_t *size, void *hmod, const 
 		*dptr = (uint64_t)reply_u64(&c);
 		*size = (uint64_t)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -3613,7 +3482,6 @@ int wire_cuModuleUnload(void *hmod)
 	if (r == CUDA_SUCCESS) {
 		object_free(hmod);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -3637,7 +3505,6 @@ int wire_cuOccupancyAvailableDynamicSMemPerBlock(uint64_t *dynamicSmemSize, void
 	if (r == CUDA_SUCCESS) {
 		*dynamicSmemSize = (uint64_t)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -3667,7 +3534,6 @@ int wire_cuOccupancyMaxActiveBlocksPerMultiprocessor(int *numBlocks, void *fn, i
 	if (r == CUDA_SUCCESS) {
 		*numBlocks = (int)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -3698,7 +3564,6 @@ int wire_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *numBlocks, vo
 	if (r == CUDA_SUCCESS) {
 		*numBlocks = (int)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -3723,7 +3588,6 @@ int wire_cuStreamAttachMemAsync(void *stream, uint64_t dptr, uint64_t length, un
 	call_u64(&c, length);
 	call_u64(&c, flags);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -3764,7 +3628,6 @@ int wire_cuStreamBeginCaptureToGraph(void *stream, void *graph, void *const *dep
 	call_u64(&c, numDependencies);
 	call_u64(&c, mode);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -3781,7 +3644,6 @@ int wire_cuStreamBeginCapture_v2(void *stream, unsigned int mode)
 	call_u64(&c, stream_wire);
 	call_u64(&c, mode);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -3801,7 +3663,6 @@ int wire_cuStreamCopyAttributes(void *dstStream, void *srcStream)
 	call_u64(&c, dstStream_wire);
 	call_u64(&c, srcStream_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -3838,7 +3699,6 @@ int wire_cuStreamCreateWithPriority(void **phStream, unsigned int flags, int pri
 	} else {
 		object_free(phStream_object);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -3857,7 +3717,6 @@ int wire_cuStreamDestroy_v2(void *stream)
 	if (r == CUDA_SUCCESS) {
 		object_free(stream);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -3878,7 +3737,6 @@ int wire_cuStreamEndCapture(void *stream, void **phGraph)
 	if (r == CUDA_SUCCESS) {
 		*phGraph = handle_from_id(KIND_GRAPH, reply_u64(&c));
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -3900,7 +3758,6 @@ int wire_cuStreamGetAttribute(void *stream, unsigned int attr, void *value)
 	if (r == CUDA_SUCCESS) {
 		reply_blob(&c, value, 64);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -3932,7 +3789,6 @@ int wire_cuStreamIsCapturing(void *stream, unsigned int *captureStatus)
 	if (r == CUDA_SUCCESS) {
 		*captureStatus = (unsigned int)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -3948,7 +3804,6 @@ int wire_cuStreamQuery(void *stream)
 	}
 	call_u64(&c, stream_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -3969,7 +3824,6 @@ int wire_cuStreamSetAttribute(void *stream, unsigned int attr, const void *param
 	call_u64(&c, attr);
 	call_blob(&c, param, param_bytes);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -4001,7 +3855,6 @@ int wire_cuStreamUpdateCaptureDependencies(void *stream, void *const *dependenci
 	call_u64(&c, numDependencies);
 	call_u64(&c, flags);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -4022,7 +3875,6 @@ int wire_cuStreamWaitEvent(void *stream, void *event, unsigned int flags)
 	call_u64(&c, event_wire);
 	call_u64(&c, flags);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -4052,7 +3904,6 @@ int wire_cuStreamWaitValue32(void *stream, uint64_t addr, unsigned int value, un
 	call_u64(&c, value);
 	call_u64(&c, flags);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -4082,7 +3933,6 @@ int wire_cuStreamWaitValue32_v2(void *stream, uint64_t addr, unsigned int value,
 	call_u64(&c, value);
 	call_u64(&c, flags);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -4112,7 +3962,6 @@ int wire_cuStreamWaitValue64(void *stream, uint64_t addr, uint64_t value, unsign
 	call_u64(&c, value);
 	call_u64(&c, flags);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -4142,7 +3991,6 @@ int wire_cuStreamWaitValue64_v2(void *stream, uint64_t addr, uint64_t value, uns
 	call_u64(&c, value);
 	call_u64(&c, flags);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -4172,7 +4020,6 @@ int wire_cuStreamWriteValue32(void *stream, uint64_t addr, unsigned int value, u
 	call_u64(&c, value);
 	call_u64(&c, flags);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -4202,7 +4049,6 @@ int wire_cuStreamWriteValue32_v2(void *stream, uint64_t addr, unsigned int value
 	call_u64(&c, value);
 	call_u64(&c, flags);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -4232,7 +4078,6 @@ int wire_cuStreamWriteValue64(void *stream, uint64_t addr, uint64_t value, unsig
 	call_u64(&c, value);
 	call_u64(&c, flags);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -4262,7 +4107,6 @@ int wire_cuStreamWriteValue64_v2(void *stream, uint64_t addr, uint64_t value, un
 	call_u64(&c, value);
 	call_u64(&c, flags);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -4319,7 +4163,6 @@ int wire_cuTensorMapEncodeIm2col(void *tensorMap, unsigned int tensorDataType, u
 	if (r == CUDA_SUCCESS) {
 		reply_blob(&c, tensorMap, 128);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -4366,7 +4209,6 @@ int wire_cuTensorMapEncodeIm2colWide(void *tensorMap, unsigned int tensorDataTyp
 	if (r == CUDA_SUCCESS) {
 		reply_blob(&c, tensorMap, 128);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -4412,7 +4254,6 @@ int wire_cuTensorMapEncodeTiled(void *tensorMap, unsigned int tensorDataType, un
 	if (r == CUDA_SUCCESS) {
 		reply_blob(&c, tensorMap, 128);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -4437,7 +4278,6 @@ int wire_cuTensorMapReplaceAddress(void *tensorMap, uint64_t globalAddress)
 	if (r == CUDA_SUCCESS) {
 		reply_blob(&c, tensorMap, 128);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -4461,7 +4301,6 @@ int wire_cuThreadExchangeStreamCaptureMode(unsigned int *mode)
 	if (r == CUDA_SUCCESS) {
 		*mode = (unsigned int)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -4482,7 +4321,6 @@ int wire_device_facts(int dev, void *facts)
 		if (c.reply_bytes == 2048)
 			reply_blob(&c, facts, 2048);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -4498,7 +4336,6 @@ int wire_event_wait(void *event)
 	}
 	call_u64(&c, event_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -4521,7 +4358,6 @@ int wire_function_attribute(void *function, unsigned int attribute, int *value)
 	if (r == CUDA_SUCCESS) {
 		*value = (int)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -4555,7 +4391,6 @@ int wire_graph_add_host(void **result, void *graph, void *const *deps, uint64_t 
 	} else {
 		object_free(result_object);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -4614,7 +4449,6 @@ int wire_graph_add_kernel(void **result, void *graph, void *const *deps, const v
 	} else {
 		object_free(result_object);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -4651,7 +4485,6 @@ int wire_graph_add_memcpy(void **result, void *graph, void *const *deps, uint64_
 	} else {
 		object_free(result_object);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -4678,7 +4511,6 @@ int wire_graph_get_kernel(void *node, void **function, void *shape)
 		if (c.reply_bytes == 32)
 			reply_blob(&c, shape, 32);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -4711,7 +4543,6 @@ int wire_graph_list(unsigned int what, void *graph, void *node, uint64_t start, 
 		if (c.reply_bytes == 3584)
 			reply_blob(&c, items, 3584);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -4752,7 +4583,6 @@ int wire_graph_set_kernel(void *exec, void *node, void *function, void *kernel, 
 	call_blob(&c, params, params_bytes);
 	call_u64(&c, paramBytes);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -4776,7 +4606,6 @@ int wire_graph_set_memcpy(void *exec, void *node, const void *copy)
 	call_u64(&c, node_wire);
 	call_blob(&c, copy, copy_bytes);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -4796,7 +4625,6 @@ int wire_host_alloc(uint64_t host, uint64_t size, unsigned int flags, uint64_t *
 	if (r == CUDA_SUCCESS) {
 		*device = (uint64_t)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -4810,7 +4638,6 @@ int wire_host_free(uint64_t host, uint64_t size)
 	call_u64(&c, host);
 	call_u64(&c, size);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -4827,7 +4654,6 @@ int wire_host_func(void *stream, uint64_t id)
 	call_u64(&c, stream_wire);
 	call_u64(&c, id);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -4842,7 +4668,6 @@ int wire_image_append(uint64_t total, uint64_t stage, uint64_t size)
 	call_u64(&c, stage);
 	call_u64(&c, size);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -4865,7 +4690,6 @@ int wire_kernel_attribute(void *kernel, unsigned int attribute, int dev, int *va
 	if (r == CUDA_SUCCESS) {
 		*value = (int)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -4893,7 +4717,6 @@ int wire_kernel_function(void **function, void *kernel)
 	} else {
 		object_free(function_object);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -4926,7 +4749,6 @@ int wire_launch(void *function, unsigned int gridX, unsigned int gridY, unsigned
 	call_blob(&c, params, params_bytes);
 	call_u64(&c, paramBytes);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -4964,7 +4786,6 @@ int wire_launch_ex(void *function, unsigned int gridX, unsigned int gridY, unsig
 	call_blob(&c, params, params_bytes);
 	call_u64(&c, paramBytes);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -5001,7 +4822,6 @@ int wire_library_kernel(void **kernel, void *library, const char *name, void *in
 		if (c.reply_bytes == 3584)
 			reply_blob(&c, info, 3584);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -5035,7 +4855,6 @@ int wire_library_load(void **library, const void *options, uint64_t optionBytes,
 		if (c.reply_bytes == 3072)
 			reply_blob(&c, log, 3072);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -5069,7 +4888,6 @@ int wire_link_add(void *link, unsigned int kind, const char *name, const void *o
 		if (c.reply_bytes == 3072)
 			reply_blob(&c, log, 3072);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -5096,7 +4914,6 @@ int wire_link_complete(void *link, uint64_t *size, void *log)
 		if (c.reply_bytes == 3072)
 			reply_blob(&c, log, 3072);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -5125,7 +4942,6 @@ int wire_link_create(void **link, const void *options, uint64_t optionBytes)
 	} else {
 		object_free(link_object);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -5144,7 +4960,6 @@ int wire_link_destroy(void *link)
 	if (r == CUDA_SUCCESS) {
 		object_free(link);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -5163,7 +4978,6 @@ int wire_link_read(void *link, uint64_t offset, uint64_t stage, uint64_t size)
 	call_u64(&c, stage);
 	call_u64(&c, size);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -5181,7 +4995,6 @@ int wire_mem_alloc(uint64_t size, uint64_t *ptr)
 	if (r == CUDA_SUCCESS) {
 		*ptr = (uint64_t)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -5207,7 +5020,6 @@ int wire_mem_alloc_async(uint64_t size, void *pool, void *stream, uint64_t *ptr)
 	if (r == CUDA_SUCCESS) {
 		*ptr = (uint64_t)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -5230,7 +5042,6 @@ int wire_mem_alloc_pitch(uint64_t width, uint64_t height, unsigned int element, 
 		*ptr = (uint64_t)reply_u64(&c);
 		*pitch = (uint64_t)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -5260,7 +5071,6 @@ int wire_mem_create(void **handle, uint64_t size, const void *prop, uint64_t fla
 	} else {
 		object_free(handle_object);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -5273,7 +5083,6 @@ int wire_mem_free(uint64_t ptr)
 	}
 	call_u64(&c, ptr);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -5290,7 +5099,6 @@ int wire_mem_free_async(uint64_t ptr, void *stream)
 	call_u64(&c, ptr);
 	call_u64(&c, stream_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -5310,7 +5118,6 @@ int wire_mem_info(uint64_t *free, uint64_t *total)
 		*free = (uint64_t)reply_u64(&c);
 		*total = (uint64_t)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -5329,7 +5136,6 @@ int wire_mem_release(void *handle)
 	if (r == CUDA_SUCCESS) {
 		object_free(handle);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -5350,7 +5156,6 @@ int wire_mem_reserve(uint64_t size, uint64_t alignment, uint64_t addr, uint64_t 
 	if (r == CUDA_SUCCESS) {
 		*ptr = (uint64_t)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -5368,7 +5173,6 @@ int wire_mem_retain_handle(uint64_t addr, void **handle)
 	if (r == CUDA_SUCCESS) {
 		*handle = handle_from_id(KIND_MEMH, reply_u64(&c));
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -5382,7 +5186,6 @@ int wire_mem_unreserve(uint64_t ptr, uint64_t size)
 	call_u64(&c, ptr);
 	call_u64(&c, size);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -5419,7 +5222,6 @@ int wire_module_function(void **function, void *mod, const char *name, void *inf
 		if (c.reply_bytes == 3584)
 			reply_blob(&c, info, 3584);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -5453,7 +5255,6 @@ int wire_module_load(void **mod, const void *options, uint64_t optionBytes, void
 		if (c.reply_bytes == 3072)
 			reply_blob(&c, log, 3072);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -5485,7 +5286,6 @@ int wire_module_names(void *mod, void *library, uint64_t start, uint64_t *total,
 		if (c.reply_bytes == 3584)
 			reply_blob(&c, names, 3584);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -5524,7 +5324,6 @@ int wire_occupancy_clusters(unsigned int which, void *function, unsigned int gri
 	if (r == CUDA_SUCCESS) {
 		*value = (int)reply_u64(&c);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -5546,7 +5345,6 @@ int wire_pointer_attribute(uint64_t ptr, unsigned int attribute, void *value)
 		if (c.reply_bytes == 64)
 			reply_blob(&c, value, 64);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -5559,7 +5357,6 @@ int wire_primary_reset(int dev)
 	}
 	call_u64(&c, (uint32_t)dev);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -5584,7 +5381,6 @@ int wire_primary_retain(int dev, void **ctx)
 	} else {
 		object_free(ctx_object);
 	}
-	call_done(&c);
 	return r;
 }
 
@@ -5600,7 +5396,6 @@ int wire_stream_sync(void *stream)
 	}
 	call_u64(&c, stream_wire);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 
@@ -5618,7 +5413,6 @@ int wire_write_flag(void *stream, uint64_t flag, unsigned int value)
 	call_u64(&c, flag);
 	call_u64(&c, value);
 	r = call_end(&c);
-	call_done(&c);
 	return r;
 }
 

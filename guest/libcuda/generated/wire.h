@@ -30,13 +30,11 @@
 #define WIRE_EDGE_SIZE 0x18ull
 #define WIRE_EXTENT_SIZE 0x10ull
 #define WIRE_EXTENT_WRITE 0x8000000000000000ull
-#define WIRE_FEATURE_GPUFLAGS 0x1ull
 #define WIRE_FRAME_SIZE 0x18ull
 #define WIRE_HDR_BASE 0x10ull
 #define WIRE_HDR_DEVICE_TABLE 0x40ull
 #define WIRE_HDR_DEVICES 0x18ull
 #define WIRE_HDR_DRIVER 0x1cull
-#define WIRE_HDR_FEATURES 0x24ull
 #define WIRE_HDR_MAGIC 0x0ull
 #define WIRE_HDR_SIZE 0x8ull
 #define WIRE_HDR_SPIN 0x20ull

@@ -109,11 +109,6 @@ func (t *Thread) LibraryLoad(image []byte, options []driver.JITOption, log *driv
 	return driver.Library(t.frame.outs[0]), r
 }
 
-// LibraryModule calls cuLibraryGetModule.
-func (t *Thread) LibraryModule(l driver.Library) (driver.Module, driver.Result) {
-	return t.LibraryGetModule(l)
-}
-
 // ModuleFunctionNames lists a module's kernels.
 func (t *Thread) ModuleFunctionNames(m driver.Module) ([]string, driver.Result) {
 	return t.names(uint64(m), t.d.extra.moduleFunctionCount, t.d.extra.moduleEnumerate, t.d.extra.funcGetName)

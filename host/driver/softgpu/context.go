@@ -42,7 +42,6 @@ type context struct {
 	perHost   *stream
 	primary   bool
 	flags     uint32
-	capMutex  sync.Mutex
 }
 
 func (d *Driver) newContext(dev *device, flags uint32) *context {

@@ -287,10 +287,6 @@ func (t *thread) LibraryGetModule(h driver.Library) (driver.Module, driver.Resul
 	return driver.Module(m.id), driver.Success
 }
 
-func (t *thread) LibraryModule(h driver.Library) (driver.Module, driver.Result) {
-	return t.LibraryGetModule(h)
-}
-
 func (t *thread) LibraryGetKernel(h driver.Library, name string) (driver.Kernel, driver.Result) {
 	l, r := find[*library](t.d, h)
 	if r != driver.Success {

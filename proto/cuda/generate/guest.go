@@ -252,7 +252,7 @@ func encoder(s *source, f *cuda.Func) {
 			s.p("\t}")
 		}
 	}
-	s.p("\tcall_done(&c);\n\treturn r;\n}\n")
+	s.p("\treturn r;\n}\n")
 }
 
 // graphOf is the name of the parameter that says to which graph a new node belongs.

@@ -16,7 +16,6 @@ type bitset []uint64
 func newBitset(n int) bitset      { return make(bitset, n/64+1) }
 func (s bitset) has(i int32) bool { return s[i/64]>>(i%64)&1 != 0 }
 func (s bitset) set(i int32)      { s[i/64] |= 1 << (i % 64) }
-func (s bitset) drop(i int32)     { s[i/64] &^= 1 << (i % 64) }
 func (s bitset) each(f func(int32)) {
 	for w, word := range s {
 		for ; word != 0; word &= word - 1 {

@@ -16,7 +16,6 @@ type callSite struct {
 	args    []placed // in the caller's frame
 	returns []placed
 	frame   uint64 // bytes of the caller's frame
-	slots   int    // of the caller's registers, set when it is known
 	caller  *function
 }
 

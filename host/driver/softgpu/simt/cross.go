@@ -13,8 +13,7 @@ import (
 
 // shuffle is a shfl as its exec knows it.
 type shuffle struct {
-	mode    string
-	members int32
+	mode string
 }
 
 func translateShfl(c *compiler, m *mods) {
