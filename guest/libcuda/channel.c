@@ -134,6 +134,12 @@ static int read_header(unsigned devices)
 	if (session.driver_version > ORION_DRIVER_VERSION)
 		session.driver_version = ORION_DRIVER_VERSION;
 	session.spin_us = get32(h, WIRE_HDR_SPIN);
+	session.stage = get64(h, WIRE_HDR_STAGE);
+	session.heap = WIRE_STAGE_OFFSET + session.stage;
+	if (session.stage % WIRE_PAGE_SIZE || session.stage < WIRE_MIN_REGION_SIZE / 8 || session.stage > session.size - WIRE_STAGE_OFFSET) {
+		log_line(LOG_ERROR, "the session's shared memory has no staging; oriond and client do not match");
+		return CUDA_ERROR_SYSTEM_DRIVER_MISMATCH;
+	}
 	session.device_count = (int)devices;
 	for (unsigned i = 0; i < devices; i++) {
 		const uint8_t *t = h + WIRE_HDR_DEVICE_TABLE + i * WIRE_DEVICE_SIZE;

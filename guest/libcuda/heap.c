@@ -40,7 +40,7 @@ uint64_t heap_alloc(uint64_t size)
 	size = (size + PAGE - 1) & ~(uint64_t)(PAGE - 1);
 	pthread_mutex_lock(&heap.lock);
 	if (!heap.started)
-		heap.started = insert(0, (struct hole){WIRE_HEAP_OFFSET, session.size - WIRE_HEAP_OFFSET});
+		heap.started = insert(0, (struct hole){session.heap, session.size - session.heap});
 	for (size_t i = 0; size && i < heap.count; i++) {
 		struct hole *h = &heap.list[i];
 		if (h->size < size)

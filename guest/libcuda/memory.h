@@ -49,5 +49,5 @@ int host_release(struct range *range);
 static inline bool in_heap(const void *p)
 {
 	uint64_t offset = (uint64_t)(uintptr_t)p - (uint64_t)(uintptr_t)session.base;
-	return offset >= WIRE_HEAP_OFFSET && offset < session.size;
+	return offset >= session.heap && offset < session.size;
 }

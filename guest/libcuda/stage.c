@@ -38,14 +38,14 @@ static bool place(uint64_t n, uint64_t *start)
 {
 	if (stage.head == stage.tail) {
 		*start = 0;
-		return n <= WIRE_STAGE_SIZE;
+		return n <= session.stage;
 	}
 	if (stage.tail - stage.head == PIECES)
 		return false;
 	uint64_t oldest = stage.fifo[stage.head % PIECES].start;
 	if (stage.next > oldest) {
 		*start = stage.next;
-		if (WIRE_STAGE_SIZE - stage.next >= n)
+		if (session.stage - stage.next >= n)
 			return true;
 		*start = 0;
 		return n < oldest;

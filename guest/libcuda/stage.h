@@ -7,13 +7,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "state.h"
+
 struct stage {
 	void *data;
 	uint64_t flag; /* address of the u32 that becomes value when the piece is free */
 	uint32_t value;
 };
 
-enum { STAGE_PIECE = 4 << 20 }; /* the largest piece, in bytes */
+/* The largest piece, in bytes: small regions have little staging, and several pieces must fit. */
+#define STAGE_PIECE stage_piece()
+static inline uint64_t stage_piece(void)
+{
+	enum { LARGEST = 4 << 20, PIECES_AT_LEAST = 8 };
+	return session.stage < LARGEST * PIECES_AT_LEAST ? session.stage / PIECES_AT_LEAST : LARGEST;
+}
 
 /* Takes a piece, waiting for room. A CUresult. The caller must soon have its flag written: it may hold no
  * other piece while it waits here. */

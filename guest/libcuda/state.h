@@ -43,6 +43,8 @@ struct session {
 	int result; /* of SESSION_REFUSED and SESSION_ENDED */
 	uint8_t *base; /* the region */
 	uint64_t size;
+	uint64_t stage; /* bytes of staging */
+	uint64_t heap; /* offset of the pinned heap, which goes on to the end */
 	int socket;
 	pid_t pid;
 	int driver_version;

@@ -68,7 +68,7 @@ func (f *fakeDriver) EventCreate(uint32) (driver.Event, driver.Result) {
 
 // MemHostRegister takes what the client names, and the parts that the worker registers itself after a reset.
 func (f *fakeDriver) MemHostRegister(p driver.HostPtr, n uint64, _ uint32) driver.Result {
-	for _, part := range registered {
+	for _, part := range f.region.registered() {
 		if uint64(p) == uint64(f.region.base)+part[0] && n == part[1] {
 			return driver.Success
 		}

@@ -77,7 +77,7 @@ func FuzzRing(f *testing.F) {
 		append(retain, frame(cuda.OpMemAlloc, 16, 1, words(4096))...),
 		append(retain, frame(cuda.OpCopyInRegion, 16, 0, words(0x1000, stage, 64, 0))...),
 		append(retain, frame(cuda.OpCopyIn, 16, 0, words(0x1000, 0, 8, 0, 8))...),
-		append(retain, frame(cuda.OpHostAlloc, 16, 1, words(base+wire.HeapOffset, 4096, 0))...),
+		append(retain, frame(cuda.OpHostAlloc, 16, 1, words(base+wire.HeapOffset(reg.size), 4096, 0))...),
 		append(retain, frame(cuda.OpWriteFlag, 16, 0, words(0, stage, 7))...),
 		append(frame(cuda.OpImageAppend, 0, 1, words(8, stage, 8)), frame(cuda.OpModuleLoad, 0, 1, words(17, 0, 0))...),
 		frame(cuda.OpCopy3d, 0, 0, append(words(200), make([]byte, 208)...)),

@@ -41,7 +41,7 @@ func (s *server) onPrimaryReset(api driver.API, d driver.Device) driver.Result {
 		s.memory.removeHost(host)
 		s.region.discard(host, bytes)
 	}
-	for _, part := range registered {
+	for _, part := range s.region.registered() {
 		api.MemHostUnregister(driver.HostPtr(uint64(s.region.base) + part[0]))
 	}
 	r := api.DevicePrimaryCtxReset(d)

@@ -45,6 +45,11 @@ func (r *region) word64(offset uint64) *uint64 { return (*uint64)(r.pointer(offs
 func (r *region) load32(offset uint64) uint32     { return atomic.LoadUint32(r.word32(offset)) }
 func (r *region) store32(offset uint64, v uint32) { atomic.StoreUint32(r.word32(offset), v) }
 
+// registered are the parts of the region, offset and size, that the GPUs use from the start.
+func (r *region) registered() [2][2]uint64 {
+	return [2][2]uint64{{wire.SlotsOffset, wire.SlotCount * wire.SlotSize}, {wire.StageOffset, wire.StageBytes(r.size)}}
+}
+
 // bytes is a window of the region. Callers copy from it once and use the copy.
 func (r *region) bytes(offset, n uint64) []byte {
 	return unsafe.Slice((*byte)(r.pointer(offset)), n)

@@ -94,9 +94,6 @@ func start(cfg Config, open Backend, log *slog.Logger) (*server, error) {
 	return s, nil
 }
 
-// registered are the parts of the region, offset and size, that the GPUs use from the start.
-var registered = [][2]uint64{{wire.SlotsOffset, wire.SlotCount * wire.SlotSize}, {wire.StageOffset, wire.StageSize}}
-
 // registerRegion makes slots and staging usable for the GPUs, in the first device's primary context, and
 // finds out whether streams can write flags into them.
 func (s *server) registerRegion() driver.Result {
@@ -108,7 +105,7 @@ func (s *server) registerRegion() driver.Result {
 		return r
 	}
 	s.home = ctx
-	for _, part := range registered {
+	for _, part := range s.region.registered() {
 		at := driver.HostPtr(uint64(s.region.base) + part[0])
 		if r = s.api.MemHostRegister(at, part[1], registerPortable|registerDeviceMap); r != driver.Success {
 			return r
@@ -139,6 +136,7 @@ func (s *server) writeHeader() error {
 	le.PutUint32(b[wire.HdrDevices:], uint32(len(s.cfg.VGPUs)))
 	le.PutUint32(b[wire.HdrDriver:], uint32(version))
 	le.PutUint32(b[wire.HdrSpin:], clientSpin())
+	le.PutUint64(b[wire.HdrStage:], wire.StageBytes(s.region.size))
 	for i := range s.cfg.VGPUs {
 		if err := s.writeDevice(b[wire.HdrDeviceTable+i*wire.DeviceSize:], driver.Device(i)); err != nil {
 			return err

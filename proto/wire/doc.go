@@ -3,7 +3,7 @@
 // Package wire defines what a client and a worker share: the handshake that opens a session, the layout of
 // the region of shared memory, and the framing of commands and replies in it.
 //
-// The same constants reach the C side as guest/libcuda/wire.h, which proto/cuda/generate writes from this
+// The same constants reach the C side as guest/libcuda/generated/wire.h, which proto/cuda/generate writes from this
 // package; nothing is declared twice by hand. All integers are little-endian; both sides are 64-bit.
 //
 // A region is one file of shared memory (memfd, or a slice of an ivshmem device), mapped at the same
@@ -15,7 +15,7 @@
 //	0x0001_0000  reply slots: one page a waiting thread (SlotSize each)
 //	RingOffset   commands   a power of two of bytes
 //	StageOffset  staging    transient copies between the program's own memory and the GPU
-//	HeapOffset   heap       pinned host memory of the program, to the end
+//	             heap       pinned host memory of the program, behind StageBytes of staging, to the end
 //
 // The client owns the allocation of slots, staging and heap; the worker checks only that what a command
 // names lies inside. Everything in a region may change at any time by the hand of a hostile client: the

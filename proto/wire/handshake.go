@@ -21,13 +21,23 @@ const (
 	HelloGMem     = 0x18  // u32
 	HelloRatio    = 0x1c  // u32
 	HelloCross    = 0x20  // u32
+	HelloCarrier  = 0x24  // u32
 	HelloBase     = 0x28  // u64
 	HelloProgram  = 0x40  // 128 bytes
 	HelloHost     = 0xc0  // 64 bytes
 	HelloRelease  = 0x100 // 32 bytes
+	HelloProof    = 0x120 // 32 bytes
 	ProgramBytes  = 128
 	HostNameBytes = 64
 	ReleaseBytes  = 32
+	ProofBytes    = 32
+)
+
+// Carriers: how commands and the region's memory come to the client.
+const (
+	CarrierMemory = 0 // the region's descriptor comes with the welcome, by a unix socket
+	CarrierDevice = 1 // the region is a slice of the domain's ivshmem device; the proof is the device's nonce
+	CarrierStream = 2 // no shared memory: commands and memory travel on the connection of the handshake
 )
 
 // Fields of a welcome.
@@ -39,6 +49,7 @@ const (
 	WelcomeDevices  = 0x14  // u32
 	WelcomeSize     = 0x18  // u64
 	WelcomeBase     = 0x20  // u64
+	WelcomeOffset   = 0x28  // u64
 	WelcomeSession  = 0x40  // 32 bytes
 	WelcomeMessage  = 0x60  // 256 bytes
 	WelcomeRelease  = 0x160 // 32 bytes
@@ -55,13 +66,15 @@ type Hello struct {
 	GMemMiB uint32 // per vGPU; 0: the server's default share
 	Ratio   uint32 // percent of a GPU's compute per vGPU; 0: the server's default share
 	Cross   bool   // vGPUs may lie on several nodes
+	Carrier uint32 // how the client wants to reach the region: Carrier...
 	Base    uint64 // where the client can map the region
 	Program string
 	Host    string
-	Release string // the client's release, for messages
+	Release string           // the client's release, for messages
+	Proof   [ProofBytes]byte // for CarrierDevice: the nonce that the client has read from the device
 }
 
-// Welcome answers a Hello. With Status 0 the region's file descriptor accompanies it.
+// Welcome answers a Hello. With Status 0 and CarrierMemory the region's file descriptor accompanies it.
 type Welcome struct {
 	Version uint32
 	Spec    uint64
@@ -69,6 +82,7 @@ type Welcome struct {
 	Devices uint32
 	Size    uint64 // bytes of the region
 	Base    uint64
+	Offset  uint64 // of the region in the device, for CarrierDevice
 	Session string
 	Message string // why Status is not 0, in words for the user
 	Release string
@@ -88,10 +102,12 @@ func (h *Hello) MarshalBinary() ([]byte, error) {
 	if h.Cross {
 		le.PutUint32(b[HelloCross:], 1)
 	}
+	le.PutUint32(b[HelloCarrier:], h.Carrier)
 	le.PutUint64(b[HelloBase:], h.Base)
 	putString(b[HelloProgram:], h.Program, ProgramBytes)
 	putString(b[HelloHost:], h.Host, HostNameBytes)
 	putString(b[HelloRelease:], h.Release, ReleaseBytes)
+	copy(b[HelloProof:], h.Proof[:])
 	return b, nil
 }
 
@@ -108,9 +124,10 @@ func (h *Hello) UnmarshalBinary(b []byte) error {
 	*h = Hello{
 		Version: le.Uint32(b[HelloVersion:]), Spec: le.Uint64(b[HelloSpec:]), PID: le.Uint32(b[HelloPID:]),
 		VGPUs: le.Uint32(b[HelloVGPUs:]), GMemMiB: le.Uint32(b[HelloGMem:]), Ratio: le.Uint32(b[HelloRatio:]),
-		Cross: le.Uint32(b[HelloCross:]) != 0, Base: le.Uint64(b[HelloBase:]),
+		Cross: le.Uint32(b[HelloCross:]) != 0, Carrier: le.Uint32(b[HelloCarrier:]), Base: le.Uint64(b[HelloBase:]),
 		Program: getString(b[HelloProgram:], ProgramBytes), Host: getString(b[HelloHost:], HostNameBytes),
 		Release: getString(b[HelloRelease:], ReleaseBytes),
+		Proof:   [ProofBytes]byte(b[HelloProof : HelloProof+ProofBytes]),
 	}
 	return nil
 }
@@ -126,6 +143,7 @@ func (w *Welcome) MarshalBinary() ([]byte, error) {
 	le.PutUint32(b[WelcomeDevices:], w.Devices)
 	le.PutUint64(b[WelcomeSize:], w.Size)
 	le.PutUint64(b[WelcomeBase:], w.Base)
+	le.PutUint64(b[WelcomeOffset:], w.Offset)
 	putString(b[WelcomeSession:], w.Session, SessionBytes)
 	putString(b[WelcomeMessage:], w.Message, WelcomeMsgBytes)
 	putString(b[WelcomeRelease:], w.Release, ReleaseBytes)
@@ -144,6 +162,7 @@ func (w *Welcome) UnmarshalBinary(b []byte) error {
 	*w = Welcome{
 		Version: le.Uint32(b[WelcomeVersion:]), Spec: le.Uint64(b[WelcomeSpec:]), Status: le.Uint32(b[WelcomeStatus:]),
 		Devices: le.Uint32(b[WelcomeDevices:]), Size: le.Uint64(b[WelcomeSize:]), Base: le.Uint64(b[WelcomeBase:]),
+		Offset:  le.Uint64(b[WelcomeOffset:]),
 		Session: getString(b[WelcomeSession:], SessionBytes), Message: getString(b[WelcomeMessage:], WelcomeMsgBytes),
 		Release: getString(b[WelcomeRelease:], ReleaseBytes),
 	}

@@ -10,8 +10,8 @@ import (
 
 func TestHelloRoundTrip(t *testing.T) {
 	t.Parallel()
-	want := Hello{Version: Version, Spec: 1 << 63, PID: 42, VGPUs: 2, GMemMiB: 256, Ratio: 50, Cross: true,
-		Base: DefaultBase, Program: "python3", Host: "vm-1", Release: "0.1.0"}
+	want := Hello{Version: Version, Spec: 1 << 63, PID: 42, VGPUs: 2, GMemMiB: 256, Ratio: 50, Cross: true, Carrier: CarrierDevice,
+		Base: DefaultBase, Program: "python3", Host: "vm-1", Release: "0.1.0", Proof: [ProofBytes]byte{0: 1, 31: 2}}
 	b, err := want.MarshalBinary()
 	if err != nil {
 		t.Fatal(err)
@@ -24,7 +24,7 @@ func TestHelloRoundTrip(t *testing.T) {
 
 func TestWelcomeRoundTrip(t *testing.T) {
 	t.Parallel()
-	want := Welcome{Version: 7, Spec: 9, Status: 100, Devices: 3, Size: MinRegionSize, Base: DefaultBase,
+	want := Welcome{Version: 7, Spec: 9, Status: 100, Devices: 3, Size: MinRegionSize, Base: DefaultBase, Offset: 3 << 20,
 		Session: "s-1", Message: "no vGPU is free", Release: "0.1.0"}
 	b, _ := want.MarshalBinary()
 	var got Welcome

@@ -6,7 +6,7 @@ package wire
 // frame changes; the set of commands has its own hash (cuda.SpecHash), exchanged in the handshake.
 const (
 	Magic   = 0x314E524F // "ORN1"
-	Version = 1
+	Version = 2
 )
 
 // Layout of a region, in bytes from its start.
@@ -21,14 +21,28 @@ const (
 	RingOffset   = SlotsOffset + SlotCount*SlotSize
 	RingSize     = 4 << 20
 	StageOffset  = RingOffset + RingSize
-	StageSize    = 64 << 20
-	HeapOffset   = StageOffset + StageSize
 
 	// DefaultBase is where both sides map the region unless the handshake settles on another address.
 	DefaultBase = 0x600000000000
-	// MinRegionSize leaves a little room for pinned memory.
-	MinRegionSize = HeapOffset + 16<<20
+	// MinRegionSize leaves a little room for staging and pinned memory.
+	MinRegionSize = 32 << 20
+	// MaxStageBytes is the staging of regions of FullStageRegion bytes and more.
+	MaxStageBytes   = 64 << 20
+	FullStageRegion = 512 << 20
+	PageSize        = 4096
 )
+
+// StageBytes returns how much of a region is staging. The heap lies behind it, to the region's end. Clients
+// read it from the header (HdrStage).
+func StageBytes(regionSize uint64) uint64 {
+	if regionSize >= FullStageRegion {
+		return MaxStageBytes
+	}
+	return regionSize / 8 &^ (PageSize - 1)
+}
+
+// HeapOffset returns where the heap of a region begins.
+func HeapOffset(regionSize uint64) uint64 { return StageOffset + StageBytes(regionSize) }
 
 // Fields of the header.
 const (
@@ -39,6 +53,8 @@ const (
 	HdrDevices     = 0x18 // u32, number of vGPUs
 	HdrDriver      = 0x1c // u32, driver version as cuDriverGetVersion reports it
 	HdrSpin        = 0x20 // u32, microseconds the client should spin before it sleeps
+	HdrStage       = 0x28 // u64, bytes of staging
+	HdrCarrier     = 0x30 // u32, how the client reaches the region: Carrier...
 	HdrDeviceTable = 0x40 // DeviceSize bytes a device
 )
 

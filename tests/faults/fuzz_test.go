@@ -142,7 +142,7 @@ func TestRandomBytes(t *testing.T) {
 			s := f.open(t)
 			from, to := uint64(wire.RingOffset), uint64(wire.RingOffset+64<<10)
 			if rng.IntN(2) == 0 {
-				from, to = 0, uint64(wire.HeapOffset)
+				from, to = 0, wire.HeapOffset(uint64(len(s.mem)))
 			}
 			for i := from; i < to; i += 8 {
 				le.PutUint64(s.mem[i:], rng.Uint64()>>rng.IntN(64))

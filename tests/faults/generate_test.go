@@ -229,7 +229,7 @@ func (g *generator) word(kind string) uint64 {
 		}
 		return pick(g, 0, g.base+wire.StageOffset, g.base, g.rng.Uint64())
 	case "hostptr":
-		return pick(g, g.base+wire.StageOffset+g.rng.Uint64N(1<<16)&^7, g.base+wire.HeapOffset, g.base+g.size-8,
+		return pick(g, g.base+wire.StageOffset+g.rng.Uint64N(1<<16)&^7, g.base+wire.HeapOffset(g.size), g.base+g.size-8,
 			g.base+g.size, g.base, g.base+wire.RingOffset, 0, g.rng.Uint64())
 	case "f32", "u64":
 		if g.one(8) {
