@@ -8,6 +8,7 @@
 #include "copy.h"
 
 #include "call.h"
+#include "crew.h"
 #include "exported.h"
 #include "generated/calls.h"
 #include "memory.h"
@@ -52,10 +53,20 @@ static int upload_piece(uint64_t dst, const uint8_t *src, size_t n, void *stream
 	int r = stage_take(&s, n);
 	if (r)
 		return r;
-	memcpy(s.data, src, n);
+	crew_copy(s.data, src, n);
 	r = wire_copy_in_stage(dst, (uint64_t)(uintptr_t)s.data, n, stream, s.flag, s.value);
 	if (r)
 		stage_return(&s);
+	return r;
+}
+
+/* Small pieces let the first transfer begin soon, large ones keep several cores busy. */
+static int upload(uint64_t dst, const uint8_t *src, size_t n, void *stream)
+{
+	size_t piece = n < 4 * STAGE_PIECE ? UPLOAD_PIECE : STAGE_PIECE;
+	int r = CUDA_SUCCESS;
+	for (size_t at = 0; !r && at < n; at += piece)
+		r = upload_piece(dst + at, src + at, n - at < piece ? n - at : piece, stream);
 	return r;
 }
 
@@ -73,8 +84,7 @@ int copy_in(uint64_t dst, const void *src, size_t n, void *stream, bool wait)
 	if (n <= INLINE_BYTES)
 		r = wire_copy_in(dst, stream, src, n);
 	else
-		for (size_t at = 0; !r && at < n; at += UPLOAD_PIECE)
-			r = upload_piece(dst + at, (const uint8_t *)src + at, n - at < UPLOAD_PIECE ? n - at : UPLOAD_PIECE, stream);
+		r = upload(dst, src, n, stream);
 	return r ? r : known_range(dst, n) ? call_deferred() : stream_fence(stream);
 }
 
@@ -106,7 +116,7 @@ static int download_finish(struct download *d)
 {
 	int r = call_await(&d->call);
 	if (!r)
-		memcpy(d->dst, d->stage.data, d->n);
+		crew_copy(d->dst, d->stage.data, d->n);
 	stage_return(&d->stage);
 	return r;
 }

@@ -16,6 +16,8 @@ func TestUnits(t *testing.T) {
 		name, sanitizers string
 		sources          []string
 	}{
+		{"crew", "address,undefined", []string{"testdata/crew.c"}},
+		{"crew", "thread", []string{"testdata/crew.c"}},
 		{"md2", "address,undefined", []string{"testdata/md2.c", "../md2.c"}},
 		{"integrity", "address,undefined", []string{"testdata/integrity.c", "../integrity.c", "../md2.c"}},
 		{"storage", "address,undefined", []string{"testdata/storage.c", "../storage.c"}},
