@@ -51,7 +51,7 @@ $(GUEST_OBJ)/release: FORCE
 programs:
 	@mkdir -p $(BUILD)/bin
 	CGO_ENABLED=1 $(GO_BUILD) -o $(BUILD)/bin/ ./host/cmd/oriond
-	CGO_ENABLED=0 $(GO_BUILD) -o $(BUILD)/bin/ ./controller/cmd/orion-controller ./guest/cmd/orion-smi
+	CGO_ENABLED=0 $(GO_BUILD) -o $(BUILD)/bin/ ./controller/cmd/orion-controller ./guest/cmd/...
 
 .PHONY: generate
 generate: ## Write the code that follows from the specifications in proto/
@@ -125,6 +125,11 @@ lint: vet ## Check Go code, and the scripts by shellcheck
 ##@ Install
 
 INSTALL ?= install
+
+.PHONY: installer
+installer: libraries programs ## Make build/install-client, which installs the client on any machine
+	guest/installer/build $(BUILD)/install-client $(RELEASE) $(BUILD)/bin $(GUEST_LIB)
+
 bin := $(DESTDIR)$(PREFIX)/bin
 lib := $(DESTDIR)$(PREFIX)/lib
 etc := $(DESTDIR)/etc
