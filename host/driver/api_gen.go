@@ -140,6 +140,7 @@ type Functions interface {
 	MemHostRegister(p HostPtr, bytesize uint64, flags uint32) Result
 	MemHostUnregister(p HostPtr) Result
 	MemMap(ptr DevicePtr, size uint64, offset uint64, handle MemHandle, flags uint64) Result
+	MemMapArrayAsync(mapInfoList []byte, count uint32, stream Stream) Result
 	MemPoolCreate(poolProps []byte) (pool MemPool, r Result)
 	MemPoolDestroy(pool MemPool) Result
 	MemPoolGetAccess(memPool MemPool, location []byte) (flags uint32, r Result)
@@ -175,12 +176,15 @@ type Functions interface {
 	ModuleGetFunction(hmod Module, name string) (hfunc Function, r Result)
 	ModuleGetFunctionCount(hmod Module) (count uint32, r Result)
 	ModuleGetGlobal(hmod Module, name string) (dptr DevicePtr, size uint64, r Result)
+	ModuleGetSurfRef(hmod Module, name string) (pSurfRef SurfRef, r Result)
+	ModuleGetTexRef(hmod Module, name string) (pTexRef TexRef, r Result)
 	ModuleUnload(hmod Module) Result
 	OccupancyAvailableDynamicSMemPerBlock(fn Function, numBlocks int32, blockSize int32) (dynamicSmemSize uint64, r Result)
 	OccupancyMaxActiveBlocksPerMultiprocessor(fn Function, blockSize int32, dynamicSMemSize uint64) (numBlocks int32, r Result)
 	OccupancyMaxActiveBlocksPerMultiprocessorWithFlags(fn Function, blockSize int32, dynamicSMemSize uint64, flags uint32) (numBlocks int32, r Result)
 	OccupancyMaxActiveClusters(fn Function, config []byte) (numClusters int32, r Result)
 	OccupancyMaxPotentialClusterSize(fn Function, config []byte) (clusterSize int32, r Result)
+	ParamSetTexRef(hfunc Function, texunit int32, texRef TexRef) Result
 	PointerGetAttribute(data []byte, attribute uint32, ptr DevicePtr) Result
 	StreamAttachMemAsync(stream Stream, dptr DevicePtr, length uint64, flags uint32) Result
 	StreamBeginCaptureToGraph(stream Stream, graph Graph, dependencies []GraphNode, dependencyData []byte, numDependencies uint64, mode uint32) Result
@@ -204,9 +208,47 @@ type Functions interface {
 	StreamWriteValue32V2(stream Stream, addr DevicePtr, value uint32, flags uint32) Result
 	StreamWriteValue64(stream Stream, addr DevicePtr, value uint64, flags uint32) Result
 	StreamWriteValue64V2(stream Stream, addr DevicePtr, value uint64, flags uint32) Result
+	SurfObjectCreate(pResDesc []byte) (pSurfObject uint64, r Result)
+	SurfObjectDestroy(surfObject uint64) Result
+	SurfObjectGetResourceDesc(pResDesc []byte, surfObject uint64) Result
+	SurfRefGetArray(surfRef SurfRef) (phArray Array, r Result)
+	SurfRefSetArray(surfRef SurfRef, array Array, flags uint32) Result
 	TensorMapEncodeIm2col(tensorMap []byte, tensorDataType uint32, tensorRank uint32, globalAddress DevicePtr, globalDim []byte, globalStrides []byte, pixelBoxLowerCorner []byte, pixelBoxUpperCorner []byte, channelsPerPixel uint32, pixelsPerColumn uint32, elementStrides []byte, interleave uint32, swizzle uint32, l2Promotion uint32, oobFill uint32) Result
 	TensorMapEncodeIm2colWide(tensorMap []byte, tensorDataType uint32, tensorRank uint32, globalAddress DevicePtr, globalDim []byte, globalStrides []byte, pixelBoxLowerCornerWidth int32, pixelBoxUpperCornerWidth int32, channelsPerPixel uint32, pixelsPerColumn uint32, elementStrides []byte, interleave uint32, mode uint32, swizzle uint32, l2Promotion uint32, oobFill uint32) Result
 	TensorMapEncodeTiled(tensorMap []byte, tensorDataType uint32, tensorRank uint32, globalAddress DevicePtr, globalDim []byte, globalStrides []byte, boxDim []byte, elementStrides []byte, interleave uint32, swizzle uint32, l2Promotion uint32, oobFill uint32) Result
 	TensorMapReplaceAddress(tensorMap []byte, globalAddress DevicePtr) Result
+	TexObjectCreate(pResDesc []byte, pTexDesc []byte, pResViewDesc []byte) (pTexObject uint64, r Result)
+	TexObjectDestroy(texObject uint64) Result
+	TexObjectGetResourceDesc(pResDesc []byte, texObject uint64) Result
+	TexObjectGetResourceViewDesc(pResViewDesc []byte, texObject uint64) Result
+	TexObjectGetTextureDesc(pTexDesc []byte, texObject uint64) Result
+	TexRefCreate() (pTexRef TexRef, r Result)
+	TexRefDestroy(texRef TexRef) Result
+	TexRefGetAddressMode(texRef TexRef, dim int32) (pam uint32, r Result)
+	TexRefGetAddress(texRef TexRef) (pdptr DevicePtr, r Result)
+	TexRefGetArray(texRef TexRef) (phArray Array, r Result)
+	TexRefGetBorderColor(pBorderColor []byte, texRef TexRef) Result
+	TexRefGetFilterMode(texRef TexRef) (pfm uint32, r Result)
+	TexRefGetFlags(texRef TexRef) (pFlags uint32, r Result)
+	TexRefGetFormat(texRef TexRef) (pFormat uint32, pNumChannels int32, r Result)
+	TexRefGetMaxAnisotropy(texRef TexRef) (pmaxAniso int32, r Result)
+	TexRefGetMipmapFilterMode(texRef TexRef) (pfm uint32, r Result)
+	TexRefGetMipmapLevelBias(texRef TexRef) (pbias float32, r Result)
+	TexRefGetMipmapLevelClamp(texRef TexRef) (pminMipmapLevelClamp float32, pmaxMipmapLevelClamp float32, r Result)
+	TexRefGetMipmappedArray(texRef TexRef) (phMipmappedArray MipmappedArray, r Result)
+	TexRefSetAddress2DV2(texRef TexRef, desc []byte, dptr DevicePtr, pitch uint64) Result
+	TexRefSetAddress2DV3(texRef TexRef, desc []byte, dptr DevicePtr, pitch uint64) Result
+	TexRefSetAddressMode(texRef TexRef, dim int32, am uint32) Result
+	TexRefSetAddress(texRef TexRef, dptr DevicePtr, size uint64) (byteOffset uint64, r Result)
+	TexRefSetArray(texRef TexRef, array Array, flags uint32) Result
+	TexRefSetBorderColor(texRef TexRef, pBorderColor []byte) Result
+	TexRefSetFilterMode(texRef TexRef, fm uint32) Result
+	TexRefSetFlags(texRef TexRef, flags uint32) Result
+	TexRefSetFormat(texRef TexRef, fmt uint32, numPackedComponents int32) Result
+	TexRefSetMaxAnisotropy(texRef TexRef, maxAniso uint32) Result
+	TexRefSetMipmapFilterMode(texRef TexRef, fm uint32) Result
+	TexRefSetMipmapLevelBias(texRef TexRef, bias float32) Result
+	TexRefSetMipmapLevelClamp(texRef TexRef, minMipmapLevelClamp float32, maxMipmapLevelClamp float32) Result
+	TexRefSetMipmappedArray(texRef TexRef, mipmappedArray MipmappedArray, flags uint32) Result
 	ThreadExchangeStreamCaptureMode(modeIn uint32) (mode uint32, r Result)
 }

@@ -741,6 +741,11 @@ func (u Unsupported) MemMap(ptr DevicePtr, size uint64, offset uint64, handle Me
 	return u.refuse("cuMemMap")
 }
 
+// MemMapArrayAsync refuses cuMemMapArrayAsync.
+func (u Unsupported) MemMapArrayAsync(mapInfoList []byte, count uint32, stream Stream) Result {
+	return u.refuse("cuMemMapArrayAsync")
+}
+
 // MemPoolCreate refuses cuMemPoolCreate.
 func (u Unsupported) MemPoolCreate(poolProps []byte) (pool MemPool, r Result) {
 	r = u.refuse("cuMemPoolCreate")
@@ -924,6 +929,18 @@ func (u Unsupported) ModuleGetGlobal(hmod Module, name string) (dptr DevicePtr, 
 	return
 }
 
+// ModuleGetSurfRef refuses cuModuleGetSurfRef.
+func (u Unsupported) ModuleGetSurfRef(hmod Module, name string) (pSurfRef SurfRef, r Result) {
+	r = u.refuse("cuModuleGetSurfRef")
+	return
+}
+
+// ModuleGetTexRef refuses cuModuleGetTexRef.
+func (u Unsupported) ModuleGetTexRef(hmod Module, name string) (pTexRef TexRef, r Result) {
+	r = u.refuse("cuModuleGetTexRef")
+	return
+}
+
 // ModuleUnload refuses cuModuleUnload.
 func (u Unsupported) ModuleUnload(hmod Module) Result {
 	return u.refuse("cuModuleUnload")
@@ -957,6 +974,11 @@ func (u Unsupported) OccupancyMaxActiveClusters(fn Function, config []byte) (num
 func (u Unsupported) OccupancyMaxPotentialClusterSize(fn Function, config []byte) (clusterSize int32, r Result) {
 	r = u.refuse("cuOccupancyMaxPotentialClusterSize")
 	return
+}
+
+// ParamSetTexRef refuses cuParamSetTexRef.
+func (u Unsupported) ParamSetTexRef(hfunc Function, texunit int32, texRef TexRef) Result {
+	return u.refuse("cuParamSetTexRef")
 }
 
 // PointerGetAttribute refuses cuPointerGetAttribute.
@@ -1077,6 +1099,33 @@ func (u Unsupported) StreamWriteValue64V2(stream Stream, addr DevicePtr, value u
 	return u.refuse("cuStreamWriteValue64_v2")
 }
 
+// SurfObjectCreate refuses cuSurfObjectCreate.
+func (u Unsupported) SurfObjectCreate(pResDesc []byte) (pSurfObject uint64, r Result) {
+	r = u.refuse("cuSurfObjectCreate")
+	return
+}
+
+// SurfObjectDestroy refuses cuSurfObjectDestroy.
+func (u Unsupported) SurfObjectDestroy(surfObject uint64) Result {
+	return u.refuse("cuSurfObjectDestroy")
+}
+
+// SurfObjectGetResourceDesc refuses cuSurfObjectGetResourceDesc.
+func (u Unsupported) SurfObjectGetResourceDesc(pResDesc []byte, surfObject uint64) Result {
+	return u.refuse("cuSurfObjectGetResourceDesc")
+}
+
+// SurfRefGetArray refuses cuSurfRefGetArray.
+func (u Unsupported) SurfRefGetArray(surfRef SurfRef) (phArray Array, r Result) {
+	r = u.refuse("cuSurfRefGetArray")
+	return
+}
+
+// SurfRefSetArray refuses cuSurfRefSetArray.
+func (u Unsupported) SurfRefSetArray(surfRef SurfRef, array Array, flags uint32) Result {
+	return u.refuse("cuSurfRefSetArray")
+}
+
 // TensorMapEncodeIm2col refuses cuTensorMapEncodeIm2col.
 func (u Unsupported) TensorMapEncodeIm2col(tensorMap []byte, tensorDataType uint32, tensorRank uint32, globalAddress DevicePtr, globalDim []byte, globalStrides []byte, pixelBoxLowerCorner []byte, pixelBoxUpperCorner []byte, channelsPerPixel uint32, pixelsPerColumn uint32, elementStrides []byte, interleave uint32, swizzle uint32, l2Promotion uint32, oobFill uint32) Result {
 	return u.refuse("cuTensorMapEncodeIm2col")
@@ -1095,6 +1144,185 @@ func (u Unsupported) TensorMapEncodeTiled(tensorMap []byte, tensorDataType uint3
 // TensorMapReplaceAddress refuses cuTensorMapReplaceAddress.
 func (u Unsupported) TensorMapReplaceAddress(tensorMap []byte, globalAddress DevicePtr) Result {
 	return u.refuse("cuTensorMapReplaceAddress")
+}
+
+// TexObjectCreate refuses cuTexObjectCreate.
+func (u Unsupported) TexObjectCreate(pResDesc []byte, pTexDesc []byte, pResViewDesc []byte) (pTexObject uint64, r Result) {
+	r = u.refuse("cuTexObjectCreate")
+	return
+}
+
+// TexObjectDestroy refuses cuTexObjectDestroy.
+func (u Unsupported) TexObjectDestroy(texObject uint64) Result {
+	return u.refuse("cuTexObjectDestroy")
+}
+
+// TexObjectGetResourceDesc refuses cuTexObjectGetResourceDesc.
+func (u Unsupported) TexObjectGetResourceDesc(pResDesc []byte, texObject uint64) Result {
+	return u.refuse("cuTexObjectGetResourceDesc")
+}
+
+// TexObjectGetResourceViewDesc refuses cuTexObjectGetResourceViewDesc.
+func (u Unsupported) TexObjectGetResourceViewDesc(pResViewDesc []byte, texObject uint64) Result {
+	return u.refuse("cuTexObjectGetResourceViewDesc")
+}
+
+// TexObjectGetTextureDesc refuses cuTexObjectGetTextureDesc.
+func (u Unsupported) TexObjectGetTextureDesc(pTexDesc []byte, texObject uint64) Result {
+	return u.refuse("cuTexObjectGetTextureDesc")
+}
+
+// TexRefCreate refuses cuTexRefCreate.
+func (u Unsupported) TexRefCreate() (pTexRef TexRef, r Result) {
+	r = u.refuse("cuTexRefCreate")
+	return
+}
+
+// TexRefDestroy refuses cuTexRefDestroy.
+func (u Unsupported) TexRefDestroy(texRef TexRef) Result {
+	return u.refuse("cuTexRefDestroy")
+}
+
+// TexRefGetAddressMode refuses cuTexRefGetAddressMode.
+func (u Unsupported) TexRefGetAddressMode(texRef TexRef, dim int32) (pam uint32, r Result) {
+	r = u.refuse("cuTexRefGetAddressMode")
+	return
+}
+
+// TexRefGetAddress refuses cuTexRefGetAddress_v2.
+func (u Unsupported) TexRefGetAddress(texRef TexRef) (pdptr DevicePtr, r Result) {
+	r = u.refuse("cuTexRefGetAddress_v2")
+	return
+}
+
+// TexRefGetArray refuses cuTexRefGetArray.
+func (u Unsupported) TexRefGetArray(texRef TexRef) (phArray Array, r Result) {
+	r = u.refuse("cuTexRefGetArray")
+	return
+}
+
+// TexRefGetBorderColor refuses cuTexRefGetBorderColor.
+func (u Unsupported) TexRefGetBorderColor(pBorderColor []byte, texRef TexRef) Result {
+	return u.refuse("cuTexRefGetBorderColor")
+}
+
+// TexRefGetFilterMode refuses cuTexRefGetFilterMode.
+func (u Unsupported) TexRefGetFilterMode(texRef TexRef) (pfm uint32, r Result) {
+	r = u.refuse("cuTexRefGetFilterMode")
+	return
+}
+
+// TexRefGetFlags refuses cuTexRefGetFlags.
+func (u Unsupported) TexRefGetFlags(texRef TexRef) (pFlags uint32, r Result) {
+	r = u.refuse("cuTexRefGetFlags")
+	return
+}
+
+// TexRefGetFormat refuses cuTexRefGetFormat.
+func (u Unsupported) TexRefGetFormat(texRef TexRef) (pFormat uint32, pNumChannels int32, r Result) {
+	r = u.refuse("cuTexRefGetFormat")
+	return
+}
+
+// TexRefGetMaxAnisotropy refuses cuTexRefGetMaxAnisotropy.
+func (u Unsupported) TexRefGetMaxAnisotropy(texRef TexRef) (pmaxAniso int32, r Result) {
+	r = u.refuse("cuTexRefGetMaxAnisotropy")
+	return
+}
+
+// TexRefGetMipmapFilterMode refuses cuTexRefGetMipmapFilterMode.
+func (u Unsupported) TexRefGetMipmapFilterMode(texRef TexRef) (pfm uint32, r Result) {
+	r = u.refuse("cuTexRefGetMipmapFilterMode")
+	return
+}
+
+// TexRefGetMipmapLevelBias refuses cuTexRefGetMipmapLevelBias.
+func (u Unsupported) TexRefGetMipmapLevelBias(texRef TexRef) (pbias float32, r Result) {
+	r = u.refuse("cuTexRefGetMipmapLevelBias")
+	return
+}
+
+// TexRefGetMipmapLevelClamp refuses cuTexRefGetMipmapLevelClamp.
+func (u Unsupported) TexRefGetMipmapLevelClamp(texRef TexRef) (pminMipmapLevelClamp float32, pmaxMipmapLevelClamp float32, r Result) {
+	r = u.refuse("cuTexRefGetMipmapLevelClamp")
+	return
+}
+
+// TexRefGetMipmappedArray refuses cuTexRefGetMipmappedArray.
+func (u Unsupported) TexRefGetMipmappedArray(texRef TexRef) (phMipmappedArray MipmappedArray, r Result) {
+	r = u.refuse("cuTexRefGetMipmappedArray")
+	return
+}
+
+// TexRefSetAddress2DV2 refuses cuTexRefSetAddress2D_v2.
+func (u Unsupported) TexRefSetAddress2DV2(texRef TexRef, desc []byte, dptr DevicePtr, pitch uint64) Result {
+	return u.refuse("cuTexRefSetAddress2D_v2")
+}
+
+// TexRefSetAddress2DV3 refuses cuTexRefSetAddress2D_v3.
+func (u Unsupported) TexRefSetAddress2DV3(texRef TexRef, desc []byte, dptr DevicePtr, pitch uint64) Result {
+	return u.refuse("cuTexRefSetAddress2D_v3")
+}
+
+// TexRefSetAddressMode refuses cuTexRefSetAddressMode.
+func (u Unsupported) TexRefSetAddressMode(texRef TexRef, dim int32, am uint32) Result {
+	return u.refuse("cuTexRefSetAddressMode")
+}
+
+// TexRefSetAddress refuses cuTexRefSetAddress_v2.
+func (u Unsupported) TexRefSetAddress(texRef TexRef, dptr DevicePtr, size uint64) (byteOffset uint64, r Result) {
+	r = u.refuse("cuTexRefSetAddress_v2")
+	return
+}
+
+// TexRefSetArray refuses cuTexRefSetArray.
+func (u Unsupported) TexRefSetArray(texRef TexRef, array Array, flags uint32) Result {
+	return u.refuse("cuTexRefSetArray")
+}
+
+// TexRefSetBorderColor refuses cuTexRefSetBorderColor.
+func (u Unsupported) TexRefSetBorderColor(texRef TexRef, pBorderColor []byte) Result {
+	return u.refuse("cuTexRefSetBorderColor")
+}
+
+// TexRefSetFilterMode refuses cuTexRefSetFilterMode.
+func (u Unsupported) TexRefSetFilterMode(texRef TexRef, fm uint32) Result {
+	return u.refuse("cuTexRefSetFilterMode")
+}
+
+// TexRefSetFlags refuses cuTexRefSetFlags.
+func (u Unsupported) TexRefSetFlags(texRef TexRef, flags uint32) Result {
+	return u.refuse("cuTexRefSetFlags")
+}
+
+// TexRefSetFormat refuses cuTexRefSetFormat.
+func (u Unsupported) TexRefSetFormat(texRef TexRef, fmt uint32, numPackedComponents int32) Result {
+	return u.refuse("cuTexRefSetFormat")
+}
+
+// TexRefSetMaxAnisotropy refuses cuTexRefSetMaxAnisotropy.
+func (u Unsupported) TexRefSetMaxAnisotropy(texRef TexRef, maxAniso uint32) Result {
+	return u.refuse("cuTexRefSetMaxAnisotropy")
+}
+
+// TexRefSetMipmapFilterMode refuses cuTexRefSetMipmapFilterMode.
+func (u Unsupported) TexRefSetMipmapFilterMode(texRef TexRef, fm uint32) Result {
+	return u.refuse("cuTexRefSetMipmapFilterMode")
+}
+
+// TexRefSetMipmapLevelBias refuses cuTexRefSetMipmapLevelBias.
+func (u Unsupported) TexRefSetMipmapLevelBias(texRef TexRef, bias float32) Result {
+	return u.refuse("cuTexRefSetMipmapLevelBias")
+}
+
+// TexRefSetMipmapLevelClamp refuses cuTexRefSetMipmapLevelClamp.
+func (u Unsupported) TexRefSetMipmapLevelClamp(texRef TexRef, minMipmapLevelClamp float32, maxMipmapLevelClamp float32) Result {
+	return u.refuse("cuTexRefSetMipmapLevelClamp")
+}
+
+// TexRefSetMipmappedArray refuses cuTexRefSetMipmappedArray.
+func (u Unsupported) TexRefSetMipmappedArray(texRef TexRef, mipmappedArray MipmappedArray, flags uint32) Result {
+	return u.refuse("cuTexRefSetMipmappedArray")
 }
 
 // ThreadExchangeStreamCaptureMode refuses cuThreadExchangeStreamCaptureMode.

@@ -1382,6 +1382,28 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			reply.u64(uint64(size))
 		}
 		return r
+	case cuda.OpCuModuleGetSurfRef:
+		hmod := driver.Module(a.handle(s, cuda.KindModule))
+		name := a.cstr()
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		pSurfRef, r := api.ModuleGetSurfRef(hmod, name)
+		if r == driver.Success {
+			reply.u64(s.handles.idOf(cuda.KindSurfRef, uint64(pSurfRef)))
+		}
+		return r
+	case cuda.OpCuModuleGetTexRef:
+		hmod := driver.Module(a.handle(s, cuda.KindModule))
+		name := a.cstr()
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		pTexRef, r := api.ModuleGetTexRef(hmod, name)
+		if r == driver.Success {
+			reply.u64(s.handles.idOf(cuda.KindTexRef, uint64(pTexRef)))
+		}
+		return r
 	case cuda.OpCuModuleUnload:
 		hmodID := a.peek()
 		hmod := driver.Module(a.handle(s, cuda.KindModule))
@@ -1429,6 +1451,15 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		if r == driver.Success {
 			reply.u64(uint64(uint32(numBlocks)))
 		}
+		return r
+	case cuda.OpCuParamSetTexRef:
+		hfunc := driver.Function(a.handle(s, cuda.KindFunction))
+		texunit := int32(a.u64())
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.ParamSetTexRef(hfunc, texunit, texRef)
 		return r
 	case cuda.OpCuStreamAttachMemAsync:
 		stream := driver.Stream(a.handle(s, cuda.KindStream))
@@ -1642,6 +1673,25 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		}
 		r := api.StreamWriteValue64V2(stream, addr, value, flags)
 		return r
+	case cuda.OpCuSurfRefGetArray:
+		surfRef := driver.SurfRef(a.handle(s, cuda.KindSurfRef))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		phArray, r := api.SurfRefGetArray(surfRef)
+		if r == driver.Success {
+			reply.u64(s.handles.idOf(cuda.KindArray, uint64(phArray)))
+		}
+		return r
+	case cuda.OpCuSurfRefSetArray:
+		surfRef := driver.SurfRef(a.handle(s, cuda.KindSurfRef))
+		array := driver.Array(a.handle(s, cuda.KindArray))
+		flags := uint32(a.u64())
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.SurfRefSetArray(surfRef, array, flags)
+		return r
 	case cuda.OpCuTensorMapEncodeIm2col:
 		tensorDataType := uint32(a.u64())
 		tensorRank := uint32(a.u64())
@@ -1735,6 +1785,279 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		if r == driver.Success {
 			reply.blob(tensorMap)
 		}
+		return r
+	case cuda.OpCuTexRefCreate:
+		pTexRefID := a.newID()
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		pTexRef, r := api.TexRefCreate()
+		if r == driver.Success {
+			s.handles.bind(pTexRefID, cuda.KindTexRef, uint64(pTexRef))
+		}
+		return r
+	case cuda.OpCuTexRefDestroy:
+		texRefID := a.peek()
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.TexRefDestroy(texRef)
+		if r == driver.Success {
+			s.handles.unbind(texRefID)
+		}
+		return r
+	case cuda.OpCuTexRefGetAddressMode:
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		dim := int32(a.u64())
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		pam, r := api.TexRefGetAddressMode(texRef, dim)
+		if r == driver.Success {
+			reply.u64(uint64(pam))
+		}
+		return r
+	case cuda.OpCuTexRefGetAddress_v2:
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		pdptr, r := api.TexRefGetAddress(texRef)
+		if r == driver.Success {
+			reply.u64(uint64(pdptr))
+		}
+		return r
+	case cuda.OpCuTexRefGetArray:
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		phArray, r := api.TexRefGetArray(texRef)
+		if r == driver.Success {
+			reply.u64(s.handles.idOf(cuda.KindArray, uint64(phArray)))
+		}
+		return r
+	case cuda.OpCuTexRefGetBorderColor:
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		pBorderColor := a.out(16)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.TexRefGetBorderColor(pBorderColor, texRef)
+		if r == driver.Success {
+			reply.blob(pBorderColor)
+		}
+		return r
+	case cuda.OpCuTexRefGetFilterMode:
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		pfm, r := api.TexRefGetFilterMode(texRef)
+		if r == driver.Success {
+			reply.u64(uint64(pfm))
+		}
+		return r
+	case cuda.OpCuTexRefGetFlags:
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		pFlags, r := api.TexRefGetFlags(texRef)
+		if r == driver.Success {
+			reply.u64(uint64(pFlags))
+		}
+		return r
+	case cuda.OpCuTexRefGetFormat:
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		pFormat, pNumChannels, r := api.TexRefGetFormat(texRef)
+		if r == driver.Success {
+			reply.u64(uint64(pFormat))
+			reply.u64(uint64(uint32(pNumChannels)))
+		}
+		return r
+	case cuda.OpCuTexRefGetMaxAnisotropy:
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		pmaxAniso, r := api.TexRefGetMaxAnisotropy(texRef)
+		if r == driver.Success {
+			reply.u64(uint64(uint32(pmaxAniso)))
+		}
+		return r
+	case cuda.OpCuTexRefGetMipmapFilterMode:
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		pfm, r := api.TexRefGetMipmapFilterMode(texRef)
+		if r == driver.Success {
+			reply.u64(uint64(pfm))
+		}
+		return r
+	case cuda.OpCuTexRefGetMipmapLevelBias:
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		pbias, r := api.TexRefGetMipmapLevelBias(texRef)
+		if r == driver.Success {
+			reply.f32(pbias)
+		}
+		return r
+	case cuda.OpCuTexRefGetMipmapLevelClamp:
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		pminMipmapLevelClamp, pmaxMipmapLevelClamp, r := api.TexRefGetMipmapLevelClamp(texRef)
+		if r == driver.Success {
+			reply.f32(pminMipmapLevelClamp)
+			reply.f32(pmaxMipmapLevelClamp)
+		}
+		return r
+	case cuda.OpCuTexRefGetMipmappedArray:
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		phMipmappedArray, r := api.TexRefGetMipmappedArray(texRef)
+		if r == driver.Success {
+			reply.u64(s.handles.idOf(cuda.KindMipmappedArray, uint64(phMipmappedArray)))
+		}
+		return r
+	case cuda.OpCuTexRefSetAddress2D_v2:
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		desc := a.blob()
+		dptr := driver.DevicePtr(a.u64())
+		pitch := a.u64()
+		a.length(desc, 24)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.TexRefSetAddress2DV2(texRef, desc, dptr, pitch)
+		return r
+	case cuda.OpCuTexRefSetAddress2D_v3:
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		desc := a.blob()
+		dptr := driver.DevicePtr(a.u64())
+		pitch := a.u64()
+		a.length(desc, 24)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.TexRefSetAddress2DV3(texRef, desc, dptr, pitch)
+		return r
+	case cuda.OpCuTexRefSetAddressMode:
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		dim := int32(a.u64())
+		am := uint32(a.u64())
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.TexRefSetAddressMode(texRef, dim, am)
+		return r
+	case cuda.OpCuTexRefSetAddress_v2:
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		dptr := driver.DevicePtr(a.u64())
+		size := a.u64()
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		byteOffset, r := api.TexRefSetAddress(texRef, dptr, size)
+		if r == driver.Success {
+			reply.u64(uint64(byteOffset))
+		}
+		return r
+	case cuda.OpCuTexRefSetArray:
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		array := driver.Array(a.handle(s, cuda.KindArray))
+		flags := uint32(a.u64())
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.TexRefSetArray(texRef, array, flags)
+		return r
+	case cuda.OpCuTexRefSetBorderColor:
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		pBorderColor := a.blob()
+		a.length(pBorderColor, 16)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.TexRefSetBorderColor(texRef, pBorderColor)
+		return r
+	case cuda.OpCuTexRefSetFilterMode:
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		fm := uint32(a.u64())
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.TexRefSetFilterMode(texRef, fm)
+		return r
+	case cuda.OpCuTexRefSetFlags:
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		flags := uint32(a.u64())
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.TexRefSetFlags(texRef, flags)
+		return r
+	case cuda.OpCuTexRefSetFormat:
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		fmt := uint32(a.u64())
+		numPackedComponents := int32(a.u64())
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.TexRefSetFormat(texRef, fmt, numPackedComponents)
+		return r
+	case cuda.OpCuTexRefSetMaxAnisotropy:
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		maxAniso := uint32(a.u64())
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.TexRefSetMaxAnisotropy(texRef, maxAniso)
+		return r
+	case cuda.OpCuTexRefSetMipmapFilterMode:
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		fm := uint32(a.u64())
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.TexRefSetMipmapFilterMode(texRef, fm)
+		return r
+	case cuda.OpCuTexRefSetMipmapLevelBias:
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		bias := a.f32()
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.TexRefSetMipmapLevelBias(texRef, bias)
+		return r
+	case cuda.OpCuTexRefSetMipmapLevelClamp:
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		minMipmapLevelClamp := a.f32()
+		maxMipmapLevelClamp := a.f32()
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.TexRefSetMipmapLevelClamp(texRef, minMipmapLevelClamp, maxMipmapLevelClamp)
+		return r
+	case cuda.OpCuTexRefSetMipmappedArray:
+		texRef := driver.TexRef(a.handle(s, cuda.KindTexRef))
+		mipmappedArray := driver.MipmappedArray(a.handle(s, cuda.KindMipmappedArray))
+		flags := uint32(a.u64())
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.TexRefSetMipmappedArray(texRef, mipmappedArray, flags)
 		return r
 	case cuda.OpCuThreadExchangeStreamCaptureMode:
 		modeIn := uint32(a.u64())
@@ -2095,6 +2418,16 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		}
 		r := s.onLinkRead(api, link, offset, stage, size)
 		return r
+	case cuda.OpMapArrays:
+		list := a.blob()
+		count := uint32(a.u64())
+		stream := driver.Stream(a.handle(s, cuda.KindStream))
+		a.length(list, 96*a.bounded(uint64(count)))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onMapArrays(api, list, count, stream)
+		return r
 	case cuda.OpMemAlloc:
 		size := a.u64()
 		if r := a.result(); r != driver.Success {
@@ -2320,6 +2653,60 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			return r
 		}
 		r := s.onStreamSync(api, stream, reply)
+		return r
+	case cuda.OpSurfObjectCreate:
+		res := a.blob()
+		a.length(res, 144)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		object, r := s.onSurfObjectCreate(api, res)
+		if r == driver.Success {
+			reply.u64(uint64(object))
+		}
+		return r
+	case cuda.OpSurfObjectDestroy:
+		object := a.u64()
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onSurfObjectDestroy(api, object)
+		return r
+	case cuda.OpTexObjectCreate:
+		res := a.blob()
+		tex := a.blob()
+		view := a.blob()
+		a.length(res, 144)
+		a.length(tex, 104)
+		a.lengthOrNil(view, 112)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		object, r := s.onTexObjectCreate(api, res, tex, view)
+		if r == driver.Success {
+			reply.u64(uint64(object))
+		}
+		return r
+	case cuda.OpTexObjectDestroy:
+		object := a.u64()
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onTexObjectDestroy(api, object)
+		return r
+	case cuda.OpTexObjectGet:
+		what := uint32(a.u64())
+		object := a.u64()
+		desc := a.out(144)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onTexObjectGet(api, what, object, desc)
+		if r == driver.Success {
+			reply.blob(desc)
+		} else if r != pending {
+			reply.blob(desc)
+		}
 		return r
 	case cuda.OpWriteFlag:
 		stream := driver.Stream(a.handle(s, cuda.KindStream))

@@ -186,5 +186,5 @@ func fakeServer(r *region) (*server, *fakeDriver) {
 	cfg := Config{VGPUs: []VGPU{{MemoryBytes: 1 << 20}}}
 	return &server{cfg: cfg, log: slog.New(slog.DiscardHandler), region: r, api: f, handles: newHandleTable(),
 		memory: newMemory(cfg.VGPUs), waiters: newWaiters(f), watch: newWatch(f), calls: &hostCalls{region: r},
-		console: newConsole(r), dirty: map[driver.Context]*dirtyStreams{}, linked: map[driver.LinkState][]byte{}}, f
+		console: newConsole(r), dirty: map[driver.Context]*dirtyStreams{}, linked: map[driver.LinkState][]byte{}, objects: newObjects()}, f
 }

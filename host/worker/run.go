@@ -74,7 +74,7 @@ func start(cfg Config, open Backend, log *slog.Logger) (*server, error) {
 	}
 	s := &server{cfg: cfg, log: log, region: reg, api: api, handles: newHandleTable(), memory: newMemory(cfg.VGPUs),
 		waiters: newWaiters(drv), watch: newWatch(drv), calls: &hostCalls{region: reg}, console: con,
-		dirty: map[driver.Context]*dirtyStreams{}, linked: map[driver.LinkState][]byte{}}
+		dirty: map[driver.Context]*dirtyStreams{}, linked: map[driver.LinkState][]byte{}, objects: newObjects()}
 	if n, r := api.DeviceGetCount(); r != driver.Success || int(n) < len(cfg.VGPUs) {
 		return nil, fmt.Errorf("find %d GPUs: the driver shows %d: %w", len(cfg.VGPUs), n, r)
 	}

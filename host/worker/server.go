@@ -34,7 +34,8 @@ type server struct {
 	image     []byte // being sent in pieces
 	gpuFlags  bool   // the backend's streams can answer fences themselves
 
-	linked map[driver.LinkState][]byte // images that the linker made
+	linked  map[driver.LinkState][]byte // images that the linker made
+	objects objects
 
 	launchConfig driver.LaunchConfig // reused by every launch
 	asyncSeq     uint32

@@ -4,4 +4,4 @@
 package cuda
 
 // SpecHash identifies the set of commands that this build understands.
-const SpecHash uint64 = 0x6a597cb4d6d3b21a
+const SpecHash uint64 = 0x8ec6a6ca24d6e866

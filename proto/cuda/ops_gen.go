@@ -136,84 +136,123 @@ const (
 	OpCuMipmappedArrayGetSparseProperties                  = 129
 	OpCuModuleGetFunctionCount                             = 130
 	OpCuModuleGetGlobal_v2                                 = 131
-	OpCuModuleUnload                                       = 132
-	OpCuOccupancyAvailableDynamicSMemPerBlock              = 133
-	OpCuOccupancyMaxActiveBlocksPerMultiprocessor          = 134
-	OpCuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags = 135
-	OpCuStreamAttachMemAsync                               = 136
-	OpCuStreamBeginCaptureToGraph                          = 137
-	OpCuStreamBeginCapture_v2                              = 138
-	OpCuStreamCopyAttributes                               = 139
-	OpCuStreamCreateWithPriority                           = 140
-	OpCuStreamDestroy_v2                                   = 141
-	OpCuStreamEndCapture                                   = 142
-	OpCuStreamGetAttribute                                 = 143
-	OpCuStreamIsCapturing                                  = 144
-	OpCuStreamQuery                                        = 145
-	OpCuStreamSetAttribute                                 = 146
-	OpCuStreamUpdateCaptureDependencies                    = 147
-	OpCuStreamWaitEvent                                    = 148
-	OpCuStreamWaitValue32                                  = 149
-	OpCuStreamWaitValue32_v2                               = 150
-	OpCuStreamWaitValue64                                  = 151
-	OpCuStreamWaitValue64_v2                               = 152
-	OpCuStreamWriteValue32                                 = 153
-	OpCuStreamWriteValue32_v2                              = 154
-	OpCuStreamWriteValue64                                 = 155
-	OpCuStreamWriteValue64_v2                              = 156
-	OpCuTensorMapEncodeIm2col                              = 157
-	OpCuTensorMapEncodeIm2colWide                          = 158
-	OpCuTensorMapEncodeTiled                               = 159
-	OpCuTensorMapReplaceAddress                            = 160
-	OpCuThreadExchangeStreamCaptureMode                    = 161
-	OpDeviceFacts                                          = 162
-	OpEventWait                                            = 163
-	OpFunctionAttribute                                    = 164
-	OpGraphAddHost                                         = 165
-	OpGraphAddKernel                                       = 166
-	OpGraphAddMemcpy                                       = 167
-	OpGraphGetKernel                                       = 168
-	OpGraphList                                            = 169
-	OpGraphSetKernel                                       = 170
-	OpGraphSetMemcpy                                       = 171
-	OpHostAlloc                                            = 172
-	OpHostFree                                             = 173
-	OpHostFunc                                             = 174
-	OpImageAppend                                          = 175
-	OpKernelAttribute                                      = 176
-	OpKernelFunction                                       = 177
-	OpLaunch                                               = 178
-	OpLaunchEx                                             = 179
-	OpLibraryKernel                                        = 180
-	OpLibraryLoad                                          = 181
-	OpLinkAdd                                              = 182
-	OpLinkComplete                                         = 183
-	OpLinkCreate                                           = 184
-	OpLinkDestroy                                          = 185
-	OpLinkRead                                             = 186
-	OpMemAlloc                                             = 187
-	OpMemAllocAsync                                        = 188
-	OpMemAllocPitch                                        = 189
-	OpMemCreate                                            = 190
-	OpMemFree                                              = 191
-	OpMemFreeAsync                                         = 192
-	OpMemInfo                                              = 193
-	OpMemRelease                                           = 194
-	OpMemReserve                                           = 195
-	OpMemRetainHandle                                      = 196
-	OpMemUnreserve                                         = 197
-	OpModuleFunction                                       = 198
-	OpModuleLoad                                           = 199
-	OpModuleNames                                          = 200
-	OpOccupancyClusters                                    = 201
-	OpPointerAttribute                                     = 202
-	OpPrimaryReset                                         = 203
-	OpPrimaryRetain                                        = 204
-	OpStreamSync                                           = 205
-	OpWriteFlag                                            = 206
+	OpCuModuleGetSurfRef                                   = 132
+	OpCuModuleGetTexRef                                    = 133
+	OpCuModuleUnload                                       = 134
+	OpCuOccupancyAvailableDynamicSMemPerBlock              = 135
+	OpCuOccupancyMaxActiveBlocksPerMultiprocessor          = 136
+	OpCuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags = 137
+	OpCuParamSetTexRef                                     = 138
+	OpCuStreamAttachMemAsync                               = 139
+	OpCuStreamBeginCaptureToGraph                          = 140
+	OpCuStreamBeginCapture_v2                              = 141
+	OpCuStreamCopyAttributes                               = 142
+	OpCuStreamCreateWithPriority                           = 143
+	OpCuStreamDestroy_v2                                   = 144
+	OpCuStreamEndCapture                                   = 145
+	OpCuStreamGetAttribute                                 = 146
+	OpCuStreamIsCapturing                                  = 147
+	OpCuStreamQuery                                        = 148
+	OpCuStreamSetAttribute                                 = 149
+	OpCuStreamUpdateCaptureDependencies                    = 150
+	OpCuStreamWaitEvent                                    = 151
+	OpCuStreamWaitValue32                                  = 152
+	OpCuStreamWaitValue32_v2                               = 153
+	OpCuStreamWaitValue64                                  = 154
+	OpCuStreamWaitValue64_v2                               = 155
+	OpCuStreamWriteValue32                                 = 156
+	OpCuStreamWriteValue32_v2                              = 157
+	OpCuStreamWriteValue64                                 = 158
+	OpCuStreamWriteValue64_v2                              = 159
+	OpCuSurfRefGetArray                                    = 160
+	OpCuSurfRefSetArray                                    = 161
+	OpCuTensorMapEncodeIm2col                              = 162
+	OpCuTensorMapEncodeIm2colWide                          = 163
+	OpCuTensorMapEncodeTiled                               = 164
+	OpCuTensorMapReplaceAddress                            = 165
+	OpCuTexRefCreate                                       = 166
+	OpCuTexRefDestroy                                      = 167
+	OpCuTexRefGetAddressMode                               = 168
+	OpCuTexRefGetAddress_v2                                = 169
+	OpCuTexRefGetArray                                     = 170
+	OpCuTexRefGetBorderColor                               = 171
+	OpCuTexRefGetFilterMode                                = 172
+	OpCuTexRefGetFlags                                     = 173
+	OpCuTexRefGetFormat                                    = 174
+	OpCuTexRefGetMaxAnisotropy                             = 175
+	OpCuTexRefGetMipmapFilterMode                          = 176
+	OpCuTexRefGetMipmapLevelBias                           = 177
+	OpCuTexRefGetMipmapLevelClamp                          = 178
+	OpCuTexRefGetMipmappedArray                            = 179
+	OpCuTexRefSetAddress2D_v2                              = 180
+	OpCuTexRefSetAddress2D_v3                              = 181
+	OpCuTexRefSetAddressMode                               = 182
+	OpCuTexRefSetAddress_v2                                = 183
+	OpCuTexRefSetArray                                     = 184
+	OpCuTexRefSetBorderColor                               = 185
+	OpCuTexRefSetFilterMode                                = 186
+	OpCuTexRefSetFlags                                     = 187
+	OpCuTexRefSetFormat                                    = 188
+	OpCuTexRefSetMaxAnisotropy                             = 189
+	OpCuTexRefSetMipmapFilterMode                          = 190
+	OpCuTexRefSetMipmapLevelBias                           = 191
+	OpCuTexRefSetMipmapLevelClamp                          = 192
+	OpCuTexRefSetMipmappedArray                            = 193
+	OpCuThreadExchangeStreamCaptureMode                    = 194
+	OpDeviceFacts                                          = 195
+	OpEventWait                                            = 196
+	OpFunctionAttribute                                    = 197
+	OpGraphAddHost                                         = 198
+	OpGraphAddKernel                                       = 199
+	OpGraphAddMemcpy                                       = 200
+	OpGraphGetKernel                                       = 201
+	OpGraphList                                            = 202
+	OpGraphSetKernel                                       = 203
+	OpGraphSetMemcpy                                       = 204
+	OpHostAlloc                                            = 205
+	OpHostFree                                             = 206
+	OpHostFunc                                             = 207
+	OpImageAppend                                          = 208
+	OpKernelAttribute                                      = 209
+	OpKernelFunction                                       = 210
+	OpLaunch                                               = 211
+	OpLaunchEx                                             = 212
+	OpLibraryKernel                                        = 213
+	OpLibraryLoad                                          = 214
+	OpLinkAdd                                              = 215
+	OpLinkComplete                                         = 216
+	OpLinkCreate                                           = 217
+	OpLinkDestroy                                          = 218
+	OpLinkRead                                             = 219
+	OpMapArrays                                            = 220
+	OpMemAlloc                                             = 221
+	OpMemAllocAsync                                        = 222
+	OpMemAllocPitch                                        = 223
+	OpMemCreate                                            = 224
+	OpMemFree                                              = 225
+	OpMemFreeAsync                                         = 226
+	OpMemInfo                                              = 227
+	OpMemRelease                                           = 228
+	OpMemReserve                                           = 229
+	OpMemRetainHandle                                      = 230
+	OpMemUnreserve                                         = 231
+	OpModuleFunction                                       = 232
+	OpModuleLoad                                           = 233
+	OpModuleNames                                          = 234
+	OpOccupancyClusters                                    = 235
+	OpPointerAttribute                                     = 236
+	OpPrimaryReset                                         = 237
+	OpPrimaryRetain                                        = 238
+	OpStreamSync                                           = 239
+	OpSurfObjectCreate                                     = 240
+	OpSurfObjectDestroy                                    = 241
+	OpTexObjectCreate                                      = 242
+	OpTexObjectDestroy                                     = 243
+	OpTexObjectGet                                         = 244
+	OpWriteFlag                                            = 245
 
 	// OpCount is one more than the highest opcode.
-	OpCount = 207
+	OpCount = 246
 )
 
 // OpNames are the commands' names, for logs.
@@ -349,81 +388,120 @@ var OpNames = [OpCount]string{
 	OpCuMipmappedArrayGetSparseProperties:         "cuMipmappedArrayGetSparseProperties",
 	OpCuModuleGetFunctionCount:                    "cuModuleGetFunctionCount",
 	OpCuModuleGetGlobal_v2:                        "cuModuleGetGlobal_v2",
+	OpCuModuleGetSurfRef:                          "cuModuleGetSurfRef",
+	OpCuModuleGetTexRef:                           "cuModuleGetTexRef",
 	OpCuModuleUnload:                              "cuModuleUnload",
 	OpCuOccupancyAvailableDynamicSMemPerBlock:     "cuOccupancyAvailableDynamicSMemPerBlock",
 	OpCuOccupancyMaxActiveBlocksPerMultiprocessor: "cuOccupancyMaxActiveBlocksPerMultiprocessor",
 	OpCuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags: "cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags",
-	OpCuStreamAttachMemAsync:                               "cuStreamAttachMemAsync",
-	OpCuStreamBeginCaptureToGraph:                          "cuStreamBeginCaptureToGraph",
-	OpCuStreamBeginCapture_v2:                              "cuStreamBeginCapture_v2",
-	OpCuStreamCopyAttributes:                               "cuStreamCopyAttributes",
-	OpCuStreamCreateWithPriority:                           "cuStreamCreateWithPriority",
-	OpCuStreamDestroy_v2:                                   "cuStreamDestroy_v2",
-	OpCuStreamEndCapture:                                   "cuStreamEndCapture",
-	OpCuStreamGetAttribute:                                 "cuStreamGetAttribute",
-	OpCuStreamIsCapturing:                                  "cuStreamIsCapturing",
-	OpCuStreamQuery:                                        "cuStreamQuery",
-	OpCuStreamSetAttribute:                                 "cuStreamSetAttribute",
-	OpCuStreamUpdateCaptureDependencies:                    "cuStreamUpdateCaptureDependencies",
-	OpCuStreamWaitEvent:                                    "cuStreamWaitEvent",
-	OpCuStreamWaitValue32:                                  "cuStreamWaitValue32",
-	OpCuStreamWaitValue32_v2:                               "cuStreamWaitValue32_v2",
-	OpCuStreamWaitValue64:                                  "cuStreamWaitValue64",
-	OpCuStreamWaitValue64_v2:                               "cuStreamWaitValue64_v2",
-	OpCuStreamWriteValue32:                                 "cuStreamWriteValue32",
-	OpCuStreamWriteValue32_v2:                              "cuStreamWriteValue32_v2",
-	OpCuStreamWriteValue64:                                 "cuStreamWriteValue64",
-	OpCuStreamWriteValue64_v2:                              "cuStreamWriteValue64_v2",
-	OpCuTensorMapEncodeIm2col:                              "cuTensorMapEncodeIm2col",
-	OpCuTensorMapEncodeIm2colWide:                          "cuTensorMapEncodeIm2colWide",
-	OpCuTensorMapEncodeTiled:                               "cuTensorMapEncodeTiled",
-	OpCuTensorMapReplaceAddress:                            "cuTensorMapReplaceAddress",
-	OpCuThreadExchangeStreamCaptureMode:                    "cuThreadExchangeStreamCaptureMode",
-	OpDeviceFacts:                                          "device_facts",
-	OpEventWait:                                            "event_wait",
-	OpFunctionAttribute:                                    "function_attribute",
-	OpGraphAddHost:                                         "graph_add_host",
-	OpGraphAddKernel:                                       "graph_add_kernel",
-	OpGraphAddMemcpy:                                       "graph_add_memcpy",
-	OpGraphGetKernel:                                       "graph_get_kernel",
-	OpGraphList:                                            "graph_list",
-	OpGraphSetKernel:                                       "graph_set_kernel",
-	OpGraphSetMemcpy:                                       "graph_set_memcpy",
-	OpHostAlloc:                                            "host_alloc",
-	OpHostFree:                                             "host_free",
-	OpHostFunc:                                             "host_func",
-	OpImageAppend:                                          "image_append",
-	OpKernelAttribute:                                      "kernel_attribute",
-	OpKernelFunction:                                       "kernel_function",
-	OpLaunch:                                               "launch",
-	OpLaunchEx:                                             "launch_ex",
-	OpLibraryKernel:                                        "library_kernel",
-	OpLibraryLoad:                                          "library_load",
-	OpLinkAdd:                                              "link_add",
-	OpLinkComplete:                                         "link_complete",
-	OpLinkCreate:                                           "link_create",
-	OpLinkDestroy:                                          "link_destroy",
-	OpLinkRead:                                             "link_read",
-	OpMemAlloc:                                             "mem_alloc",
-	OpMemAllocAsync:                                        "mem_alloc_async",
-	OpMemAllocPitch:                                        "mem_alloc_pitch",
-	OpMemCreate:                                            "mem_create",
-	OpMemFree:                                              "mem_free",
-	OpMemFreeAsync:                                         "mem_free_async",
-	OpMemInfo:                                              "mem_info",
-	OpMemRelease:                                           "mem_release",
-	OpMemReserve:                                           "mem_reserve",
-	OpMemRetainHandle:                                      "mem_retain_handle",
-	OpMemUnreserve:                                         "mem_unreserve",
-	OpModuleFunction:                                       "module_function",
-	OpModuleLoad:                                           "module_load",
-	OpModuleNames:                                          "module_names",
-	OpOccupancyClusters:                                    "occupancy_clusters",
-	OpPointerAttribute:                                     "pointer_attribute",
-	OpPrimaryReset:                                         "primary_reset",
-	OpPrimaryRetain:                                        "primary_retain",
-	OpStreamSync:                                           "stream_sync",
-	OpWriteFlag:                                            "write_flag",
+	OpCuParamSetTexRef:                  "cuParamSetTexRef",
+	OpCuStreamAttachMemAsync:            "cuStreamAttachMemAsync",
+	OpCuStreamBeginCaptureToGraph:       "cuStreamBeginCaptureToGraph",
+	OpCuStreamBeginCapture_v2:           "cuStreamBeginCapture_v2",
+	OpCuStreamCopyAttributes:            "cuStreamCopyAttributes",
+	OpCuStreamCreateWithPriority:        "cuStreamCreateWithPriority",
+	OpCuStreamDestroy_v2:                "cuStreamDestroy_v2",
+	OpCuStreamEndCapture:                "cuStreamEndCapture",
+	OpCuStreamGetAttribute:              "cuStreamGetAttribute",
+	OpCuStreamIsCapturing:               "cuStreamIsCapturing",
+	OpCuStreamQuery:                     "cuStreamQuery",
+	OpCuStreamSetAttribute:              "cuStreamSetAttribute",
+	OpCuStreamUpdateCaptureDependencies: "cuStreamUpdateCaptureDependencies",
+	OpCuStreamWaitEvent:                 "cuStreamWaitEvent",
+	OpCuStreamWaitValue32:               "cuStreamWaitValue32",
+	OpCuStreamWaitValue32_v2:            "cuStreamWaitValue32_v2",
+	OpCuStreamWaitValue64:               "cuStreamWaitValue64",
+	OpCuStreamWaitValue64_v2:            "cuStreamWaitValue64_v2",
+	OpCuStreamWriteValue32:              "cuStreamWriteValue32",
+	OpCuStreamWriteValue32_v2:           "cuStreamWriteValue32_v2",
+	OpCuStreamWriteValue64:              "cuStreamWriteValue64",
+	OpCuStreamWriteValue64_v2:           "cuStreamWriteValue64_v2",
+	OpCuSurfRefGetArray:                 "cuSurfRefGetArray",
+	OpCuSurfRefSetArray:                 "cuSurfRefSetArray",
+	OpCuTensorMapEncodeIm2col:           "cuTensorMapEncodeIm2col",
+	OpCuTensorMapEncodeIm2colWide:       "cuTensorMapEncodeIm2colWide",
+	OpCuTensorMapEncodeTiled:            "cuTensorMapEncodeTiled",
+	OpCuTensorMapReplaceAddress:         "cuTensorMapReplaceAddress",
+	OpCuTexRefCreate:                    "cuTexRefCreate",
+	OpCuTexRefDestroy:                   "cuTexRefDestroy",
+	OpCuTexRefGetAddressMode:            "cuTexRefGetAddressMode",
+	OpCuTexRefGetAddress_v2:             "cuTexRefGetAddress_v2",
+	OpCuTexRefGetArray:                  "cuTexRefGetArray",
+	OpCuTexRefGetBorderColor:            "cuTexRefGetBorderColor",
+	OpCuTexRefGetFilterMode:             "cuTexRefGetFilterMode",
+	OpCuTexRefGetFlags:                  "cuTexRefGetFlags",
+	OpCuTexRefGetFormat:                 "cuTexRefGetFormat",
+	OpCuTexRefGetMaxAnisotropy:          "cuTexRefGetMaxAnisotropy",
+	OpCuTexRefGetMipmapFilterMode:       "cuTexRefGetMipmapFilterMode",
+	OpCuTexRefGetMipmapLevelBias:        "cuTexRefGetMipmapLevelBias",
+	OpCuTexRefGetMipmapLevelClamp:       "cuTexRefGetMipmapLevelClamp",
+	OpCuTexRefGetMipmappedArray:         "cuTexRefGetMipmappedArray",
+	OpCuTexRefSetAddress2D_v2:           "cuTexRefSetAddress2D_v2",
+	OpCuTexRefSetAddress2D_v3:           "cuTexRefSetAddress2D_v3",
+	OpCuTexRefSetAddressMode:            "cuTexRefSetAddressMode",
+	OpCuTexRefSetAddress_v2:             "cuTexRefSetAddress_v2",
+	OpCuTexRefSetArray:                  "cuTexRefSetArray",
+	OpCuTexRefSetBorderColor:            "cuTexRefSetBorderColor",
+	OpCuTexRefSetFilterMode:             "cuTexRefSetFilterMode",
+	OpCuTexRefSetFlags:                  "cuTexRefSetFlags",
+	OpCuTexRefSetFormat:                 "cuTexRefSetFormat",
+	OpCuTexRefSetMaxAnisotropy:          "cuTexRefSetMaxAnisotropy",
+	OpCuTexRefSetMipmapFilterMode:       "cuTexRefSetMipmapFilterMode",
+	OpCuTexRefSetMipmapLevelBias:        "cuTexRefSetMipmapLevelBias",
+	OpCuTexRefSetMipmapLevelClamp:       "cuTexRefSetMipmapLevelClamp",
+	OpCuTexRefSetMipmappedArray:         "cuTexRefSetMipmappedArray",
+	OpCuThreadExchangeStreamCaptureMode: "cuThreadExchangeStreamCaptureMode",
+	OpDeviceFacts:                       "device_facts",
+	OpEventWait:                         "event_wait",
+	OpFunctionAttribute:                 "function_attribute",
+	OpGraphAddHost:                      "graph_add_host",
+	OpGraphAddKernel:                    "graph_add_kernel",
+	OpGraphAddMemcpy:                    "graph_add_memcpy",
+	OpGraphGetKernel:                    "graph_get_kernel",
+	OpGraphList:                         "graph_list",
+	OpGraphSetKernel:                    "graph_set_kernel",
+	OpGraphSetMemcpy:                    "graph_set_memcpy",
+	OpHostAlloc:                         "host_alloc",
+	OpHostFree:                          "host_free",
+	OpHostFunc:                          "host_func",
+	OpImageAppend:                       "image_append",
+	OpKernelAttribute:                   "kernel_attribute",
+	OpKernelFunction:                    "kernel_function",
+	OpLaunch:                            "launch",
+	OpLaunchEx:                          "launch_ex",
+	OpLibraryKernel:                     "library_kernel",
+	OpLibraryLoad:                       "library_load",
+	OpLinkAdd:                           "link_add",
+	OpLinkComplete:                      "link_complete",
+	OpLinkCreate:                        "link_create",
+	OpLinkDestroy:                       "link_destroy",
+	OpLinkRead:                          "link_read",
+	OpMapArrays:                         "map_arrays",
+	OpMemAlloc:                          "mem_alloc",
+	OpMemAllocAsync:                     "mem_alloc_async",
+	OpMemAllocPitch:                     "mem_alloc_pitch",
+	OpMemCreate:                         "mem_create",
+	OpMemFree:                           "mem_free",
+	OpMemFreeAsync:                      "mem_free_async",
+	OpMemInfo:                           "mem_info",
+	OpMemRelease:                        "mem_release",
+	OpMemReserve:                        "mem_reserve",
+	OpMemRetainHandle:                   "mem_retain_handle",
+	OpMemUnreserve:                      "mem_unreserve",
+	OpModuleFunction:                    "module_function",
+	OpModuleLoad:                        "module_load",
+	OpModuleNames:                       "module_names",
+	OpOccupancyClusters:                 "occupancy_clusters",
+	OpPointerAttribute:                  "pointer_attribute",
+	OpPrimaryReset:                      "primary_reset",
+	OpPrimaryRetain:                     "primary_retain",
+	OpStreamSync:                        "stream_sync",
+	OpSurfObjectCreate:                  "surf_object_create",
+	OpSurfObjectDestroy:                 "surf_object_destroy",
+	OpTexObjectCreate:                   "tex_object_create",
+	OpTexObjectDestroy:                  "tex_object_destroy",
+	OpTexObjectGet:                      "tex_object_get",
+	OpWriteFlag:                         "write_flag",
 }
 
 // Kinds of handles.

@@ -166,3 +166,11 @@ const (
 	ListDependents   = 4
 	EdgeSize         = 24
 )
+
+// What tex_object_get describes.
+const (
+	DescResource = 0
+	DescTexture  = 1
+	DescView     = 2
+	DescSurface  = 3 // the resource of a surface object
+)

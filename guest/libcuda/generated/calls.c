@@ -140,10 +140,13 @@ const char *const op_names[] = {
 	[OP_cuMipmappedArrayGetSparseProperties] = "cuMipmappedArrayGetSparseProperties",
 	[OP_cuModuleGetFunctionCount] = "cuModuleGetFunctionCount",
 	[OP_cuModuleGetGlobal_v2] = "cuModuleGetGlobal_v2",
+	[OP_cuModuleGetSurfRef] = "cuModuleGetSurfRef",
+	[OP_cuModuleGetTexRef] = "cuModuleGetTexRef",
 	[OP_cuModuleUnload] = "cuModuleUnload",
 	[OP_cuOccupancyAvailableDynamicSMemPerBlock] = "cuOccupancyAvailableDynamicSMemPerBlock",
 	[OP_cuOccupancyMaxActiveBlocksPerMultiprocessor] = "cuOccupancyMaxActiveBlocksPerMultiprocessor",
 	[OP_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags] = "cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags",
+	[OP_cuParamSetTexRef] = "cuParamSetTexRef",
 	[OP_cuStreamAttachMemAsync] = "cuStreamAttachMemAsync",
 	[OP_cuStreamBeginCaptureToGraph] = "cuStreamBeginCaptureToGraph",
 	[OP_cuStreamBeginCapture_v2] = "cuStreamBeginCapture_v2",
@@ -165,10 +168,40 @@ const char *const op_names[] = {
 	[OP_cuStreamWriteValue32_v2] = "cuStreamWriteValue32_v2",
 	[OP_cuStreamWriteValue64] = "cuStreamWriteValue64",
 	[OP_cuStreamWriteValue64_v2] = "cuStreamWriteValue64_v2",
+	[OP_cuSurfRefGetArray] = "cuSurfRefGetArray",
+	[OP_cuSurfRefSetArray] = "cuSurfRefSetArray",
 	[OP_cuTensorMapEncodeIm2col] = "cuTensorMapEncodeIm2col",
 	[OP_cuTensorMapEncodeIm2colWide] = "cuTensorMapEncodeIm2colWide",
 	[OP_cuTensorMapEncodeTiled] = "cuTensorMapEncodeTiled",
 	[OP_cuTensorMapReplaceAddress] = "cuTensorMapReplaceAddress",
+	[OP_cuTexRefCreate] = "cuTexRefCreate",
+	[OP_cuTexRefDestroy] = "cuTexRefDestroy",
+	[OP_cuTexRefGetAddressMode] = "cuTexRefGetAddressMode",
+	[OP_cuTexRefGetAddress_v2] = "cuTexRefGetAddress_v2",
+	[OP_cuTexRefGetArray] = "cuTexRefGetArray",
+	[OP_cuTexRefGetBorderColor] = "cuTexRefGetBorderColor",
+	[OP_cuTexRefGetFilterMode] = "cuTexRefGetFilterMode",
+	[OP_cuTexRefGetFlags] = "cuTexRefGetFlags",
+	[OP_cuTexRefGetFormat] = "cuTexRefGetFormat",
+	[OP_cuTexRefGetMaxAnisotropy] = "cuTexRefGetMaxAnisotropy",
+	[OP_cuTexRefGetMipmapFilterMode] = "cuTexRefGetMipmapFilterMode",
+	[OP_cuTexRefGetMipmapLevelBias] = "cuTexRefGetMipmapLevelBias",
+	[OP_cuTexRefGetMipmapLevelClamp] = "cuTexRefGetMipmapLevelClamp",
+	[OP_cuTexRefGetMipmappedArray] = "cuTexRefGetMipmappedArray",
+	[OP_cuTexRefSetAddress2D_v2] = "cuTexRefSetAddress2D_v2",
+	[OP_cuTexRefSetAddress2D_v3] = "cuTexRefSetAddress2D_v3",
+	[OP_cuTexRefSetAddressMode] = "cuTexRefSetAddressMode",
+	[OP_cuTexRefSetAddress_v2] = "cuTexRefSetAddress_v2",
+	[OP_cuTexRefSetArray] = "cuTexRefSetArray",
+	[OP_cuTexRefSetBorderColor] = "cuTexRefSetBorderColor",
+	[OP_cuTexRefSetFilterMode] = "cuTexRefSetFilterMode",
+	[OP_cuTexRefSetFlags] = "cuTexRefSetFlags",
+	[OP_cuTexRefSetFormat] = "cuTexRefSetFormat",
+	[OP_cuTexRefSetMaxAnisotropy] = "cuTexRefSetMaxAnisotropy",
+	[OP_cuTexRefSetMipmapFilterMode] = "cuTexRefSetMipmapFilterMode",
+	[OP_cuTexRefSetMipmapLevelBias] = "cuTexRefSetMipmapLevelBias",
+	[OP_cuTexRefSetMipmapLevelClamp] = "cuTexRefSetMipmapLevelClamp",
+	[OP_cuTexRefSetMipmappedArray] = "cuTexRefSetMipmappedArray",
 	[OP_cuThreadExchangeStreamCaptureMode] = "cuThreadExchangeStreamCaptureMode",
 	[OP_device_facts] = "device_facts",
 	[OP_event_wait] = "event_wait",
@@ -195,6 +228,7 @@ const char *const op_names[] = {
 	[OP_link_create] = "link_create",
 	[OP_link_destroy] = "link_destroy",
 	[OP_link_read] = "link_read",
+	[OP_map_arrays] = "map_arrays",
 	[OP_mem_alloc] = "mem_alloc",
 	[OP_mem_alloc_async] = "mem_alloc_async",
 	[OP_mem_alloc_pitch] = "mem_alloc_pitch",
@@ -214,6 +248,11 @@ const char *const op_names[] = {
 	[OP_primary_reset] = "primary_reset",
 	[OP_primary_retain] = "primary_retain",
 	[OP_stream_sync] = "stream_sync",
+	[OP_surf_object_create] = "surf_object_create",
+	[OP_surf_object_destroy] = "surf_object_destroy",
+	[OP_tex_object_create] = "tex_object_create",
+	[OP_tex_object_destroy] = "tex_object_destroy",
+	[OP_tex_object_get] = "tex_object_get",
 	[OP_write_flag] = "write_flag",
 };
 
@@ -3467,6 +3506,66 @@ int wire_cuModuleGetGlobal_v2(uint64_t *dptr, uint64_t *size, void *hmod, const 
 	return r;
 }
 
+int wire_cuModuleGetSurfRef(void **pSurfRef, void *hmod, const char *name)
+{
+	if (!pSurfRef)
+		return CUDA_ERROR_INVALID_VALUE;
+	uint64_t hmod_wire;
+	if (!handle_id(hmod, KIND_MODULE, &hmod_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!name)
+		return CUDA_ERROR_INVALID_VALUE;
+	size_t name_bytes = strlen(name);
+	struct call c;
+	int r = call_begin(&c, OP_cuModuleGetSurfRef, 16 + call_pad(name_bytes), CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, hmod_wire);
+	call_blob(&c, name, name_bytes);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*pSurfRef = handle_from_id(KIND_SURFREF, reply_u64(&c));
+	}
+	return r;
+}
+
+EXPORT int cuModuleGetSurfRef(void **pSurfRef, void *hmod, const char *name)
+{
+	int r = enter_context();
+	return r ? r : wire_cuModuleGetSurfRef(pSurfRef, hmod, name);
+}
+
+int wire_cuModuleGetTexRef(void **pTexRef, void *hmod, const char *name)
+{
+	if (!pTexRef)
+		return CUDA_ERROR_INVALID_VALUE;
+	uint64_t hmod_wire;
+	if (!handle_id(hmod, KIND_MODULE, &hmod_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!name)
+		return CUDA_ERROR_INVALID_VALUE;
+	size_t name_bytes = strlen(name);
+	struct call c;
+	int r = call_begin(&c, OP_cuModuleGetTexRef, 16 + call_pad(name_bytes), CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, hmod_wire);
+	call_blob(&c, name, name_bytes);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*pTexRef = handle_from_id(KIND_TEXREF, reply_u64(&c));
+	}
+	return r;
+}
+
+EXPORT int cuModuleGetTexRef(void **pTexRef, void *hmod, const char *name)
+{
+	int r = enter_context();
+	return r ? r : wire_cuModuleGetTexRef(pTexRef, hmod, name);
+}
+
 int wire_cuModuleUnload(void *hmod)
 {
 	uint64_t hmod_wire;
@@ -3571,6 +3670,33 @@ EXPORT int cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *numBlocks, 
 {
 	int r = enter_context();
 	return r ? r : wire_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(numBlocks, fn, blockSize, dynamicSMemSize, flags);
+}
+
+int wire_cuParamSetTexRef(void *hfunc, int texunit, void *texRef)
+{
+	hfunc = function_handle(hfunc);
+	uint64_t hfunc_wire;
+	if (!handle_id(hfunc, KIND_FUNC, &hfunc_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuParamSetTexRef, 24, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, hfunc_wire);
+	call_u64(&c, (uint32_t)texunit);
+	call_u64(&c, texRef_wire);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuParamSetTexRef(void *hfunc, int texunit, void *texRef)
+{
+	int r = enter_context();
+	return r ? r : wire_cuParamSetTexRef(hfunc, texunit, texRef);
 }
 
 int wire_cuStreamAttachMemAsync(void *stream, uint64_t dptr, uint64_t length, unsigned int flags)
@@ -4121,6 +4247,58 @@ EXPORT int cuStreamWriteValue64_v2_ptsz(void *stream, uint64_t addr, uint64_t va
 	return r ? r : wire_cuStreamWriteValue64_v2(stream_per_thread(stream), addr, value, flags);
 }
 
+int wire_cuSurfRefGetArray(void **phArray, void *surfRef)
+{
+	if (!phArray)
+		return CUDA_ERROR_INVALID_VALUE;
+	uint64_t surfRef_wire;
+	if (!handle_id(surfRef, KIND_SURFREF, &surfRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuSurfRefGetArray, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, surfRef_wire);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*phArray = handle_from_id(KIND_ARRAY, reply_u64(&c));
+	}
+	return r;
+}
+
+EXPORT int cuSurfRefGetArray(void **phArray, void *surfRef)
+{
+	int r = enter_context();
+	return r ? r : wire_cuSurfRefGetArray(phArray, surfRef);
+}
+
+int wire_cuSurfRefSetArray(void *surfRef, void *array, unsigned int flags)
+{
+	uint64_t surfRef_wire;
+	if (!handle_id(surfRef, KIND_SURFREF, &surfRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	uint64_t array_wire;
+	if (!handle_id(array, KIND_ARRAY, &array_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuSurfRefSetArray, 24, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, surfRef_wire);
+	call_u64(&c, array_wire);
+	call_u64(&c, flags);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuSurfRefSetArray(void *surfRef, void *array, unsigned int flags)
+{
+	int r = enter_context();
+	return r ? r : wire_cuSurfRefSetArray(surfRef, array, flags);
+}
+
 int wire_cuTensorMapEncodeIm2col(void *tensorMap, unsigned int tensorDataType, unsigned int tensorRank, uint64_t globalAddress, const void *globalDim, const void *globalStrides, const void *pixelBoxLowerCorner, const void *pixelBoxUpperCorner, unsigned int channelsPerPixel, unsigned int pixelsPerColumn, const void *elementStrides, unsigned int interleave, unsigned int swizzle, unsigned int l2Promotion, unsigned int oobFill)
 {
 	if (!tensorMap)
@@ -4285,6 +4463,710 @@ EXPORT int cuTensorMapReplaceAddress(void *tensorMap, uint64_t globalAddress)
 {
 	int r = enter();
 	return r ? r : wire_cuTensorMapReplaceAddress(tensorMap, globalAddress);
+}
+
+int wire_cuTexRefCreate(void **pTexRef)
+{
+	if (!pTexRef)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct object *pTexRef_object = object_new(KIND_TEXREF);
+	if (!pTexRef_object)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefCreate, 8, CALL_WAIT);
+	if (r) {
+		object_free(pTexRef_object);
+		return r;
+	}
+	call_u64(&c, object_id(pTexRef_object));
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*pTexRef = pTexRef_object;
+	} else {
+		object_free(pTexRef_object);
+	}
+	return r;
+}
+
+EXPORT int cuTexRefCreate(void **pTexRef)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefCreate(pTexRef);
+}
+
+int wire_cuTexRefDestroy(void *texRef)
+{
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefDestroy, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		object_free(texRef);
+	}
+	return r;
+}
+
+EXPORT int cuTexRefDestroy(void *texRef)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefDestroy(texRef);
+}
+
+int wire_cuTexRefGetAddressMode(unsigned int *pam, void *texRef, int dim)
+{
+	if (!pam)
+		return CUDA_ERROR_INVALID_VALUE;
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefGetAddressMode, 16, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	call_u64(&c, (uint32_t)dim);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*pam = (unsigned int)reply_u64(&c);
+	}
+	return r;
+}
+
+EXPORT int cuTexRefGetAddressMode(unsigned int *pam, void *texRef, int dim)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefGetAddressMode(pam, texRef, dim);
+}
+
+int wire_cuTexRefGetAddress_v2(uint64_t *pdptr, void *texRef)
+{
+	if (!pdptr)
+		return CUDA_ERROR_INVALID_VALUE;
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefGetAddress_v2, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*pdptr = (uint64_t)reply_u64(&c);
+	}
+	return r;
+}
+
+EXPORT int cuTexRefGetAddress_v2(uint64_t *pdptr, void *texRef)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefGetAddress_v2(pdptr, texRef);
+}
+
+int wire_cuTexRefGetArray(void **phArray, void *texRef)
+{
+	if (!phArray)
+		return CUDA_ERROR_INVALID_VALUE;
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefGetArray, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*phArray = handle_from_id(KIND_ARRAY, reply_u64(&c));
+	}
+	return r;
+}
+
+EXPORT int cuTexRefGetArray(void **phArray, void *texRef)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefGetArray(phArray, texRef);
+}
+
+int wire_cuTexRefGetBorderColor(void *pBorderColor, void *texRef)
+{
+	if (!pBorderColor)
+		return CUDA_ERROR_INVALID_VALUE;
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefGetBorderColor, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		reply_blob(&c, pBorderColor, 16);
+	}
+	return r;
+}
+
+EXPORT int cuTexRefGetBorderColor(void *pBorderColor, void *texRef)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefGetBorderColor(pBorderColor, texRef);
+}
+
+int wire_cuTexRefGetFilterMode(unsigned int *pfm, void *texRef)
+{
+	if (!pfm)
+		return CUDA_ERROR_INVALID_VALUE;
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefGetFilterMode, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*pfm = (unsigned int)reply_u64(&c);
+	}
+	return r;
+}
+
+EXPORT int cuTexRefGetFilterMode(unsigned int *pfm, void *texRef)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefGetFilterMode(pfm, texRef);
+}
+
+int wire_cuTexRefGetFlags(unsigned int *pFlags, void *texRef)
+{
+	if (!pFlags)
+		return CUDA_ERROR_INVALID_VALUE;
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefGetFlags, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*pFlags = (unsigned int)reply_u64(&c);
+	}
+	return r;
+}
+
+EXPORT int cuTexRefGetFlags(unsigned int *pFlags, void *texRef)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefGetFlags(pFlags, texRef);
+}
+
+int wire_cuTexRefGetFormat(unsigned int *pFormat, int *pNumChannels, void *texRef)
+{
+	if (!pFormat)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!pNumChannels)
+		return CUDA_ERROR_INVALID_VALUE;
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefGetFormat, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*pFormat = (unsigned int)reply_u64(&c);
+		*pNumChannels = (int)reply_u64(&c);
+	}
+	return r;
+}
+
+EXPORT int cuTexRefGetFormat(unsigned int *pFormat, int *pNumChannels, void *texRef)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefGetFormat(pFormat, pNumChannels, texRef);
+}
+
+int wire_cuTexRefGetMaxAnisotropy(int *pmaxAniso, void *texRef)
+{
+	if (!pmaxAniso)
+		return CUDA_ERROR_INVALID_VALUE;
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefGetMaxAnisotropy, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*pmaxAniso = (int)reply_u64(&c);
+	}
+	return r;
+}
+
+EXPORT int cuTexRefGetMaxAnisotropy(int *pmaxAniso, void *texRef)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefGetMaxAnisotropy(pmaxAniso, texRef);
+}
+
+int wire_cuTexRefGetMipmapFilterMode(unsigned int *pfm, void *texRef)
+{
+	if (!pfm)
+		return CUDA_ERROR_INVALID_VALUE;
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefGetMipmapFilterMode, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*pfm = (unsigned int)reply_u64(&c);
+	}
+	return r;
+}
+
+EXPORT int cuTexRefGetMipmapFilterMode(unsigned int *pfm, void *texRef)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefGetMipmapFilterMode(pfm, texRef);
+}
+
+int wire_cuTexRefGetMipmapLevelBias(float *pbias, void *texRef)
+{
+	if (!pbias)
+		return CUDA_ERROR_INVALID_VALUE;
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefGetMipmapLevelBias, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*pbias = reply_f32(&c);
+	}
+	return r;
+}
+
+EXPORT int cuTexRefGetMipmapLevelBias(float *pbias, void *texRef)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefGetMipmapLevelBias(pbias, texRef);
+}
+
+int wire_cuTexRefGetMipmapLevelClamp(float *pminMipmapLevelClamp, float *pmaxMipmapLevelClamp, void *texRef)
+{
+	if (!pminMipmapLevelClamp)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!pmaxMipmapLevelClamp)
+		return CUDA_ERROR_INVALID_VALUE;
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefGetMipmapLevelClamp, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*pminMipmapLevelClamp = reply_f32(&c);
+		*pmaxMipmapLevelClamp = reply_f32(&c);
+	}
+	return r;
+}
+
+EXPORT int cuTexRefGetMipmapLevelClamp(float *pminMipmapLevelClamp, float *pmaxMipmapLevelClamp, void *texRef)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefGetMipmapLevelClamp(pminMipmapLevelClamp, pmaxMipmapLevelClamp, texRef);
+}
+
+int wire_cuTexRefGetMipmappedArray(void **phMipmappedArray, void *texRef)
+{
+	if (!phMipmappedArray)
+		return CUDA_ERROR_INVALID_VALUE;
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefGetMipmappedArray, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*phMipmappedArray = handle_from_id(KIND_MIPMAP, reply_u64(&c));
+	}
+	return r;
+}
+
+EXPORT int cuTexRefGetMipmappedArray(void **phMipmappedArray, void *texRef)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefGetMipmappedArray(phMipmappedArray, texRef);
+}
+
+int wire_cuTexRefSetAddress2D_v2(void *texRef, const void *desc, uint64_t dptr, uint64_t pitch)
+{
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	size_t desc_bytes = desc ? (size_t)(24) : 0;
+	if (!desc && (24) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefSetAddress2D_v2, 32 + call_pad(desc_bytes), CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	call_blob(&c, desc, desc_bytes);
+	call_u64(&c, dptr);
+	call_u64(&c, pitch);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuTexRefSetAddress2D_v2(void *texRef, const void *desc, uint64_t dptr, uint64_t pitch)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefSetAddress2D_v2(texRef, desc, dptr, pitch);
+}
+
+int wire_cuTexRefSetAddress2D_v3(void *texRef, const void *desc, uint64_t dptr, uint64_t pitch)
+{
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	size_t desc_bytes = desc ? (size_t)(24) : 0;
+	if (!desc && (24) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefSetAddress2D_v3, 32 + call_pad(desc_bytes), CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	call_blob(&c, desc, desc_bytes);
+	call_u64(&c, dptr);
+	call_u64(&c, pitch);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuTexRefSetAddress2D_v3(void *texRef, const void *desc, uint64_t dptr, uint64_t pitch)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefSetAddress2D_v3(texRef, desc, dptr, pitch);
+}
+
+int wire_cuTexRefSetAddressMode(void *texRef, int dim, unsigned int am)
+{
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefSetAddressMode, 24, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	call_u64(&c, (uint32_t)dim);
+	call_u64(&c, am);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuTexRefSetAddressMode(void *texRef, int dim, unsigned int am)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefSetAddressMode(texRef, dim, am);
+}
+
+int wire_cuTexRefSetAddress_v2(uint64_t *byteOffset, void *texRef, uint64_t dptr, uint64_t size)
+{
+	if (!byteOffset)
+		return CUDA_ERROR_INVALID_VALUE;
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefSetAddress_v2, 24, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	call_u64(&c, dptr);
+	call_u64(&c, size);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*byteOffset = (uint64_t)reply_u64(&c);
+	}
+	return r;
+}
+
+int wire_cuTexRefSetArray(void *texRef, void *array, unsigned int flags)
+{
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	uint64_t array_wire;
+	if (!handle_id(array, KIND_ARRAY, &array_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefSetArray, 24, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	call_u64(&c, array_wire);
+	call_u64(&c, flags);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuTexRefSetArray(void *texRef, void *array, unsigned int flags)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefSetArray(texRef, array, flags);
+}
+
+int wire_cuTexRefSetBorderColor(void *texRef, const void *pBorderColor)
+{
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	size_t pBorderColor_bytes = pBorderColor ? (size_t)(16) : 0;
+	if (!pBorderColor && (16) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefSetBorderColor, 16 + call_pad(pBorderColor_bytes), CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	call_blob(&c, pBorderColor, pBorderColor_bytes);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuTexRefSetBorderColor(void *texRef, const void *pBorderColor)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefSetBorderColor(texRef, pBorderColor);
+}
+
+int wire_cuTexRefSetFilterMode(void *texRef, unsigned int fm)
+{
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefSetFilterMode, 16, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	call_u64(&c, fm);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuTexRefSetFilterMode(void *texRef, unsigned int fm)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefSetFilterMode(texRef, fm);
+}
+
+int wire_cuTexRefSetFlags(void *texRef, unsigned int flags)
+{
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefSetFlags, 16, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	call_u64(&c, flags);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuTexRefSetFlags(void *texRef, unsigned int flags)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefSetFlags(texRef, flags);
+}
+
+int wire_cuTexRefSetFormat(void *texRef, unsigned int fmt, int numPackedComponents)
+{
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefSetFormat, 24, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	call_u64(&c, fmt);
+	call_u64(&c, (uint32_t)numPackedComponents);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuTexRefSetFormat(void *texRef, unsigned int fmt, int numPackedComponents)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefSetFormat(texRef, fmt, numPackedComponents);
+}
+
+int wire_cuTexRefSetMaxAnisotropy(void *texRef, unsigned int maxAniso)
+{
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefSetMaxAnisotropy, 16, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	call_u64(&c, maxAniso);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuTexRefSetMaxAnisotropy(void *texRef, unsigned int maxAniso)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefSetMaxAnisotropy(texRef, maxAniso);
+}
+
+int wire_cuTexRefSetMipmapFilterMode(void *texRef, unsigned int fm)
+{
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefSetMipmapFilterMode, 16, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	call_u64(&c, fm);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuTexRefSetMipmapFilterMode(void *texRef, unsigned int fm)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefSetMipmapFilterMode(texRef, fm);
+}
+
+int wire_cuTexRefSetMipmapLevelBias(void *texRef, float bias)
+{
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefSetMipmapLevelBias, 16, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	call_f32(&c, bias);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuTexRefSetMipmapLevelBias(void *texRef, float bias)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefSetMipmapLevelBias(texRef, bias);
+}
+
+int wire_cuTexRefSetMipmapLevelClamp(void *texRef, float minMipmapLevelClamp, float maxMipmapLevelClamp)
+{
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefSetMipmapLevelClamp, 24, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	call_f32(&c, minMipmapLevelClamp);
+	call_f32(&c, maxMipmapLevelClamp);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuTexRefSetMipmapLevelClamp(void *texRef, float minMipmapLevelClamp, float maxMipmapLevelClamp)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefSetMipmapLevelClamp(texRef, minMipmapLevelClamp, maxMipmapLevelClamp);
+}
+
+int wire_cuTexRefSetMipmappedArray(void *texRef, void *mipmappedArray, unsigned int flags)
+{
+	uint64_t texRef_wire;
+	if (!handle_id(texRef, KIND_TEXREF, &texRef_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	uint64_t mipmappedArray_wire;
+	if (!handle_id(mipmappedArray, KIND_MIPMAP, &mipmappedArray_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuTexRefSetMipmappedArray, 24, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, texRef_wire);
+	call_u64(&c, mipmappedArray_wire);
+	call_u64(&c, flags);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuTexRefSetMipmappedArray(void *texRef, void *mipmappedArray, unsigned int flags)
+{
+	int r = enter_context();
+	return r ? r : wire_cuTexRefSetMipmappedArray(texRef, mipmappedArray, flags);
 }
 
 int wire_cuThreadExchangeStreamCaptureMode(unsigned int *mode)
@@ -4981,6 +5863,26 @@ int wire_link_read(void *link, uint64_t offset, uint64_t stage, uint64_t size)
 	return r;
 }
 
+int wire_map_arrays(const void *list, unsigned int count, void *stream)
+{
+	size_t list_bytes = list ? (size_t)(96*count) : 0;
+	if (!list && (96*count) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_map_arrays, 24 + call_pad(list_bytes), CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_blob(&c, list, list_bytes);
+	call_u64(&c, count);
+	call_u64(&c, stream_wire);
+	r = call_end(&c);
+	return r;
+}
+
 int wire_mem_alloc(uint64_t size, uint64_t *ptr)
 {
 	if (!ptr)
@@ -5396,6 +6298,100 @@ int wire_stream_sync(void *stream)
 	}
 	call_u64(&c, stream_wire);
 	r = call_end(&c);
+	return r;
+}
+
+int wire_surf_object_create(const void *res, uint64_t *object)
+{
+	size_t res_bytes = res ? (size_t)(144) : 0;
+	if (!res && (144) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!object)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_surf_object_create, 8 + call_pad(res_bytes), CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_blob(&c, res, res_bytes);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*object = (uint64_t)reply_u64(&c);
+	}
+	return r;
+}
+
+int wire_surf_object_destroy(uint64_t object)
+{
+	struct call c;
+	int r = call_begin(&c, OP_surf_object_destroy, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, object);
+	r = call_end(&c);
+	return r;
+}
+
+int wire_tex_object_create(const void *res, const void *tex, const void *view, uint64_t *object)
+{
+	size_t res_bytes = res ? (size_t)(144) : 0;
+	if (!res && (144) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	size_t tex_bytes = tex ? (size_t)(104) : 0;
+	if (!tex && (104) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	size_t view_bytes = view ? (size_t)(112) : 0;
+	if (!object)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_tex_object_create, 24 + call_pad(res_bytes) + call_pad(tex_bytes) + call_pad(view_bytes), CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_blob(&c, res, res_bytes);
+	call_blob(&c, tex, tex_bytes);
+	if (view)
+		call_blob(&c, view, view_bytes);
+	else
+		call_u64(&c, UINT64_MAX);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*object = (uint64_t)reply_u64(&c);
+	}
+	return r;
+}
+
+int wire_tex_object_destroy(uint64_t object)
+{
+	struct call c;
+	int r = call_begin(&c, OP_tex_object_destroy, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, object);
+	r = call_end(&c);
+	return r;
+}
+
+int wire_tex_object_get(unsigned int what, uint64_t object, void *desc)
+{
+	if (!desc)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_tex_object_get, 16, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, what);
+	call_u64(&c, object);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		reply_blob(&c, desc, 144);
+	} else {
+		if (c.reply_bytes == 144)
+			reply_blob(&c, desc, 144);
+	}
 	return r;
 }
 

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ORION_SPEC_HASH 0x6a597cb4d6d3b21aull
+#define ORION_SPEC_HASH 0x8ec6a6ca24d6e866ull
 
 enum kind {
 	KIND_CTX = 1,
@@ -162,81 +162,120 @@ enum op {
 	OP_cuMipmappedArrayGetSparseProperties = 129,
 	OP_cuModuleGetFunctionCount = 130,
 	OP_cuModuleGetGlobal_v2 = 131,
-	OP_cuModuleUnload = 132,
-	OP_cuOccupancyAvailableDynamicSMemPerBlock = 133,
-	OP_cuOccupancyMaxActiveBlocksPerMultiprocessor = 134,
-	OP_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags = 135,
-	OP_cuStreamAttachMemAsync = 136,
-	OP_cuStreamBeginCaptureToGraph = 137,
-	OP_cuStreamBeginCapture_v2 = 138,
-	OP_cuStreamCopyAttributes = 139,
-	OP_cuStreamCreateWithPriority = 140,
-	OP_cuStreamDestroy_v2 = 141,
-	OP_cuStreamEndCapture = 142,
-	OP_cuStreamGetAttribute = 143,
-	OP_cuStreamIsCapturing = 144,
-	OP_cuStreamQuery = 145,
-	OP_cuStreamSetAttribute = 146,
-	OP_cuStreamUpdateCaptureDependencies = 147,
-	OP_cuStreamWaitEvent = 148,
-	OP_cuStreamWaitValue32 = 149,
-	OP_cuStreamWaitValue32_v2 = 150,
-	OP_cuStreamWaitValue64 = 151,
-	OP_cuStreamWaitValue64_v2 = 152,
-	OP_cuStreamWriteValue32 = 153,
-	OP_cuStreamWriteValue32_v2 = 154,
-	OP_cuStreamWriteValue64 = 155,
-	OP_cuStreamWriteValue64_v2 = 156,
-	OP_cuTensorMapEncodeIm2col = 157,
-	OP_cuTensorMapEncodeIm2colWide = 158,
-	OP_cuTensorMapEncodeTiled = 159,
-	OP_cuTensorMapReplaceAddress = 160,
-	OP_cuThreadExchangeStreamCaptureMode = 161,
-	OP_device_facts = 162,
-	OP_event_wait = 163,
-	OP_function_attribute = 164,
-	OP_graph_add_host = 165,
-	OP_graph_add_kernel = 166,
-	OP_graph_add_memcpy = 167,
-	OP_graph_get_kernel = 168,
-	OP_graph_list = 169,
-	OP_graph_set_kernel = 170,
-	OP_graph_set_memcpy = 171,
-	OP_host_alloc = 172,
-	OP_host_free = 173,
-	OP_host_func = 174,
-	OP_image_append = 175,
-	OP_kernel_attribute = 176,
-	OP_kernel_function = 177,
-	OP_launch = 178,
-	OP_launch_ex = 179,
-	OP_library_kernel = 180,
-	OP_library_load = 181,
-	OP_link_add = 182,
-	OP_link_complete = 183,
-	OP_link_create = 184,
-	OP_link_destroy = 185,
-	OP_link_read = 186,
-	OP_mem_alloc = 187,
-	OP_mem_alloc_async = 188,
-	OP_mem_alloc_pitch = 189,
-	OP_mem_create = 190,
-	OP_mem_free = 191,
-	OP_mem_free_async = 192,
-	OP_mem_info = 193,
-	OP_mem_release = 194,
-	OP_mem_reserve = 195,
-	OP_mem_retain_handle = 196,
-	OP_mem_unreserve = 197,
-	OP_module_function = 198,
-	OP_module_load = 199,
-	OP_module_names = 200,
-	OP_occupancy_clusters = 201,
-	OP_pointer_attribute = 202,
-	OP_primary_reset = 203,
-	OP_primary_retain = 204,
-	OP_stream_sync = 205,
-	OP_write_flag = 206,
+	OP_cuModuleGetSurfRef = 132,
+	OP_cuModuleGetTexRef = 133,
+	OP_cuModuleUnload = 134,
+	OP_cuOccupancyAvailableDynamicSMemPerBlock = 135,
+	OP_cuOccupancyMaxActiveBlocksPerMultiprocessor = 136,
+	OP_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags = 137,
+	OP_cuParamSetTexRef = 138,
+	OP_cuStreamAttachMemAsync = 139,
+	OP_cuStreamBeginCaptureToGraph = 140,
+	OP_cuStreamBeginCapture_v2 = 141,
+	OP_cuStreamCopyAttributes = 142,
+	OP_cuStreamCreateWithPriority = 143,
+	OP_cuStreamDestroy_v2 = 144,
+	OP_cuStreamEndCapture = 145,
+	OP_cuStreamGetAttribute = 146,
+	OP_cuStreamIsCapturing = 147,
+	OP_cuStreamQuery = 148,
+	OP_cuStreamSetAttribute = 149,
+	OP_cuStreamUpdateCaptureDependencies = 150,
+	OP_cuStreamWaitEvent = 151,
+	OP_cuStreamWaitValue32 = 152,
+	OP_cuStreamWaitValue32_v2 = 153,
+	OP_cuStreamWaitValue64 = 154,
+	OP_cuStreamWaitValue64_v2 = 155,
+	OP_cuStreamWriteValue32 = 156,
+	OP_cuStreamWriteValue32_v2 = 157,
+	OP_cuStreamWriteValue64 = 158,
+	OP_cuStreamWriteValue64_v2 = 159,
+	OP_cuSurfRefGetArray = 160,
+	OP_cuSurfRefSetArray = 161,
+	OP_cuTensorMapEncodeIm2col = 162,
+	OP_cuTensorMapEncodeIm2colWide = 163,
+	OP_cuTensorMapEncodeTiled = 164,
+	OP_cuTensorMapReplaceAddress = 165,
+	OP_cuTexRefCreate = 166,
+	OP_cuTexRefDestroy = 167,
+	OP_cuTexRefGetAddressMode = 168,
+	OP_cuTexRefGetAddress_v2 = 169,
+	OP_cuTexRefGetArray = 170,
+	OP_cuTexRefGetBorderColor = 171,
+	OP_cuTexRefGetFilterMode = 172,
+	OP_cuTexRefGetFlags = 173,
+	OP_cuTexRefGetFormat = 174,
+	OP_cuTexRefGetMaxAnisotropy = 175,
+	OP_cuTexRefGetMipmapFilterMode = 176,
+	OP_cuTexRefGetMipmapLevelBias = 177,
+	OP_cuTexRefGetMipmapLevelClamp = 178,
+	OP_cuTexRefGetMipmappedArray = 179,
+	OP_cuTexRefSetAddress2D_v2 = 180,
+	OP_cuTexRefSetAddress2D_v3 = 181,
+	OP_cuTexRefSetAddressMode = 182,
+	OP_cuTexRefSetAddress_v2 = 183,
+	OP_cuTexRefSetArray = 184,
+	OP_cuTexRefSetBorderColor = 185,
+	OP_cuTexRefSetFilterMode = 186,
+	OP_cuTexRefSetFlags = 187,
+	OP_cuTexRefSetFormat = 188,
+	OP_cuTexRefSetMaxAnisotropy = 189,
+	OP_cuTexRefSetMipmapFilterMode = 190,
+	OP_cuTexRefSetMipmapLevelBias = 191,
+	OP_cuTexRefSetMipmapLevelClamp = 192,
+	OP_cuTexRefSetMipmappedArray = 193,
+	OP_cuThreadExchangeStreamCaptureMode = 194,
+	OP_device_facts = 195,
+	OP_event_wait = 196,
+	OP_function_attribute = 197,
+	OP_graph_add_host = 198,
+	OP_graph_add_kernel = 199,
+	OP_graph_add_memcpy = 200,
+	OP_graph_get_kernel = 201,
+	OP_graph_list = 202,
+	OP_graph_set_kernel = 203,
+	OP_graph_set_memcpy = 204,
+	OP_host_alloc = 205,
+	OP_host_free = 206,
+	OP_host_func = 207,
+	OP_image_append = 208,
+	OP_kernel_attribute = 209,
+	OP_kernel_function = 210,
+	OP_launch = 211,
+	OP_launch_ex = 212,
+	OP_library_kernel = 213,
+	OP_library_load = 214,
+	OP_link_add = 215,
+	OP_link_complete = 216,
+	OP_link_create = 217,
+	OP_link_destroy = 218,
+	OP_link_read = 219,
+	OP_map_arrays = 220,
+	OP_mem_alloc = 221,
+	OP_mem_alloc_async = 222,
+	OP_mem_alloc_pitch = 223,
+	OP_mem_create = 224,
+	OP_mem_free = 225,
+	OP_mem_free_async = 226,
+	OP_mem_info = 227,
+	OP_mem_release = 228,
+	OP_mem_reserve = 229,
+	OP_mem_retain_handle = 230,
+	OP_mem_unreserve = 231,
+	OP_module_function = 232,
+	OP_module_load = 233,
+	OP_module_names = 234,
+	OP_occupancy_clusters = 235,
+	OP_pointer_attribute = 236,
+	OP_primary_reset = 237,
+	OP_primary_retain = 238,
+	OP_stream_sync = 239,
+	OP_surf_object_create = 240,
+	OP_surf_object_destroy = 241,
+	OP_tex_object_create = 242,
+	OP_tex_object_destroy = 243,
+	OP_tex_object_get = 244,
+	OP_write_flag = 245,
 	OP_COUNT,
 };
 
@@ -373,10 +412,13 @@ int wire_cuMipmappedArrayGetMemoryRequirements(void *memoryRequirements, void *m
 int wire_cuMipmappedArrayGetSparseProperties(void *sparseProperties, void *mipmap);
 int wire_cuModuleGetFunctionCount(unsigned int *count, void *hmod);
 int wire_cuModuleGetGlobal_v2(uint64_t *dptr, uint64_t *size, void *hmod, const char *name);
+int wire_cuModuleGetSurfRef(void **pSurfRef, void *hmod, const char *name);
+int wire_cuModuleGetTexRef(void **pTexRef, void *hmod, const char *name);
 int wire_cuModuleUnload(void *hmod);
 int wire_cuOccupancyAvailableDynamicSMemPerBlock(uint64_t *dynamicSmemSize, void *fn, int numBlocks, int blockSize);
 int wire_cuOccupancyMaxActiveBlocksPerMultiprocessor(int *numBlocks, void *fn, int blockSize, uint64_t dynamicSMemSize);
 int wire_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *numBlocks, void *fn, int blockSize, uint64_t dynamicSMemSize, unsigned int flags);
+int wire_cuParamSetTexRef(void *hfunc, int texunit, void *texRef);
 int wire_cuStreamAttachMemAsync(void *stream, uint64_t dptr, uint64_t length, unsigned int flags);
 int wire_cuStreamBeginCaptureToGraph(void *stream, void *graph, void *const *dependencies, const void *dependencyData, uint64_t numDependencies, unsigned int mode);
 int wire_cuStreamBeginCapture_v2(void *stream, unsigned int mode);
@@ -398,10 +440,40 @@ int wire_cuStreamWriteValue32(void *stream, uint64_t addr, unsigned int value, u
 int wire_cuStreamWriteValue32_v2(void *stream, uint64_t addr, unsigned int value, unsigned int flags);
 int wire_cuStreamWriteValue64(void *stream, uint64_t addr, uint64_t value, unsigned int flags);
 int wire_cuStreamWriteValue64_v2(void *stream, uint64_t addr, uint64_t value, unsigned int flags);
+int wire_cuSurfRefGetArray(void **phArray, void *surfRef);
+int wire_cuSurfRefSetArray(void *surfRef, void *array, unsigned int flags);
 int wire_cuTensorMapEncodeIm2col(void *tensorMap, unsigned int tensorDataType, unsigned int tensorRank, uint64_t globalAddress, const void *globalDim, const void *globalStrides, const void *pixelBoxLowerCorner, const void *pixelBoxUpperCorner, unsigned int channelsPerPixel, unsigned int pixelsPerColumn, const void *elementStrides, unsigned int interleave, unsigned int swizzle, unsigned int l2Promotion, unsigned int oobFill);
 int wire_cuTensorMapEncodeIm2colWide(void *tensorMap, unsigned int tensorDataType, unsigned int tensorRank, uint64_t globalAddress, const void *globalDim, const void *globalStrides, int pixelBoxLowerCornerWidth, int pixelBoxUpperCornerWidth, unsigned int channelsPerPixel, unsigned int pixelsPerColumn, const void *elementStrides, unsigned int interleave, unsigned int mode, unsigned int swizzle, unsigned int l2Promotion, unsigned int oobFill);
 int wire_cuTensorMapEncodeTiled(void *tensorMap, unsigned int tensorDataType, unsigned int tensorRank, uint64_t globalAddress, const void *globalDim, const void *globalStrides, const void *boxDim, const void *elementStrides, unsigned int interleave, unsigned int swizzle, unsigned int l2Promotion, unsigned int oobFill);
 int wire_cuTensorMapReplaceAddress(void *tensorMap, uint64_t globalAddress);
+int wire_cuTexRefCreate(void **pTexRef);
+int wire_cuTexRefDestroy(void *texRef);
+int wire_cuTexRefGetAddressMode(unsigned int *pam, void *texRef, int dim);
+int wire_cuTexRefGetAddress_v2(uint64_t *pdptr, void *texRef);
+int wire_cuTexRefGetArray(void **phArray, void *texRef);
+int wire_cuTexRefGetBorderColor(void *pBorderColor, void *texRef);
+int wire_cuTexRefGetFilterMode(unsigned int *pfm, void *texRef);
+int wire_cuTexRefGetFlags(unsigned int *pFlags, void *texRef);
+int wire_cuTexRefGetFormat(unsigned int *pFormat, int *pNumChannels, void *texRef);
+int wire_cuTexRefGetMaxAnisotropy(int *pmaxAniso, void *texRef);
+int wire_cuTexRefGetMipmapFilterMode(unsigned int *pfm, void *texRef);
+int wire_cuTexRefGetMipmapLevelBias(float *pbias, void *texRef);
+int wire_cuTexRefGetMipmapLevelClamp(float *pminMipmapLevelClamp, float *pmaxMipmapLevelClamp, void *texRef);
+int wire_cuTexRefGetMipmappedArray(void **phMipmappedArray, void *texRef);
+int wire_cuTexRefSetAddress2D_v2(void *texRef, const void *desc, uint64_t dptr, uint64_t pitch);
+int wire_cuTexRefSetAddress2D_v3(void *texRef, const void *desc, uint64_t dptr, uint64_t pitch);
+int wire_cuTexRefSetAddressMode(void *texRef, int dim, unsigned int am);
+int wire_cuTexRefSetAddress_v2(uint64_t *byteOffset, void *texRef, uint64_t dptr, uint64_t size);
+int wire_cuTexRefSetArray(void *texRef, void *array, unsigned int flags);
+int wire_cuTexRefSetBorderColor(void *texRef, const void *pBorderColor);
+int wire_cuTexRefSetFilterMode(void *texRef, unsigned int fm);
+int wire_cuTexRefSetFlags(void *texRef, unsigned int flags);
+int wire_cuTexRefSetFormat(void *texRef, unsigned int fmt, int numPackedComponents);
+int wire_cuTexRefSetMaxAnisotropy(void *texRef, unsigned int maxAniso);
+int wire_cuTexRefSetMipmapFilterMode(void *texRef, unsigned int fm);
+int wire_cuTexRefSetMipmapLevelBias(void *texRef, float bias);
+int wire_cuTexRefSetMipmapLevelClamp(void *texRef, float minMipmapLevelClamp, float maxMipmapLevelClamp);
+int wire_cuTexRefSetMipmappedArray(void *texRef, void *mipmappedArray, unsigned int flags);
 int wire_cuThreadExchangeStreamCaptureMode(unsigned int *mode);
 int wire_device_facts(int dev, void *facts);
 int wire_event_wait(void *event);
@@ -428,6 +500,7 @@ int wire_link_complete(void *link, uint64_t *size, void *log);
 int wire_link_create(void **link, const void *options, uint64_t optionBytes);
 int wire_link_destroy(void *link);
 int wire_link_read(void *link, uint64_t offset, uint64_t stage, uint64_t size);
+int wire_map_arrays(const void *list, unsigned int count, void *stream);
 int wire_mem_alloc(uint64_t size, uint64_t *ptr);
 int wire_mem_alloc_async(uint64_t size, void *pool, void *stream, uint64_t *ptr);
 int wire_mem_alloc_pitch(uint64_t width, uint64_t height, unsigned int element, uint64_t *ptr, uint64_t *pitch);
@@ -447,4 +520,9 @@ int wire_pointer_attribute(uint64_t ptr, unsigned int attribute, void *value);
 int wire_primary_reset(int dev);
 int wire_primary_retain(int dev, void **ctx);
 int wire_stream_sync(void *stream);
+int wire_surf_object_create(const void *res, uint64_t *object);
+int wire_surf_object_destroy(uint64_t object);
+int wire_tex_object_create(const void *res, const void *tex, const void *view, uint64_t *object);
+int wire_tex_object_destroy(uint64_t object);
+int wire_tex_object_get(unsigned int what, uint64_t object, void *desc);
 int wire_write_flag(void *stream, uint64_t flag, unsigned int value);

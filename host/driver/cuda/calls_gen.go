@@ -144,6 +144,7 @@ var symbols = [...]string{
 	"cuMemHostRegister_v2",
 	"cuMemHostUnregister",
 	"cuMemMap",
+	"cuMemMapArrayAsync",
 	"cuMemPoolCreate",
 	"cuMemPoolDestroy",
 	"cuMemPoolGetAccess",
@@ -179,12 +180,15 @@ var symbols = [...]string{
 	"cuModuleGetFunction",
 	"cuModuleGetFunctionCount",
 	"cuModuleGetGlobal_v2",
+	"cuModuleGetSurfRef",
+	"cuModuleGetTexRef",
 	"cuModuleUnload",
 	"cuOccupancyAvailableDynamicSMemPerBlock",
 	"cuOccupancyMaxActiveBlocksPerMultiprocessor",
 	"cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags",
 	"cuOccupancyMaxActiveClusters",
 	"cuOccupancyMaxPotentialClusterSize",
+	"cuParamSetTexRef",
 	"cuPointerGetAttribute",
 	"cuStreamAttachMemAsync",
 	"cuStreamBeginCaptureToGraph",
@@ -208,10 +212,48 @@ var symbols = [...]string{
 	"cuStreamWriteValue32_v2",
 	"cuStreamWriteValue64",
 	"cuStreamWriteValue64_v2",
+	"cuSurfObjectCreate",
+	"cuSurfObjectDestroy",
+	"cuSurfObjectGetResourceDesc",
+	"cuSurfRefGetArray",
+	"cuSurfRefSetArray",
 	"cuTensorMapEncodeIm2col",
 	"cuTensorMapEncodeIm2colWide",
 	"cuTensorMapEncodeTiled",
 	"cuTensorMapReplaceAddress",
+	"cuTexObjectCreate",
+	"cuTexObjectDestroy",
+	"cuTexObjectGetResourceDesc",
+	"cuTexObjectGetResourceViewDesc",
+	"cuTexObjectGetTextureDesc",
+	"cuTexRefCreate",
+	"cuTexRefDestroy",
+	"cuTexRefGetAddressMode",
+	"cuTexRefGetAddress_v2",
+	"cuTexRefGetArray",
+	"cuTexRefGetBorderColor",
+	"cuTexRefGetFilterMode",
+	"cuTexRefGetFlags",
+	"cuTexRefGetFormat",
+	"cuTexRefGetMaxAnisotropy",
+	"cuTexRefGetMipmapFilterMode",
+	"cuTexRefGetMipmapLevelBias",
+	"cuTexRefGetMipmapLevelClamp",
+	"cuTexRefGetMipmappedArray",
+	"cuTexRefSetAddress2D_v2",
+	"cuTexRefSetAddress2D_v3",
+	"cuTexRefSetAddressMode",
+	"cuTexRefSetAddress_v2",
+	"cuTexRefSetArray",
+	"cuTexRefSetBorderColor",
+	"cuTexRefSetFilterMode",
+	"cuTexRefSetFlags",
+	"cuTexRefSetFormat",
+	"cuTexRefSetMaxAnisotropy",
+	"cuTexRefSetMipmapFilterMode",
+	"cuTexRefSetMipmapLevelBias",
+	"cuTexRefSetMipmapLevelClamp",
+	"cuTexRefSetMipmappedArray",
 	"cuThreadExchangeStreamCaptureMode",
 }
 
@@ -349,6 +391,7 @@ const (
 	symMemHostRegister_v2
 	symMemHostUnregister
 	symMemMap
+	symMemMapArrayAsync
 	symMemPoolCreate
 	symMemPoolDestroy
 	symMemPoolGetAccess
@@ -384,12 +427,15 @@ const (
 	symModuleGetFunction
 	symModuleGetFunctionCount
 	symModuleGetGlobal_v2
+	symModuleGetSurfRef
+	symModuleGetTexRef
 	symModuleUnload
 	symOccupancyAvailableDynamicSMemPerBlock
 	symOccupancyMaxActiveBlocksPerMultiprocessor
 	symOccupancyMaxActiveBlocksPerMultiprocessorWithFlags
 	symOccupancyMaxActiveClusters
 	symOccupancyMaxPotentialClusterSize
+	symParamSetTexRef
 	symPointerGetAttribute
 	symStreamAttachMemAsync
 	symStreamBeginCaptureToGraph
@@ -413,10 +459,48 @@ const (
 	symStreamWriteValue32_v2
 	symStreamWriteValue64
 	symStreamWriteValue64_v2
+	symSurfObjectCreate
+	symSurfObjectDestroy
+	symSurfObjectGetResourceDesc
+	symSurfRefGetArray
+	symSurfRefSetArray
 	symTensorMapEncodeIm2col
 	symTensorMapEncodeIm2colWide
 	symTensorMapEncodeTiled
 	symTensorMapReplaceAddress
+	symTexObjectCreate
+	symTexObjectDestroy
+	symTexObjectGetResourceDesc
+	symTexObjectGetResourceViewDesc
+	symTexObjectGetTextureDesc
+	symTexRefCreate
+	symTexRefDestroy
+	symTexRefGetAddressMode
+	symTexRefGetAddress_v2
+	symTexRefGetArray
+	symTexRefGetBorderColor
+	symTexRefGetFilterMode
+	symTexRefGetFlags
+	symTexRefGetFormat
+	symTexRefGetMaxAnisotropy
+	symTexRefGetMipmapFilterMode
+	symTexRefGetMipmapLevelBias
+	symTexRefGetMipmapLevelClamp
+	symTexRefGetMipmappedArray
+	symTexRefSetAddress2D_v2
+	symTexRefSetAddress2D_v3
+	symTexRefSetAddressMode
+	symTexRefSetAddress_v2
+	symTexRefSetArray
+	symTexRefSetBorderColor
+	symTexRefSetFilterMode
+	symTexRefSetFlags
+	symTexRefSetFormat
+	symTexRefSetMaxAnisotropy
+	symTexRefSetMipmapFilterMode
+	symTexRefSetMipmapLevelBias
+	symTexRefSetMipmapLevelClamp
+	symTexRefSetMipmappedArray
 	symThreadExchangeStreamCaptureMode
 )
 
@@ -1796,6 +1880,17 @@ func (t *Thread) MemMap(ptr driver.DevicePtr, size uint64, offset uint64, handle
 	return r
 }
 
+// MemMapArrayAsync calls cuMemMapArrayAsync.
+func (t *Thread) MemMapArrayAsync(mapInfoList []byte, count uint32, stream driver.Stream) driver.Result {
+	f := t.frame
+	f.args[0] = address(mapInfoList)
+	f.args[1] = uint64(count)
+	f.args[2] = uint64(stream)
+	r := t.call(symMemMapArrayAsync, 3)
+	runtime.KeepAlive(mapInfoList)
+	return r
+}
+
 // MemPoolCreate calls cuMemPoolCreate.
 func (t *Thread) MemPoolCreate(poolProps []byte) (pool driver.MemPool, r driver.Result) {
 	f := t.frame
@@ -2178,6 +2273,28 @@ func (t *Thread) ModuleGetGlobal(hmod driver.Module, name string) (dptr driver.D
 	return
 }
 
+// ModuleGetSurfRef calls cuModuleGetSurfRef.
+func (t *Thread) ModuleGetSurfRef(hmod driver.Module, name string) (pSurfRef driver.SurfRef, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = uint64(hmod)
+	f.args[2] = f.cstr(name)
+	r = t.call(symModuleGetSurfRef, 3)
+	pSurfRef = driver.SurfRef(f.outs[0])
+	return
+}
+
+// ModuleGetTexRef calls cuModuleGetTexRef.
+func (t *Thread) ModuleGetTexRef(hmod driver.Module, name string) (pTexRef driver.TexRef, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = uint64(hmod)
+	f.args[2] = f.cstr(name)
+	r = t.call(symModuleGetTexRef, 3)
+	pTexRef = driver.TexRef(f.outs[0])
+	return
+}
+
 // ModuleUnload calls cuModuleUnload.
 func (t *Thread) ModuleUnload(hmod driver.Module) driver.Result {
 	f := t.frame
@@ -2245,6 +2362,16 @@ func (t *Thread) OccupancyMaxPotentialClusterSize(fn driver.Function, config []b
 	runtime.KeepAlive(config)
 	clusterSize = int32(f.outs[0])
 	return
+}
+
+// ParamSetTexRef calls cuParamSetTexRef.
+func (t *Thread) ParamSetTexRef(hfunc driver.Function, texunit int32, texRef driver.TexRef) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(hfunc)
+	f.args[1] = uint64(uint32(texunit))
+	f.args[2] = uint64(texRef)
+	r := t.call(symParamSetTexRef, 3)
+	return r
 }
 
 // PointerGetAttribute calls cuPointerGetAttribute.
@@ -2489,6 +2616,55 @@ func (t *Thread) StreamWriteValue64V2(stream driver.Stream, addr driver.DevicePt
 	return r
 }
 
+// SurfObjectCreate calls cuSurfObjectCreate.
+func (t *Thread) SurfObjectCreate(pResDesc []byte) (pSurfObject uint64, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = address(pResDesc)
+	r = t.call(symSurfObjectCreate, 2)
+	runtime.KeepAlive(pResDesc)
+	pSurfObject = uint64(f.outs[0])
+	return
+}
+
+// SurfObjectDestroy calls cuSurfObjectDestroy.
+func (t *Thread) SurfObjectDestroy(surfObject uint64) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(surfObject)
+	r := t.call(symSurfObjectDestroy, 1)
+	return r
+}
+
+// SurfObjectGetResourceDesc calls cuSurfObjectGetResourceDesc.
+func (t *Thread) SurfObjectGetResourceDesc(pResDesc []byte, surfObject uint64) driver.Result {
+	f := t.frame
+	f.args[0] = address(pResDesc)
+	f.args[1] = uint64(surfObject)
+	r := t.call(symSurfObjectGetResourceDesc, 2)
+	runtime.KeepAlive(pResDesc)
+	return r
+}
+
+// SurfRefGetArray calls cuSurfRefGetArray.
+func (t *Thread) SurfRefGetArray(surfRef driver.SurfRef) (phArray driver.Array, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = uint64(surfRef)
+	r = t.call(symSurfRefGetArray, 2)
+	phArray = driver.Array(f.outs[0])
+	return
+}
+
+// SurfRefSetArray calls cuSurfRefSetArray.
+func (t *Thread) SurfRefSetArray(surfRef driver.SurfRef, array driver.Array, flags uint32) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(surfRef)
+	f.args[1] = uint64(array)
+	f.args[2] = uint64(flags)
+	r := t.call(symSurfRefSetArray, 3)
+	return r
+}
+
 // TensorMapEncodeIm2col calls cuTensorMapEncodeIm2col.
 func (t *Thread) TensorMapEncodeIm2col(tensorMap []byte, tensorDataType uint32, tensorRank uint32, globalAddress driver.DevicePtr, globalDim []byte, globalStrides []byte, pixelBoxLowerCorner []byte, pixelBoxUpperCorner []byte, channelsPerPixel uint32, pixelsPerColumn uint32, elementStrides []byte, interleave uint32, swizzle uint32, l2Promotion uint32, oobFill uint32) driver.Result {
 	f := t.frame
@@ -2575,6 +2751,339 @@ func (t *Thread) TensorMapReplaceAddress(tensorMap []byte, globalAddress driver.
 	f.args[1] = uint64(globalAddress)
 	r := t.call(symTensorMapReplaceAddress, 2)
 	runtime.KeepAlive(tensorMap)
+	return r
+}
+
+// TexObjectCreate calls cuTexObjectCreate.
+func (t *Thread) TexObjectCreate(pResDesc []byte, pTexDesc []byte, pResViewDesc []byte) (pTexObject uint64, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = address(pResDesc)
+	f.args[2] = address(pTexDesc)
+	f.args[3] = address(pResViewDesc)
+	r = t.call(symTexObjectCreate, 4)
+	runtime.KeepAlive(pResDesc)
+	runtime.KeepAlive(pTexDesc)
+	runtime.KeepAlive(pResViewDesc)
+	pTexObject = uint64(f.outs[0])
+	return
+}
+
+// TexObjectDestroy calls cuTexObjectDestroy.
+func (t *Thread) TexObjectDestroy(texObject uint64) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(texObject)
+	r := t.call(symTexObjectDestroy, 1)
+	return r
+}
+
+// TexObjectGetResourceDesc calls cuTexObjectGetResourceDesc.
+func (t *Thread) TexObjectGetResourceDesc(pResDesc []byte, texObject uint64) driver.Result {
+	f := t.frame
+	f.args[0] = address(pResDesc)
+	f.args[1] = uint64(texObject)
+	r := t.call(symTexObjectGetResourceDesc, 2)
+	runtime.KeepAlive(pResDesc)
+	return r
+}
+
+// TexObjectGetResourceViewDesc calls cuTexObjectGetResourceViewDesc.
+func (t *Thread) TexObjectGetResourceViewDesc(pResViewDesc []byte, texObject uint64) driver.Result {
+	f := t.frame
+	f.args[0] = address(pResViewDesc)
+	f.args[1] = uint64(texObject)
+	r := t.call(symTexObjectGetResourceViewDesc, 2)
+	runtime.KeepAlive(pResViewDesc)
+	return r
+}
+
+// TexObjectGetTextureDesc calls cuTexObjectGetTextureDesc.
+func (t *Thread) TexObjectGetTextureDesc(pTexDesc []byte, texObject uint64) driver.Result {
+	f := t.frame
+	f.args[0] = address(pTexDesc)
+	f.args[1] = uint64(texObject)
+	r := t.call(symTexObjectGetTextureDesc, 2)
+	runtime.KeepAlive(pTexDesc)
+	return r
+}
+
+// TexRefCreate calls cuTexRefCreate.
+func (t *Thread) TexRefCreate() (pTexRef driver.TexRef, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	r = t.call(symTexRefCreate, 1)
+	pTexRef = driver.TexRef(f.outs[0])
+	return
+}
+
+// TexRefDestroy calls cuTexRefDestroy.
+func (t *Thread) TexRefDestroy(texRef driver.TexRef) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(texRef)
+	r := t.call(symTexRefDestroy, 1)
+	return r
+}
+
+// TexRefGetAddressMode calls cuTexRefGetAddressMode.
+func (t *Thread) TexRefGetAddressMode(texRef driver.TexRef, dim int32) (pam uint32, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = uint64(texRef)
+	f.args[2] = uint64(uint32(dim))
+	r = t.call(symTexRefGetAddressMode, 3)
+	pam = uint32(f.outs[0])
+	return
+}
+
+// TexRefGetAddress calls cuTexRefGetAddress_v2.
+func (t *Thread) TexRefGetAddress(texRef driver.TexRef) (pdptr driver.DevicePtr, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = uint64(texRef)
+	r = t.call(symTexRefGetAddress_v2, 2)
+	pdptr = driver.DevicePtr(f.outs[0])
+	return
+}
+
+// TexRefGetArray calls cuTexRefGetArray.
+func (t *Thread) TexRefGetArray(texRef driver.TexRef) (phArray driver.Array, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = uint64(texRef)
+	r = t.call(symTexRefGetArray, 2)
+	phArray = driver.Array(f.outs[0])
+	return
+}
+
+// TexRefGetBorderColor calls cuTexRefGetBorderColor.
+func (t *Thread) TexRefGetBorderColor(pBorderColor []byte, texRef driver.TexRef) driver.Result {
+	f := t.frame
+	f.args[0] = address(pBorderColor)
+	f.args[1] = uint64(texRef)
+	r := t.call(symTexRefGetBorderColor, 2)
+	runtime.KeepAlive(pBorderColor)
+	return r
+}
+
+// TexRefGetFilterMode calls cuTexRefGetFilterMode.
+func (t *Thread) TexRefGetFilterMode(texRef driver.TexRef) (pfm uint32, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = uint64(texRef)
+	r = t.call(symTexRefGetFilterMode, 2)
+	pfm = uint32(f.outs[0])
+	return
+}
+
+// TexRefGetFlags calls cuTexRefGetFlags.
+func (t *Thread) TexRefGetFlags(texRef driver.TexRef) (pFlags uint32, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = uint64(texRef)
+	r = t.call(symTexRefGetFlags, 2)
+	pFlags = uint32(f.outs[0])
+	return
+}
+
+// TexRefGetFormat calls cuTexRefGetFormat.
+func (t *Thread) TexRefGetFormat(texRef driver.TexRef) (pFormat uint32, pNumChannels int32, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = f.out(1, 0)
+	f.args[2] = uint64(texRef)
+	r = t.call(symTexRefGetFormat, 3)
+	pFormat = uint32(f.outs[0])
+	pNumChannels = int32(f.outs[1])
+	return
+}
+
+// TexRefGetMaxAnisotropy calls cuTexRefGetMaxAnisotropy.
+func (t *Thread) TexRefGetMaxAnisotropy(texRef driver.TexRef) (pmaxAniso int32, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = uint64(texRef)
+	r = t.call(symTexRefGetMaxAnisotropy, 2)
+	pmaxAniso = int32(f.outs[0])
+	return
+}
+
+// TexRefGetMipmapFilterMode calls cuTexRefGetMipmapFilterMode.
+func (t *Thread) TexRefGetMipmapFilterMode(texRef driver.TexRef) (pfm uint32, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = uint64(texRef)
+	r = t.call(symTexRefGetMipmapFilterMode, 2)
+	pfm = uint32(f.outs[0])
+	return
+}
+
+// TexRefGetMipmapLevelBias calls cuTexRefGetMipmapLevelBias.
+func (t *Thread) TexRefGetMipmapLevelBias(texRef driver.TexRef) (pbias float32, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = uint64(texRef)
+	r = t.call(symTexRefGetMipmapLevelBias, 2)
+	pbias = wordFloat(f.outs[0])
+	return
+}
+
+// TexRefGetMipmapLevelClamp calls cuTexRefGetMipmapLevelClamp.
+func (t *Thread) TexRefGetMipmapLevelClamp(texRef driver.TexRef) (pminMipmapLevelClamp float32, pmaxMipmapLevelClamp float32, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = f.out(1, 0)
+	f.args[2] = uint64(texRef)
+	r = t.call(symTexRefGetMipmapLevelClamp, 3)
+	pminMipmapLevelClamp = wordFloat(f.outs[0])
+	pmaxMipmapLevelClamp = wordFloat(f.outs[1])
+	return
+}
+
+// TexRefGetMipmappedArray calls cuTexRefGetMipmappedArray.
+func (t *Thread) TexRefGetMipmappedArray(texRef driver.TexRef) (phMipmappedArray driver.MipmappedArray, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = uint64(texRef)
+	r = t.call(symTexRefGetMipmappedArray, 2)
+	phMipmappedArray = driver.MipmappedArray(f.outs[0])
+	return
+}
+
+// TexRefSetAddress2DV2 calls cuTexRefSetAddress2D_v2.
+func (t *Thread) TexRefSetAddress2DV2(texRef driver.TexRef, desc []byte, dptr driver.DevicePtr, pitch uint64) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(texRef)
+	f.args[1] = address(desc)
+	f.args[2] = uint64(dptr)
+	f.args[3] = uint64(pitch)
+	r := t.call(symTexRefSetAddress2D_v2, 4)
+	runtime.KeepAlive(desc)
+	return r
+}
+
+// TexRefSetAddress2DV3 calls cuTexRefSetAddress2D_v3.
+func (t *Thread) TexRefSetAddress2DV3(texRef driver.TexRef, desc []byte, dptr driver.DevicePtr, pitch uint64) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(texRef)
+	f.args[1] = address(desc)
+	f.args[2] = uint64(dptr)
+	f.args[3] = uint64(pitch)
+	r := t.call(symTexRefSetAddress2D_v3, 4)
+	runtime.KeepAlive(desc)
+	return r
+}
+
+// TexRefSetAddressMode calls cuTexRefSetAddressMode.
+func (t *Thread) TexRefSetAddressMode(texRef driver.TexRef, dim int32, am uint32) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(texRef)
+	f.args[1] = uint64(uint32(dim))
+	f.args[2] = uint64(am)
+	r := t.call(symTexRefSetAddressMode, 3)
+	return r
+}
+
+// TexRefSetAddress calls cuTexRefSetAddress_v2.
+func (t *Thread) TexRefSetAddress(texRef driver.TexRef, dptr driver.DevicePtr, size uint64) (byteOffset uint64, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = uint64(texRef)
+	f.args[2] = uint64(dptr)
+	f.args[3] = uint64(size)
+	r = t.call(symTexRefSetAddress_v2, 4)
+	byteOffset = uint64(f.outs[0])
+	return
+}
+
+// TexRefSetArray calls cuTexRefSetArray.
+func (t *Thread) TexRefSetArray(texRef driver.TexRef, array driver.Array, flags uint32) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(texRef)
+	f.args[1] = uint64(array)
+	f.args[2] = uint64(flags)
+	r := t.call(symTexRefSetArray, 3)
+	return r
+}
+
+// TexRefSetBorderColor calls cuTexRefSetBorderColor.
+func (t *Thread) TexRefSetBorderColor(texRef driver.TexRef, pBorderColor []byte) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(texRef)
+	f.args[1] = address(pBorderColor)
+	r := t.call(symTexRefSetBorderColor, 2)
+	runtime.KeepAlive(pBorderColor)
+	return r
+}
+
+// TexRefSetFilterMode calls cuTexRefSetFilterMode.
+func (t *Thread) TexRefSetFilterMode(texRef driver.TexRef, fm uint32) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(texRef)
+	f.args[1] = uint64(fm)
+	r := t.call(symTexRefSetFilterMode, 2)
+	return r
+}
+
+// TexRefSetFlags calls cuTexRefSetFlags.
+func (t *Thread) TexRefSetFlags(texRef driver.TexRef, flags uint32) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(texRef)
+	f.args[1] = uint64(flags)
+	r := t.call(symTexRefSetFlags, 2)
+	return r
+}
+
+// TexRefSetFormat calls cuTexRefSetFormat.
+func (t *Thread) TexRefSetFormat(texRef driver.TexRef, fmt uint32, numPackedComponents int32) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(texRef)
+	f.args[1] = uint64(fmt)
+	f.args[2] = uint64(uint32(numPackedComponents))
+	r := t.call(symTexRefSetFormat, 3)
+	return r
+}
+
+// TexRefSetMaxAnisotropy calls cuTexRefSetMaxAnisotropy.
+func (t *Thread) TexRefSetMaxAnisotropy(texRef driver.TexRef, maxAniso uint32) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(texRef)
+	f.args[1] = uint64(maxAniso)
+	r := t.call(symTexRefSetMaxAnisotropy, 2)
+	return r
+}
+
+// TexRefSetMipmapFilterMode calls cuTexRefSetMipmapFilterMode.
+func (t *Thread) TexRefSetMipmapFilterMode(texRef driver.TexRef, fm uint32) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(texRef)
+	f.args[1] = uint64(fm)
+	r := t.call(symTexRefSetMipmapFilterMode, 2)
+	return r
+}
+
+// TexRefSetMipmapLevelBias calls cuTexRefSetMipmapLevelBias.
+func (t *Thread) TexRefSetMipmapLevelBias(texRef driver.TexRef, bias float32) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(texRef)
+	r := t.callFloats(symTexRefSetMipmapLevelBias, bias)
+	return r
+}
+
+// TexRefSetMipmapLevelClamp calls cuTexRefSetMipmapLevelClamp.
+func (t *Thread) TexRefSetMipmapLevelClamp(texRef driver.TexRef, minMipmapLevelClamp float32, maxMipmapLevelClamp float32) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(texRef)
+	r := t.callFloats(symTexRefSetMipmapLevelClamp, minMipmapLevelClamp, maxMipmapLevelClamp)
+	return r
+}
+
+// TexRefSetMipmappedArray calls cuTexRefSetMipmappedArray.
+func (t *Thread) TexRefSetMipmappedArray(texRef driver.TexRef, mipmappedArray driver.MipmappedArray, flags uint32) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(texRef)
+	f.args[1] = uint64(mipmappedArray)
+	f.args[2] = uint64(flags)
+	r := t.call(symTexRefSetMipmappedArray, 3)
 	return r
 }
 

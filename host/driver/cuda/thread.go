@@ -16,7 +16,14 @@ static int orion_call(void *f, const w *a, int n)
 	return ((int (*)(w, w, w, w, w, w, w, w, w, w, w, w, w, w, w, w))f)(a[0], a[1], a[2], a[3], a[4], a[5], a[6],
 		a[7], a[8], a[9], a[10], a[11], a[12], a[13], a[14], a[15]);
 }
+
+// Floats travel in registers of their own, whatever stands between them.
+static int orion_call_floats(void *f, const w *a, float x, float y)
+{
+	return ((int (*)(w, w, w, w, float, float))f)(a[0], a[1], a[2], a[3], x, y);
+}
 #cgo noescape orion_call
+#cgo noescape orion_call_floats
 */
 import "C"
 
@@ -92,14 +99,31 @@ func (t *Thread) Close() error {
 
 func (t *Thread) call(sym, n int) driver.Result { return t.invoke(t.d.fns[sym], n) }
 
-func (t *Thread) invoke(fn unsafe.Pointer, n int) driver.Result {
+// callFloats calls a function of up to four words and two floats.
+func (t *Thread) callFloats(sym int, floats ...float32) driver.Result {
+	fn := t.d.fns[sym]
 	if fn == nil {
-		return driver.ErrorNotSupported // the host's driver is older than the function
+		return driver.ErrorNotSupported
 	}
+	t.lock()
+	var v [2]float32
+	copy(v[:], floats)
+	return driver.Result(C.orion_call_floats(fn, (*C.w)(unsafe.Pointer(t.frame.args)), C.float(v[0]), C.float(v[1])))
+}
+
+// lock keeps the goroutine on the OS thread that the driver knows.
+func (t *Thread) lock() {
 	if !t.locked {
 		runtime.LockOSThread()
 		t.locked = true
 	}
+}
+
+func (t *Thread) invoke(fn unsafe.Pointer, n int) driver.Result {
+	if fn == nil {
+		return driver.ErrorNotSupported // the host's driver is older than the function
+	}
+	t.lock()
 	r := driver.Result(C.orion_call(fn, (*C.w)(unsafe.Pointer(t.frame.args)), C.int(n)))
 	for _, p := range t.frame.big {
 		C.free(p)
@@ -137,5 +161,4 @@ func address[T any](b []T) uint64 {
 	return uint64(uintptr(unsafe.Pointer(&b[0])))
 }
 
-func floatWord(v float32) uint64 { return uint64(math.Float32bits(v)) }
 func wordFloat(w uint64) float32 { return math.Float32frombits(uint32(w)) }

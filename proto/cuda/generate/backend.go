@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/orion-vgpu/orion/proto/cuda"
@@ -10,7 +11,7 @@ import (
 
 // backendFile writes the calls of the real driver. Each fills the thread's frame of 64-bit argument words,
 // which lies in C memory, and calls through a pointer of the driver's: on x86-64 and arm64 every integer and
-// pointer parameter of the driver API travels as one such word.
+// pointer parameter of the driver API travels as one such word, and floats in registers of their own.
 func backendFile(s *source, all []*cuda.Func) {
 	s.head("//")
 	s.p("package cuda\n\nimport (\n\t\"runtime\"\n\n\t\"github.com/orion-vgpu/orion/host/driver\"\n)\n")
@@ -38,9 +39,15 @@ func backendCall(s *source, f *cuda.Func) {
 	if len(f.Params) > 0 {
 		s.p("\tf := t.frame")
 	}
-	var outs, keep []string
-	for i, p := range f.Params {
+	var outs, keep, floats []string
+	i := -1
+	for _, p := range f.Params {
 		name := ident(p.Name)
+		if p.Type == "f32" && p.Dir == "" {
+			floats = append(floats, name)
+			continue
+		}
+		i++
 		switch {
 		case p.Type == "cstr":
 			s.p("\tf.args[%d] = f.cstr(%s)", i, name)
@@ -57,8 +64,6 @@ func backendCall(s *source, f *cuda.Func) {
 			}
 			s.p("\tf.args[%d] = f.out(%d, %s)", i, len(outs), start)
 			outs = append(outs, backendOut(p, name, len(outs)))
-		case p.Type == "f32":
-			s.p("\tf.args[%d] = floatWord(%s)", i, name)
 		case p.Type == "i32" || p.Type == "device":
 			s.p("\tf.args[%d] = uint64(uint32(%s))", i, name)
 		default:
@@ -69,7 +74,11 @@ func backendCall(s *source, f *cuda.Func) {
 	if len(outs) > 0 {
 		result = "r ="
 	}
-	s.p("\t%s t.call(sym%s, %d)", result, strings.TrimPrefix(f.Symbol, "cu"), len(f.Params))
+	call := fmt.Sprintf("t.call(sym%s, %d)", strings.TrimPrefix(f.Symbol, "cu"), len(f.Params))
+	if len(floats) > 0 {
+		call = fmt.Sprintf("t.callFloats(sym%s, %s)", strings.TrimPrefix(f.Symbol, "cu"), strings.Join(floats, ", "))
+	}
+	s.p("\t%s %s", result, call)
 	for _, k := range keep {
 		s.p("\truntime.KeepAlive(%s)", k)
 	}
