@@ -5,39 +5,39 @@ package session
 import "sync"
 
 // Bounds on handshakes that are under way. Each costs a goroutine and a few descriptors for at most
-// handshakeTimeout plus grantTimeout; one user alone cannot take all of them.
+// handshakeTimeout plus grantTimeout; one source, a user of this host or another machine, cannot take all of them.
 const (
-	maxHandshakes        = 512
-	maxHandshakesPerUser = 256
+	maxHandshakes          = 512
+	maxHandshakesPerSource = 256
 )
 
 // admission counts handshakes under way.
 type admission struct {
-	mu     sync.Mutex
-	total  int
-	byUser map[uint32]int
+	mu       sync.Mutex
+	total    int
+	bySource map[string]int
 }
 
-// enter admits one more handshake of a user, or says no. leave must follow a yes.
-func (a *admission) enter(uid uint32) bool {
+// enter admits one more handshake of a source, or says no. leave must follow a yes.
+func (a *admission) enter(source string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.total >= maxHandshakes || a.byUser[uid] >= maxHandshakesPerUser {
+	if a.total >= maxHandshakes || a.bySource[source] >= maxHandshakesPerSource {
 		return false
 	}
-	if a.byUser == nil {
-		a.byUser = map[uint32]int{}
+	if a.bySource == nil {
+		a.bySource = map[string]int{}
 	}
 	a.total++
-	a.byUser[uid]++
+	a.bySource[source]++
 	return true
 }
 
-func (a *admission) leave(uid uint32) {
+func (a *admission) leave(source string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.total--
-	if a.byUser[uid]--; a.byUser[uid] == 0 {
-		delete(a.byUser, uid)
+	if a.bySource[source]--; a.bySource[source] == 0 {
+		delete(a.bySource, source)
 	}
 }

@@ -7,13 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"strings"
 	"time"
 	"unicode"
 
 	"github.com/orion-vgpu/orion/host/driver"
+	"github.com/orion-vgpu/orion/host/session/entrance"
 	"github.com/orion-vgpu/orion/proto/wire"
 )
 
@@ -36,7 +36,7 @@ func refuse(status driver.Result, format string, args ...any) error {
 }
 
 // greet takes a connection from its first byte to a running worker, or to a refusal.
-func (s *Server) greet(ctx context.Context, conn *net.UnixConn) {
+func (s *Server) greet(ctx context.Context, conn *entrance.Conn) {
 	defer conn.Close()
 	who, err := identify(conn)
 	if err != nil {
@@ -44,12 +44,12 @@ func (s *Server) greet(ctx context.Context, conn *net.UnixConn) {
 		return
 	}
 	defer who.close()
-	if !s.admission.enter(who.uid) {
+	if !s.admission.enter(who.source) {
 		s.answer(conn, refuse(driver.ErrorOperatingSystem, "oriond has too many handshakes under way: start the program again in a moment"))
 		s.log.Warn("handshake refused", "client", who, "reason", "too many under way")
 		return
 	}
-	defer s.admission.leave(who.uid)
+	defer s.admission.leave(who.source)
 
 	hello, err := readHello(ctx, conn)
 	if errors.Is(err, io.EOF) { // not one byte: somebody only looked whether oriond answers
@@ -58,6 +58,9 @@ func (s *Server) greet(ctx context.Context, conn *net.UnixConn) {
 	}
 	if err == nil {
 		err = s.check(hello)
+	}
+	if err == nil {
+		err = s.checkCarrier(conn, hello.Carrier)
 	}
 	if err == nil {
 		err = s.start(ctx, conn, who, hello)
@@ -69,7 +72,7 @@ func (s *Server) greet(ctx context.Context, conn *net.UnixConn) {
 }
 
 // readHello reads exactly one hello. When ctx ends it stops waiting.
-func readHello(ctx context.Context, conn *net.UnixConn) (wire.Hello, error) {
+func readHello(ctx context.Context, conn *entrance.Conn) (wire.Hello, error) {
 	var h wire.Hello
 	if err := conn.SetReadDeadline(time.Now().Add(handshakeTimeout)); err != nil {
 		return h, fmt.Errorf("read hello: %w", err)
@@ -133,7 +136,7 @@ func orUnknown(s string) string {
 }
 
 // answer tells the client why there is no session, as well as it can be told.
-func (s *Server) answer(conn *net.UnixConn, why error) {
+func (s *Server) answer(conn *entrance.Conn, why error) {
 	var r *refusal
 	if !errors.As(why, &r) {
 		r = &refusal{driver.ErrorOperatingSystem, why.Error()}

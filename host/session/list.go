@@ -3,8 +3,10 @@
 package session
 
 import (
+	"os/exec"
 	"sort"
 
+	"github.com/orion-vgpu/orion/host/session/process"
 	"github.com/orion-vgpu/orion/host/session/record"
 )
 
@@ -37,10 +39,14 @@ func (s *Server) add(ses *session) {
 	s.sessions[ses.rec.ID] = ses
 }
 
-func (s *Server) update(ses *session, r record.Session) {
+// running notes that a session has its worker, which is killed at once where the domain has ended meanwhile.
+func (s *Server) running(ses *session, r record.Session, cmd *exec.Cmd, worker *process.Handle) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ses.rec = r
+	ses.rec, ses.cmd, ses.worker = r, cmd, worker
+	if ses.domainEnded {
+		_ = worker.Kill()
+	}
 }
 
 func (s *Server) drop(ses *session) {

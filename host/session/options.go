@@ -9,7 +9,9 @@ import (
 	"os"
 
 	"github.com/orion-vgpu/orion/host/gpu"
+	"github.com/orion-vgpu/orion/host/session/entrance"
 	"github.com/orion-vgpu/orion/host/session/record"
+	"github.com/orion-vgpu/orion/vmm"
 )
 
 // Options configure a Server. All fields without a note are required.
@@ -20,6 +22,10 @@ type Options struct {
 	SocketMode os.FileMode // 0: everybody on this machine may connect
 	// NoListen keeps the socket away; earlier sessions are still looked after.
 	NoListen bool
+	// Listeners are entrances beside the socket, for virtual machines and other hosts. The server closes them.
+	Listeners []*entrance.Listener
+	// Domains knows the virtual machines that share memory with this host; nil: there are none.
+	Domains vmm.Domains
 
 	LogDir         string // of the session logs
 	WorkerLogLevel string // passed to workers; "" leaves it to them
@@ -58,7 +64,7 @@ type Request struct {
 	RatioPercent int // per vGPU; 0: the default share
 	CrossNode    bool
 	Program      string
-	PID          int // 0 where unknown
+	PID          int // of the client on its host; 0 where unknown
 	Host         string
 }
 

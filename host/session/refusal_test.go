@@ -168,30 +168,30 @@ func TestStopInHandshake(t *testing.T) {
 func TestAdmission(t *testing.T) {
 	t.Parallel()
 	var a admission
-	for i := range maxHandshakesPerUser {
-		if !a.enter(1) {
+	for i := range maxHandshakesPerSource {
+		if !a.enter("uid:1") {
 			t.Fatalf("handshake %d of user 1 refused", i)
 		}
 	}
-	if a.enter(1) {
+	if a.enter("uid:1") {
 		t.Error("user 1 takes more than its part")
 	}
-	for i := range maxHandshakes - maxHandshakesPerUser {
-		if !a.enter(uint32(2 + i)) {
+	for i := range maxHandshakes - maxHandshakesPerSource {
+		if !a.enter(fmt.Sprint("uid:", 2+i)) {
 			t.Fatalf("handshake of user %d refused", 2+i)
 		}
 	}
-	if a.enter(9999) {
+	if a.enter("10.0.0.7") {
 		t.Error("more than all handshakes admitted")
 	}
-	a.leave(1)
-	if !a.enter(9999) {
+	a.leave("uid:1")
+	if !a.enter("10.0.0.7") {
 		t.Error("no room after one has left")
 	}
-	for range maxHandshakesPerUser - 1 {
-		a.leave(1)
+	for range maxHandshakesPerSource - 1 {
+		a.leave("uid:1")
 	}
-	if _, ok := a.byUser[1]; ok || a.total != maxHandshakes-maxHandshakesPerUser+1 {
+	if _, ok := a.bySource["uid:1"]; ok || a.total != maxHandshakes-maxHandshakesPerSource+1 {
 		t.Errorf("%d under way, user 1 kept: %v", a.total, ok)
 	}
 }

@@ -15,6 +15,9 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
+	"github.com/orion-vgpu/orion/host/session/entrance"
 	"github.com/orion-vgpu/orion/host/session/process"
 	"github.com/orion-vgpu/orion/host/session/record"
 	"github.com/orion-vgpu/orion/host/session/region"
@@ -28,12 +31,14 @@ type Server struct {
 	workerUser *syscall.Credential
 	lock       *os.File
 	store      *record.Store
-	listener   *net.UnixListener // nil with NoListen
+	entrances  []*entrance.Listener // the socket first, but for NoListen
 	admission  admission
 	reserved   atomic.Int64 // sessions that count against MaxSessions
 
-	mu       sync.Mutex
-	sessions map[string]*session
+	mu        sync.Mutex
+	sessions  map[string]*session
+	lingering map[*session]bool // over, but for their slices
+	closed    bool
 
 	greetings sync.WaitGroup // handshakes under way
 	watchers  sync.WaitGroup // of running sessions
@@ -56,7 +61,7 @@ func Open(o Options) (_ *Server, err error) {
 	if err := region.Check(o.RegionBytes); err != nil {
 		return nil, fmt.Errorf("shared memory of a session (--region-mib): %w", err)
 	}
-	s := &Server{opt: o, log: o.Logger, sessions: map[string]*session{}}
+	s := &Server{opt: o, log: o.Logger, sessions: map[string]*session{}, lingering: map[*session]bool{}}
 	if s.boot, err = process.BootID(); err != nil {
 		return nil, err
 	}
@@ -81,10 +86,13 @@ func Open(o Options) (_ *Server, err error) {
 		return nil, err
 	}
 	if !o.NoListen {
-		if s.listener, err = listen(o.Socket, o.SocketMode); err != nil {
+		l, err := listen(o.Socket, o.SocketMode)
+		if err != nil {
 			return nil, err
 		}
+		s.entrances = append(s.entrances, entrance.ListenUnix(l))
 	}
+	s.entrances = append(s.entrances, o.Listeners...)
 	return s, nil
 }
 
@@ -110,6 +118,10 @@ func (s *Server) adopt() error {
 			}
 			ses.orphan = err != nil
 		}
+		if err := s.adoptSlice(ses); err != nil {
+			ses.close()
+			return err
+		}
 		s.reserved.Add(1)
 		s.add(ses)
 		s.log.Info("session found", "session", r.ID, "program", r.Program, "lease", r.Lease,
@@ -125,30 +137,34 @@ func (s *Server) Serve(ctx context.Context) error {
 	for _, ses := range s.list() {
 		s.watchers.Go(func() { s.watch(ses) })
 	}
-	if s.listener == nil {
-		<-ctx.Done()
-	} else if err := s.accept(ctx); err != nil {
-		return err
+	doors, opened := errgroup.WithContext(ctx)
+	for _, l := range s.entrances {
+		doors.Go(func() error { return s.Accept(opened, l) })
 	}
-	return nil
+	doors.Go(func() error { <-opened.Done(); return nil }) // where there is no entrance
+	return doors.Wait()
 }
 
-func (s *Server) accept(ctx context.Context) error {
+// Accept answers the clients of one more entrance while the server serves, and closes it. It returns nil when
+// ctx ends.
+func (s *Server) Accept(ctx context.Context, l *entrance.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { s.listener.Close() })
+	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
 	for {
-		conn, err := s.listener.AcceptUnix()
+		conn, err := l.AcceptConn()
 		switch {
 		case err == nil:
-			s.greetings.Go(func() { s.greet(ctx, conn) })
+			if !s.admit(ctx, conn) {
+				return nil
+			}
 		case ctx.Err() != nil:
 			return nil
 		case errors.Is(err, net.ErrClosed):
-			return fmt.Errorf("accept clients: %w", err)
+			return fmt.Errorf("accept clients on %s: %w", l.Addr(), err)
 		default: // out of descriptors, say: what is running may end and free some
-			s.log.Error("cannot accept clients", "reason", err)
+			s.log.Error("cannot accept clients", "on", l.Addr(), "reason", err)
 			select {
 			case <-ctx.Done():
 			case <-time.After(100 * time.Millisecond):
@@ -157,12 +173,30 @@ func (s *Server) accept(ctx context.Context) error {
 	}
 }
 
+// admit starts the handshake of one client; false once the server closes.
+func (s *Server) admit(ctx context.Context, conn *entrance.Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		conn.Close()
+		return false
+	}
+	s.greetings.Go(func() { s.greet(ctx, conn) })
+	return true
+}
+
 // Close stops what Serve does; workers run on. It waits for handshakes that are under way.
 func (s *Server) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	for ses := range s.lingering {
+		ses.hangUp()
+	}
+	s.mu.Unlock()
 	var err error
-	if s.listener != nil {
-		if err = s.listener.Close(); errors.Is(err, net.ErrClosed) {
-			err = nil
+	for _, l := range s.entrances {
+		if e := l.Close(); e != nil && !errors.Is(e, net.ErrClosed) {
+			err = errors.Join(err, e)
 		}
 	}
 	s.greetings.Wait()

@@ -5,6 +5,7 @@ package session
 import (
 	"context"
 	"errors"
+	"os"
 	"os/exec"
 	"time"
 
@@ -26,6 +27,10 @@ type session struct {
 	client *process.Handle // nil: unknown, or has ended
 	cmd    *exec.Cmd       // nil where an earlier oriond started the worker
 	orphan bool            // adopted after its client had ended
+
+	mem         memory
+	peer        *os.File // the client's socket once more, for sessions with a slice; nil: unknown
+	domainEnded bool     // guarded by Server.mu
 }
 
 // close lets go of the processes, which run on.
@@ -38,9 +43,17 @@ func (ses *session) close() {
 	}
 }
 
+// hangUp lets go of the client's socket.
+func (ses *session) hangUp() {
+	if ses.peer != nil {
+		ses.peer.Close()
+	}
+}
+
 // watch waits for the end of a session's worker, and cleans up. It returns early, and leaves everything as it
 // is, when the session is closed.
 func (s *Server) watch(ses *session) {
+	defer ses.hangUp()
 	how := "it ended while oriond was away"
 	clean := true
 	if ses.worker != nil {
@@ -64,6 +77,7 @@ func (s *Server) watch(ses *session) {
 	if err := pruneLogs(s.opt.LogDir, s.logInUse); err != nil {
 		s.log.Warn("session logs remain", "reason", err)
 	}
+	s.linger(ses)
 }
 
 // outcome reaps the worker and says how it ended.

@@ -8,32 +8,39 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/orion-vgpu/orion/host/driver"
 	"github.com/orion-vgpu/orion/host/gpu"
+	"github.com/orion-vgpu/orion/host/session/entrance"
 	"github.com/orion-vgpu/orion/host/session/process"
 	"github.com/orion-vgpu/orion/host/session/record"
-	"github.com/orion-vgpu/orion/host/session/region"
 	"github.com/orion-vgpu/orion/host/worker"
 	"github.com/orion-vgpu/orion/proto/wire"
 )
 
 // start gets a lease and turns the connection over to a new worker. After an error nothing of the session is
 // left, and the client has not been answered.
-func (s *Server) start(ctx context.Context, conn *net.UnixConn, who peer, h wire.Hello) error {
+func (s *Server) start(ctx context.Context, conn *entrance.Conn, who peer, h wire.Hello) error {
 	if s.opt.MaxSessions > 0 && s.reserved.Add(1) > int64(s.opt.MaxSessions) {
 		s.reserved.Add(-1)
 		return refuse(driver.ErrorNoDevice, "this node runs its %d sessions already (key max_sessions in section [server])", s.opt.MaxSessions)
 	}
-	ses, err := s.prepare(ctx, who, h)
+	mem, err := s.memory(conn, h)
 	if err != nil {
+		s.unreserve()
+		return err
+	}
+	ses, err := s.prepare(ctx, who, h, mem)
+	if err != nil {
+		mem.discard()
 		s.unreserve()
 		return err
 	}
 	if err := s.launch(ses, conn, who); err != nil {
 		s.remove(ses)
+		ses.hangUp()
+		mem.discard()
 		return err
 	}
 	r := ses.rec
@@ -44,7 +51,7 @@ func (s *Server) start(ctx context.Context, conn *net.UnixConn, who peer, h wire
 }
 
 // prepare asks the pool, and lists the session from the moment on at which it holds a lease.
-func (s *Server) prepare(ctx context.Context, who peer, h wire.Hello) (*session, error) {
+func (s *Server) prepare(ctx context.Context, who peer, h wire.Hello, mem memory) (*session, error) {
 	id, err := newID()
 	if err != nil {
 		return nil, err
@@ -53,7 +60,7 @@ func (s *Server) prepare(ctx context.Context, who peer, h wire.Hello) (*session,
 	defer cancel()
 	lease, err := s.opt.Pool.Grant(granting, Request{
 		VGPUs: int(h.VGPUs), MemoryMiB: int(h.GMemMiB), RatioPercent: int(h.Ratio), CrossNode: h.Cross,
-		Program: h.Program, PID: who.ref.PID, Host: h.Host,
+		Program: h.Program, PID: who.pid(h), Host: h.Host,
 	})
 	switch {
 	case err == nil:
@@ -66,16 +73,19 @@ func (s *Server) prepare(ctx context.Context, who peer, h wire.Hello) (*session,
 	default:
 		return nil, refuse(driver.ErrorNoDevice, "%v", err)
 	}
-	ses := &session{rec: record.Session{
-		ID: id, Lease: lease.ID, Boot: s.boot, Client: who.ref, UID: who.uid,
+	ses := &session{mem: mem, rec: record.Session{
+		ID: id, Lease: lease.ID, Boot: s.boot, Client: who.ref, UID: who.uid, Slice: mem.record(),
 		Program: h.Program, Host: h.Host, VGPUs: lease.VGPUs, Since: time.Now(),
 	}}
+	if !who.local {
+		ses.rec.From = who.source
+	}
 	s.add(ses)
 	return ses, nil
 }
 
 // launch makes the region and the worker, and writes the record.
-func (s *Server) launch(ses *session, conn *net.UnixConn, who peer) (err error) {
+func (s *Server) launch(ses *session, conn *entrance.Conn, who peer) (err error) {
 	if who.gone() {
 		return errGone
 	}
@@ -84,14 +94,22 @@ func (s *Server) launch(ses *session, conn *net.UnixConn, who peer) (err error) 
 		return err
 	}
 	var in inheritance
-	if in.region, err = region.Create("orion-"+ses.rec.ID, s.opt.RegionBytes); err != nil {
+	if in.region, err = ses.mem.open("orion-" + ses.rec.ID); err != nil {
 		return err
 	}
 	defer in.region.Close()
+	if err := conn.Keep(ses.mem.patience()); err != nil {
+		return err
+	}
 	if in.socket, err = conn.File(); err != nil {
-		return fmt.Errorf("pass socket to worker: %w", err)
+		return err
 	}
 	defer in.socket.Close()
+	if ses.mem.slice != nil {
+		if ses.peer, err = conn.File(); err != nil {
+			return err
+		}
+	}
 	if who.handle != nil {
 		if in.client, err = who.handle.Dup(); err != nil {
 			return err
@@ -113,13 +131,12 @@ func (s *Server) launch(ses *session, conn *net.UnixConn, who peer) (err error) 
 	cmd, handle, err := s.spawn(worker.Config{
 		Session: rec.ID, Program: rec.Program, PID: rec.Client.PID,
 		Backend: s.opt.GPUs.Backend(), Node: s.opt.Node, VGPUs: vgpus,
-		RegionBase: wire.DefaultBase, RegionSize: s.opt.RegionBytes,
+		Carrier: ses.mem.carrier, RegionBase: wire.DefaultBase, RegionOffset: ses.mem.offset, RegionSize: ses.mem.size,
 		Release: s.opt.Release, LogLevel: s.opt.WorkerLogLevel,
 	}, in)
 	if err != nil {
 		return err
 	}
-	ses.cmd, ses.worker = cmd, handle
 	// Our child is not reaped yet: the PID is its own.
 	if rec.Worker, err = process.Find(cmd.Process.Pid); err == nil {
 		err = s.store.Save(rec)
@@ -127,9 +144,10 @@ func (s *Server) launch(ses *session, conn *net.UnixConn, who peer) (err error) 
 	if err != nil {
 		cmd.Process.Kill()
 		cmd.Wait()
+		handle.Close()
 		return fmt.Errorf("record session: %w", err)
 	}
-	s.update(ses, rec)
+	s.running(ses, rec, cmd, handle)
 	return nil
 }
 

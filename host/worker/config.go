@@ -12,10 +12,13 @@ type Config struct {
 	// Node seeds the identities of software GPUs, so that they stay the same from session to session.
 	Node       string `json:"node"`
 	VGPUs      []VGPU `json:"vgpus"`
+	Carrier    uint32 `json:"carrier"` // wire.Carrier...: how the client reaches the region
 	RegionBase uint64 `json:"region_base"`
-	RegionSize uint64 `json:"region_size"`
-	Release    string `json:"release"`
-	LogLevel   string `json:"log_level"` // of the session's log, which the worker writes to its standard error
+	// RegionOffset is where the region begins in the inherited file: not 0 for a slice of a domain's device.
+	RegionOffset uint64 `json:"region_offset"`
+	RegionSize   uint64 `json:"region_size"`
+	Release      string `json:"release"`
+	LogLevel     string `json:"log_level"` // of the session's log, which the worker writes to its standard error
 }
 
 // VGPU is one granted share of a GPU.

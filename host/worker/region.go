@@ -15,23 +15,32 @@ import (
 
 // region is the mapped shared memory. The client may change any byte at any time.
 type region struct {
-	base uintptr
-	size uint64
-	fd   int
+	base   uintptr
+	size   uint64
+	fd     int
+	offset uint64 // of the region in the file
 }
 
-// mapRegion maps fd at base, and nowhere else: addresses in it mean the same to client and worker.
-func mapRegion(fd int, base, size uint64) (*region, error) {
+// mapRegion maps size bytes of fd from offset on at base, and nowhere else: addresses in it mean the same to
+// client and worker.
+func mapRegion(fd int, base, offset, size uint64) (*region, error) {
+	var file unix.Stat_t
+	if err := unix.Fstat(fd, &file); err != nil {
+		return nil, fmt.Errorf("map shared memory: %w", err)
+	}
+	if end := uint64(file.Size); size > end || offset > end-size {
+		return nil, fmt.Errorf("map shared memory: its file has %d bytes, the region lies at %d and has %d", end, offset, size)
+	}
 	const fixedNoReplace = 0x100000
 	p, _, errno := unix.Syscall6(unix.SYS_MMAP, uintptr(base), uintptr(size), unix.PROT_READ|unix.PROT_WRITE,
-		unix.MAP_SHARED|fixedNoReplace, uintptr(fd), 0)
+		unix.MAP_SHARED|fixedNoReplace, uintptr(fd), uintptr(offset))
 	if errno != 0 {
 		return nil, fmt.Errorf("map %d bytes of shared memory at %#x: %w", size, base, errno)
 	}
 	if p != uintptr(base) {
 		return nil, fmt.Errorf("map shared memory: the kernel chose %#x instead of %#x", p, base)
 	}
-	return &region{base: uintptr(base), size: size, fd: fd}, nil
+	return &region{base: uintptr(base), size: size, fd: fd, offset: offset}, nil
 }
 
 func (r *region) pointer(offset uint64) unsafe.Pointer {
@@ -75,7 +84,7 @@ func (r *region) discard(address driver.HostPtr, n uint64) {
 	from := (uint64(address) - uint64(r.base) + page - 1) &^ (page - 1)
 	to := (uint64(address) - uint64(r.base) + n) &^ (page - 1)
 	if from < to {
-		_ = unix.Fallocate(r.fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, int64(from), int64(to-from))
+		_ = unix.Fallocate(r.fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, int64(r.offset+from), int64(to-from))
 	}
 }
 

@@ -26,7 +26,7 @@ type Backend func(cfg Config, print func(fd int, text []byte)) (driver.Driver, e
 // blocked in the driver.
 func Run(cfg Config, open Backend, log *slog.Logger) error {
 	w := wire.Welcome{Version: wire.Version, Spec: cuda.SpecHash, Devices: uint32(len(cfg.VGPUs)),
-		Size: cfg.RegionSize, Base: cfg.RegionBase, Session: cfg.Session, Release: cfg.Release}
+		Size: cfg.RegionSize, Base: cfg.RegionBase, Offset: cfg.RegionOffset, Session: cfg.Session, Release: cfg.Release}
 	s, err := start(cfg, open, log)
 	if err != nil {
 		w.Status, w.Message = uint32(driver.ErrorSystemNotReady), err.Error()
@@ -42,7 +42,11 @@ func Run(cfg Config, open Backend, log *slog.Logger) error {
 	}
 	r := &ring{region: s.region, buffer: make([]byte, wire.MaxCommand), socket: SocketFD, client: client,
 		spin: spinTime()}
-	if err := welcome(w, RegionFD); err != nil {
+	fd := -1
+	if cfg.Carrier == wire.CarrierMemory {
+		fd = RegionFD
+	}
+	if err := welcome(w, fd); err != nil {
 		return err
 	}
 	log.Info("session started", "program", cfg.Program, "pid", cfg.PID, "backend", cfg.Backend, "vgpus", len(cfg.VGPUs))
@@ -59,9 +63,15 @@ func Run(cfg Config, open Backend, log *slog.Logger) error {
 
 // start makes a server that is ready for commands.
 func start(cfg Config, open Backend, log *slog.Logger) (*server, error) {
-	reg, err := mapRegion(RegionFD, cfg.RegionBase, cfg.RegionSize)
+	if cfg.Carrier == wire.CarrierStream {
+		return nil, errors.New("this oriond cannot carry a session on a stream yet: run the program on its host, or in a virtual machine with an ivshmem device")
+	}
+	reg, err := mapRegion(RegionFD, cfg.RegionBase, cfg.RegionOffset, cfg.RegionSize)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Carrier == wire.CarrierDevice {
+		reg.discard(driver.HostPtr(reg.base), reg.size) // whoever had the slice before
 	}
 	con := newConsole(reg)
 	drv, err := open(cfg, func(fd int, text []byte) { con.write(byte(fd), text) })
@@ -137,6 +147,7 @@ func (s *server) writeHeader() error {
 	le.PutUint32(b[wire.HdrDriver:], uint32(version))
 	le.PutUint32(b[wire.HdrSpin:], clientSpin())
 	le.PutUint64(b[wire.HdrStage:], wire.StageBytes(s.region.size))
+	le.PutUint32(b[wire.HdrCarrier:], s.cfg.Carrier)
 	for i := range s.cfg.VGPUs {
 		if err := s.writeDevice(b[wire.HdrDeviceTable+i*wire.DeviceSize:], driver.Device(i)); err != nil {
 			return err

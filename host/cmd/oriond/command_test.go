@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/orion-vgpu/orion/host/release"
+	"github.com/orion-vgpu/orion/proto/wire"
 )
 
 func TestCommands(t *testing.T) {
@@ -24,10 +26,10 @@ func TestCommands(t *testing.T) {
 		want  []string
 	}{
 		{"help", good, []string{"--help"}, false, []string{"check-config", "sessions kill --all", "worker process"}},
-		{"version", good, []string{"version"}, false, []string{release.Version, "protocol 1"}},
+		{"version", good, []string{"version"}, false, []string{release.Version, fmt.Sprint("protocol ", wire.Version)}},
 		{"check-config", good, []string{"check-config"}, false, []string{good.socket, "127.0.0.1:1", "2 software GPUs"}},
-		{"check-config finds a mistake", bad, []string{"check-config"}, true, []string{bad.conf + ":9", "listen_prot", "listen_port"}},
-		{"run finds a mistake", bad, []string{"run"}, true, []string{bad.conf + ":9", "listen_prot"}},
+		{"check-config finds a mistake", bad, []string{"check-config"}, true, []string{bad.conf + ":10", "listen_prot", "listen_port"}},
+		{"run finds a mistake", bad, []string{"run"}, true, []string{bad.conf + ":10", "listen_prot"}},
 		{"socket mode", good, []string{"run", "--socket-mode", "rw"}, true, []string{"--socket-mode", "0660"}},
 		{"region too small", good, []string{"run", "--region-mib", "16"}, true, []string{"--region-mib", "at least"}},
 		{"region too large", good, []string{"run", "--region-mib", "99999999999"}, true, []string{"--region-mib"}},

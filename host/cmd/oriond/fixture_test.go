@@ -94,7 +94,7 @@ func newNode(t *testing.T, controllerAddr string, extra ...string) *node {
 	life, end := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(end)
 	n := &node{life: life, conf: filepath.Join(dir, "server.conf"), socket: filepath.Join(dir, "o.sock"), dir: dir}
-	text := fmt.Sprintf("[log]\nlog_dir = %s\n[controller]\ncontroller_addr = %s\n[server]\nsocket = %s\ngpus = softgpu\nnode_name = test\n%s\n",
+	text := fmt.Sprintf("[log]\nlog_dir = %s\n[controller]\ncontroller_addr = %s\n[server]\nsocket = %s\ngpus = softgpu\nnode_name = test\nlisten_port = 0\n%s\n",
 		filepath.Join(dir, "log"), controllerAddr, n.socket, strings.Join(extra, "\n"))
 	if err := os.WriteFile(n.conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -73,10 +73,6 @@ func run(ctx context.Context, c *config.Config, f runFlags) (err error) {
 	if err := process.KeepDescriptors(); err != nil {
 		return err
 	}
-	data, err := c.Server.DataAddress()
-	if err != nil {
-		return err
-	}
 	log, closer, err := logging.New(c.Log)
 	if err != nil {
 		return err
@@ -91,17 +87,27 @@ func run(ctx context.Context, c *config.Config, f runFlags) (err error) {
 	}
 	defer func() { err = errors.Join(err, gpus.Close()) }()
 
+	entrances, data, err := listen(c, log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		for _, l := range entrances { // closed already, unless the server did not come about
+			l.Close()
+		}
+	}()
+
 	// The pool asks the server what runs here, and the server asks the pool for leases. The first
 	// heartbeat must know the adopted sessions, so it waits until the server is open.
 	var server *session.Server
 	client := pool.New(pool.Config{
-		Controller: c.Controller, Node: c.Server.NodeName, DataAddress: data, VGPUCount: c.Server.VGPUCount,
+		Controller: c.Controller, Node: c.Server.NodeName, DataAddress: data.String(), VGPUCount: c.Server.VGPUCount,
 		GPUs: gpus, Log: log,
 		Sessions: func() []pool.Session { return poolSessions(server.Sessions()) },
 	})
 	server, err = session.Open(session.Options{
 		Socket: c.Server.Socket, SocketMode: os.FileMode(mode), NoListen: !c.Server.EnableShm,
-		LogDir: sessionLogs(c), WorkerLogLevel: c.Log.FileLevel,
+		Listeners: entrances, LogDir: sessionLogs(c), WorkerLogLevel: c.Log.FileLevel,
 		Node: c.Server.NodeName, Release: release.Version, Spec: cuda.SpecHash,
 		RegionBytes: f.regionMiB << 20, MaxSessions: c.Server.MaxSessions, WorkerUser: f.workerUser,
 		Pool: poolClient{client}, GPUs: gpus, Logger: log,

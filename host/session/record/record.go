@@ -26,12 +26,21 @@ type Session struct {
 	Boot    string      `json:"boot"`   // the run of the machine in which the processes live
 	Worker  process.Ref `json:"worker"` // zero while the session starts
 	Client  process.Ref `json:"client"` // zero where the client's process cannot be seen
-	UID     uint32      `json:"uid"`    // of the client
+	UID     uint32      `json:"uid"`    // of the client, where it came by the unix socket
+	From    string      `json:"from"`   // vsock address or host of a client that did not
 	Program string      `json:"program"`
 	Host    string      `json:"host"`
 	VGPUs   []VGPU      `json:"vgpus"`
 	Since   time.Time   `json:"since"`
 	Log     string      `json:"log"` // path of the session's log
+	Slice   *Slice      `json:"slice,omitempty"`
+}
+
+// Slice is the memory that a program in a virtual machine shares with its worker.
+type Slice struct {
+	Domain string `json:"domain"` // of the virtual machine
+	Offset uint64 `json:"offset"` // in the domain's region
+	Size   uint64 `json:"size"`
 }
 
 // VGPU is one granted share of a GPU.

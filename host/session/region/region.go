@@ -49,6 +49,22 @@ func Create(name string, size uint64) (*os.File, error) {
 	return f, nil
 }
 
+// Dup returns the file of a region of somebody else's once more. The caller closes it.
+func Dup(f *os.File) (*os.File, error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return nil, fmt.Errorf("duplicate region: %w", err)
+	}
+	fd := -1
+	if e := raw.Control(func(from uintptr) { fd, err = unix.FcntlInt(from, unix.F_DUPFD_CLOEXEC, 3) }); e != nil {
+		err = e
+	}
+	if err != nil {
+		return nil, fmt.Errorf("duplicate region: %w", err)
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
+}
+
 // Check says whether a region can have this size.
 func Check(size uint64) error {
 	if size < wire.MinRegionSize || size >= 1<<47 || size%uint64(os.Getpagesize()) != 0 {
