@@ -2250,7 +2250,7 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		return r
 	case cuda.OpImageAppend:
 		total := a.u64()
-		stage := a.u64()
+		stage := driver.HostPtr(a.u64())
 		size := a.u64()
 		if r := a.result(); r != driver.Success {
 			return r
@@ -2411,7 +2411,7 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 	case cuda.OpLinkRead:
 		link := driver.LinkState(a.handle(s, cuda.KindLinkState))
 		offset := a.u64()
-		stage := a.u64()
+		stage := driver.HostPtr(a.u64())
 		size := a.u64()
 		if r := a.result(); r != driver.Success {
 			return r

@@ -15,15 +15,15 @@ import (
 const maxImage = 4 << 30
 
 // onImageAppend takes the next piece of an image; total is its size when complete.
-func (s *server) onImageAppend(_ driver.API, total, stage, n uint64) driver.Result {
-	if total > maxImage || uint64(len(s.image))+n > total || !s.region.contains(driver.HostPtr(stage), n) {
+func (s *server) onImageAppend(_ driver.API, total uint64, stage driver.HostPtr, n uint64) driver.Result {
+	if total > maxImage || uint64(len(s.image))+n > total || !s.region.contains(stage, n) {
 		s.image = nil
 		return driver.ErrorInvalidValue
 	}
 	if s.image == nil {
 		s.image = make([]byte, 0, total)
 	}
-	s.image = append(s.image, s.region.window(driver.HostPtr(stage), n)...)
+	s.image = append(s.image, s.region.window(stage, n)...)
 	return driver.Success
 }
 
@@ -115,12 +115,12 @@ func (s *server) onLinkDestroy(api driver.API, l driver.LinkState) driver.Result
 }
 
 // onLinkRead copies a piece of a linked image into staging.
-func (s *server) onLinkRead(_ driver.API, l driver.LinkState, offset, stage, n uint64) driver.Result {
+func (s *server) onLinkRead(_ driver.API, l driver.LinkState, offset uint64, stage driver.HostPtr, n uint64) driver.Result {
 	b := s.linked[l]
-	if offset > uint64(len(b)) || n > uint64(len(b))-offset || !s.region.contains(driver.HostPtr(stage), n) {
+	if offset > uint64(len(b)) || n > uint64(len(b))-offset || !s.region.contains(stage, n) {
 		return driver.ErrorInvalidValue
 	}
-	copy(s.region.window(driver.HostPtr(stage), n), b[offset:offset+n])
+	copy(s.region.window(stage, n), b[offset:offset+n])
 	return driver.Success
 }
 

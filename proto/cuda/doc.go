@@ -27,11 +27,13 @@
 //
 // A fence is answered by the GPU when the stream reaches it, a wait by a waiter, off the ring.
 //
-// Parameters are `[in|out|inout|new|free] NAME TYPE`, named as in CUDA's documentation. Types:
+// Parameters are `[in|out|inout|new|free|flag] NAME TYPE`, named as in CUDA's documentation. Types:
 //
 //	u8 u16 u32 u64 i32 f32     scalars; `out` makes them results
 //	device devptr              ordinal of a vGPU, address in device memory
 //	hostptr                    address in the region
+//	hostptr[P]                 the same, of P bytes that the command reads (in) or writes (out), or of a u32
+//	                           that becomes P when its stream gets there (flag); P is a parameter
 //	cstr                       NUL-ended string (in)
 //	bytes[E]                   memory of E bytes, E an expression of literals and scalar parameters;
 //	                           a trailing ? says that it may be NULL

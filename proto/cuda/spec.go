@@ -39,6 +39,9 @@ type Param struct {
 	Name, Dir, Type string
 	Len             string // expression of a length, for bytes and arrays of handles
 	Nullable        bool
+	// Touch says what the command does with the region at a hostptr: "in", "out" or "flag", of which Len tells
+	// the parameter with the length or the value; or "" for what is not known.
+	Touch string
 }
 
 // Func is one exported function or one command.
@@ -88,7 +91,7 @@ var (
 	versionSuffix = regexp.MustCompile(`_v\d+$`)
 	funcLine      = regexp.MustCompile(`^(\S+)\s+(cu\w+) (\d+)(?: (pts|ptd)(z|s):(\d+))?\s*(?:\((.*)\))?\s*(.*)$`)
 	commandLine   = regexp.MustCompile(`^command (call|cast|fence|wait)\s+(\w+) \((.*)\)$`)
-	paramText     = regexp.MustCompile(`^(?:(in|out|inout|new|free) )?(\w+) (\w+)(?:\[([^\]]*)\])?(\?)?$`)
+	paramText     = regexp.MustCompile(`^(?:(in|out|inout|new|free|flag) )?(\w+) (\w+)(?:\[([^\]]*)\])?(\?)?$`)
 )
 
 // Load parses the embedded specification. Opcodes are numbered in the order of the symbols.
@@ -195,6 +198,12 @@ func (f *Func) parseParams(text string) error {
 			return fmt.Errorf("parse parameter %q of %s", t, f.Symbol)
 		}
 		p := Param{Dir: m[1], Name: m[2], Type: m[3], Len: m[4], Nullable: m[5] != ""}
+		if p.Type == "hostptr" { // a word like another; what lies there is the relay's business
+			p.Dir, p.Touch = "", p.Dir
+		}
+		if p.Dir == "flag" || (p.Touch != "") != (p.Type == "hostptr" && p.Len != "") {
+			return fmt.Errorf("parameter %q of %s: in, out and flag of a hostptr come with a parameter in brackets, and flag with nothing else", t, f.Symbol)
+		}
 		switch p.Type {
 		case "u8", "u16", "u32", "u64", "i32", "f32", "device", "devptr", "hostptr", "cstr", "bytes":
 		default:

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ORION_SPEC_HASH 0x8ec6a6ca24d6e866ull
+#define ORION_SPEC_HASH 0x8e7a527d0819ac23ull
 
 enum kind {
 	KIND_CTX = 1,

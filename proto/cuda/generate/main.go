@@ -29,6 +29,7 @@ func main() {
 	outputs := map[string]func(*source, []*cuda.Func){
 		"proto/cuda/hash_gen.go":              hashFile,
 		"proto/cuda/ops_gen.go":               opsFile,
+		"proto/cuda/touch/touch_gen.go":       touchFile,
 		"guest/libcuda/generated/wire.h":      wireHeader,
 		"guest/libcuda/generated/calls.h":     callsHeader,
 		"guest/libcuda/generated/calls.c":     callsSource,
