@@ -40,21 +40,21 @@ func play(s *server, f *fakeDriver, b []byte, start uint64) error {
 	for i := range b {
 		*reg.bytePointer(wire.RingOffset + (start+uint64(i))%wire.RingSize) = b[i]
 	}
-	r := &ring{region: reg, head: start, buffer: make([]byte, wire.MaxCommand)}
+	r := &consumer{region: reg, head: start, buffer: make([]byte, wire.MaxCommand)}
 	tail := start + uint64(len(b))
 	*reg.word64(wire.RingTail) = tail
 	a, answer := newArgs(), &reply{region: reg}
 	for r.head != tail {
-		c, filler, err := r.take(tail - r.head)
+		c, err := r.take(tail - r.head)
 		if err != nil {
 			return err
 		}
-		if filler {
+		if c.Filler() {
 			continue
 		}
-		f.command = c.args
-		a.reset(c.args)
-		answer.reset(c.slot, c.seq)
+		f.command = c.Args
+		a.reset(c.Args)
+		answer.reset(c.SlotOffset(), c.Seq)
 		result := s.run(c, a, answer)
 		if a.malformed {
 			return driver.ErrorInvalidValue
@@ -126,13 +126,13 @@ func TestCommandIsCopied(t *testing.T) {
 	reg := anyRegion(t)
 	b := frame(cuda.OpMemAlloc, 0, 1, words(4096))
 	copy(reg.bytes(wire.RingOffset, uint64(len(b))), b)
-	r := &ring{region: reg, buffer: make([]byte, wire.MaxCommand)}
-	c, _, err := r.take(uint64(len(b)))
+	r := &consumer{region: reg, buffer: make([]byte, wire.MaxCommand)}
+	c, err := r.take(uint64(len(b)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	clear(reg.bytes(wire.RingOffset, uint64(len(b))))
-	if c.op != cuda.OpMemAlloc || le.Uint64(c.args) != 4096 || c.slot != wire.SlotsOffset {
+	if c.Op != cuda.OpMemAlloc || le.Uint64(c.Args) != 4096 || c.SlotOffset() != wire.SlotsOffset {
 		t.Errorf("the command has become %+v", c)
 	}
 	if *reg.word64(wire.RingHead) != uint64(len(b)) {
@@ -165,7 +165,7 @@ func TestFrames(t *testing.T) {
 		{"short", change(wire.CmdSize, 16), 0, "16 bytes"},
 		{"long", change(wire.CmdSize, 32), 0, "32 bytes, 24 available"},
 		{"version", change(wire.CmdVersion, 1), 0, "version 1"},
-		{"extents", change(wire.CmdExtents, 1), 0, "1 extents"},
+		{"the version's upper half", change(wire.CmdVersion+1, 1), 0, "version 256"},
 		{"slot", change(wire.CmdSlot+1, 5), 0, "slot 1281"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

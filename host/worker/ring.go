@@ -3,7 +3,6 @@
 package worker
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime"
@@ -13,22 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/orion-vgpu/orion/proto/wire"
+	"github.com/orion-vgpu/orion/proto/wire/ring"
 )
 
 // errGone is the ordinary end of a session: the client has closed its side.
 var errGone = errors.New("the client is gone")
 
-// command is one frame, copied out of the ring.
-type command struct {
-	op      uint16
-	context uint32
-	slot    uint64 // offset of the reply slot, 0 for none
-	seq     uint32
-	args    []byte
-}
-
-// ring consumes the command ring. It belongs to one goroutine.
-type ring struct {
+// consumer consumes the command ring. It belongs to one goroutine.
+type consumer struct {
 	region *region
 	head   uint64
 	buffer []byte // the copy of the command being run
@@ -49,71 +40,41 @@ func spinTime() time.Duration {
 func fewCores() bool { return runtime.NumCPU() < 4 }
 
 // next returns the next command, waiting for it. The command is valid until the call after.
-func (r *ring) next() (command, error) {
+func (r *consumer) next() (ring.Command, error) {
 	for {
 		tail := atomic.LoadUint64(r.region.word64(wire.RingTail))
 		if tail == r.head {
 			if err := r.await(); err != nil {
-				return command{}, err
+				return ring.Command{}, err
 			}
 			continue
 		}
-		if tail-r.head > wire.RingSize || tail%8 != 0 {
-			return command{}, fmt.Errorf("malformed ring: tail %d, head %d", tail, r.head)
+		if err := ring.Check(r.head, tail); err != nil {
+			return ring.Command{}, err
 		}
-		c, filler, err := r.take(tail - r.head)
-		if err != nil || !filler {
+		c, err := r.take(tail - r.head)
+		if err != nil || !c.Filler() {
 			return c, err
 		}
 	}
 }
 
-// take copies the command at the head out of the ring and checks its frame.
-func (r *ring) take(available uint64) (c command, filler bool, err error) {
-	at := r.head % wire.RingSize
-	contiguous := wire.RingSize - at
-	size := uint64(atomic.LoadUint32(r.region.word32(wire.RingOffset + at + wire.CmdSize)))
-	if size < 8 || size%8 != 0 || size > available || size > contiguous {
-		return c, false, fmt.Errorf("malformed command of %d bytes, %d available", size, available)
+// take copies the command at the head out of the ring.
+func (r *consumer) take(available uint64) (ring.Command, error) {
+	c, size, err := ring.Take(r.region.bytes(wire.RingOffset, wire.RingSize), r.head, available, r.buffer)
+	if err == nil {
+		r.advance(size)
 	}
-	if size < wire.FrameSize || size > wire.MaxCommand {
-		if op := uint16(r.region.load32(wire.RingOffset + at + wire.CmdOp)); op == wire.OpFiller {
-			r.advance(size)
-			return c, true, nil
-		}
-		return c, false, fmt.Errorf("malformed command of %d bytes", size)
-	}
-	b := r.buffer[:size]
-	copy(b, r.region.bytes(wire.RingOffset+at, size))
-	r.advance(size)
-	le := binary.LittleEndian
-	c.op = le.Uint16(b[wire.CmdOp:])
-	if c.op == wire.OpFiller {
-		return c, true, nil
-	}
-	extents := int(b[wire.CmdExtents])
-	start := wire.FrameSize + extents*wire.ExtentSize
-	if b[wire.CmdVersion] != 0 || extents > wire.MaxExtents || start > len(b) {
-		return c, false, fmt.Errorf("malformed command: version %d, %d extents, %d bytes", b[wire.CmdVersion], extents, size)
-	}
-	slot := le.Uint32(b[wire.CmdSlot:])
-	if slot > wire.SlotCount {
-		return c, false, fmt.Errorf("malformed command: slot %d", slot)
-	}
-	if slot > 0 {
-		c.slot = wire.SlotsOffset + uint64(slot-1)*wire.SlotSize
-	}
-	c.context, c.seq, c.args = le.Uint32(b[wire.CmdContext:]), le.Uint32(b[wire.CmdSeq:]), b[start:]
-	return c, false, nil
+	return c, err
 }
 
-func (r *ring) advance(n uint64) {
+func (r *consumer) advance(n uint64) {
 	r.head += n
 	atomic.StoreUint64(r.region.word64(wire.RingHead), r.head)
 }
 
 // await returns when the ring has something, or with errGone when the client has gone.
-func (r *ring) await() error {
+func (r *consumer) await() error {
 	start := time.Now()
 	for i := 1; ; i++ {
 		if atomic.LoadUint64(r.region.word64(wire.RingTail)) != r.head {
@@ -144,7 +105,7 @@ func (r *ring) await() error {
 }
 
 // sleep waits for a byte on the socket, or its end.
-func (r *ring) sleep() error {
+func (r *consumer) sleep() error {
 	fds := []unix.PollFd{{Fd: int32(r.socket), Events: unix.POLLIN}, {Fd: int32(r.client), Events: unix.POLLIN}}
 	if r.client < 0 {
 		fds = fds[:1]

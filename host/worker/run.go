@@ -40,7 +40,7 @@ func Run(cfg Config, open Backend, log *slog.Logger) error {
 	if cfg.PID == 0 {
 		client = -1
 	}
-	r := &ring{region: s.region, buffer: make([]byte, wire.MaxCommand), socket: SocketFD, client: client,
+	r := &consumer{region: s.region, buffer: make([]byte, wire.MaxCommand), socket: SocketFD, client: client,
 		spin: spinTime()}
 	fd := -1
 	if cfg.Carrier == wire.CarrierMemory {

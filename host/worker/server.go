@@ -9,6 +9,7 @@ import (
 	"github.com/orion-vgpu/orion/host/driver"
 	"github.com/orion-vgpu/orion/proto/cuda"
 	"github.com/orion-vgpu/orion/proto/wire"
+	"github.com/orion-vgpu/orion/proto/wire/ring"
 )
 
 // server runs the commands of one session. Its fields belong to the ring goroutine, but for what waiters and
@@ -42,7 +43,7 @@ type server struct {
 }
 
 // serve runs commands until the client is gone or breaks the protocol.
-func (s *server) serve(r *ring) error {
+func (s *server) serve(r *consumer) error {
 	a := newArgs()
 	reply := &reply{region: s.region}
 	for {
@@ -50,19 +51,19 @@ func (s *server) serve(r *ring) error {
 		if err != nil {
 			return err
 		}
-		a.reset(c.args)
-		reply.reset(c.slot, c.seq)
+		a.reset(c.Args)
+		reply.reset(c.SlotOffset(), c.Seq)
 		result := s.run(c, a, reply)
 		if a.malformed {
 			reply.send(driver.ErrorInvalidValue)
-			return fmt.Errorf("malformed %s command: %d bytes of arguments", opName(c.op), len(c.args))
+			return fmt.Errorf("malformed %s command: %d bytes of arguments", opName(c.Op), len(c.Args))
 		}
 		if result != driver.Success && result != pending && result != driver.ErrorNotReady {
-			s.log.Debug("a command failed", "command", opName(c.op), "result", result.Error(), "queued", c.slot == 0)
+			s.log.Debug("a command failed", "command", opName(c.Op), "result", result.Error(), "queued", c.Slot == 0)
 		}
 		switch {
 		case result == pending:
-		case c.slot != 0:
+		case c.Slot != 0:
 			reply.send(result)
 		case result != driver.Success:
 			s.reportAsync(result)
@@ -70,19 +71,19 @@ func (s *server) serve(r *ring) error {
 	}
 }
 
-func (s *server) run(c command, a *args, reply *reply) driver.Result {
-	if c.context != s.contextID {
-		if r := s.setContext(c.context); r != driver.Success {
+func (s *server) run(c ring.Command, a *args, reply *reply) driver.Result {
+	if c.Context != s.contextID {
+		if r := s.setContext(c.Context); r != driver.Success {
 			return r
 		}
 	}
-	s.beforeEnd(c.op, a)
-	result := s.dispatch(s.api, c.op, a, reply)
-	if c.op == cuda.OpCuStreamEndCapture && endsCapture(result) {
+	s.beforeEnd(c.Op, a)
+	result := s.dispatch(s.api, c.Op, a, reply)
+	if c.Op == cuda.OpCuStreamEndCapture && endsCapture(result) {
 		s.captures = max(0, s.captures-1)
 	}
 	if result == driver.Success {
-		switch c.op {
+		switch c.Op {
 		case cuda.OpCuStreamBeginCapture_v2, cuda.OpCuStreamBeginCaptureToGraph:
 			s.captures++
 		case cuda.OpCuCtxCreate_v2, cuda.OpCuCtxDestroy_v2: // both change what is current

@@ -100,22 +100,17 @@ const (
 	CallbackSize       = 16 // u64 id, u32 result, u32 sequence
 )
 
-// Command frame: FrameSize bytes, then extents, then arguments; the whole is a multiple of 8 bytes and
+// Command frame: FrameSize bytes, then arguments; the whole is a multiple of 8 bytes and
 // never wraps: a filler (OpFiller) leads back to the ring's start.
 const (
 	CmdSize    = 0x00 // u32, bytes of the whole command
 	CmdOp      = 0x04 // u16
-	CmdVersion = 0x06 // u8, version of this command's arguments
-	CmdExtents = 0x07 // u8, number of extents
+	CmdVersion = 0x06 // u16, version of this command's arguments
 	CmdContext = 0x08 // u32, id of the calling thread's current context, 0 for none
 	CmdSlot    = 0x0c // u32, 1 + index of the slot to answer in; 0 for no answer
 	CmdSeq     = 0x10 // u32, to be stored in the slot when the answer is there
 	CmdFlags   = 0x14 // u32, reserved, 0
 	FrameSize  = 0x18
-
-	ExtentSize  = 0x10 // u64 offset in the region with ExtentWrite in its top bit, u64 length
-	ExtentWrite = 1 << 63
-	MaxExtents  = 16
 
 	OpFiller   = 0
 	MaxCommand = 1 << 20
