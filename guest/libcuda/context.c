@@ -22,7 +22,7 @@ struct context_stack {
 	struct context_stack *below;
 };
 
-static struct context *context_new(void)
+struct context *context_new(void)
 {
 	struct context *c = calloc(1, sizeof *c);
 	if (c)
@@ -62,6 +62,12 @@ int context_note(int r)
 			context_of(thread.context)->sticky = r;
 	}
 	return r;
+}
+
+struct object *context_owner(void)
+{
+	struct object *o = thread.context;
+	return o && context_of(o)->green ? context_of(o)->primary_object : o;
 }
 
 /* A handle given by the program: NULL is allowed where it means none. */
@@ -213,6 +219,12 @@ void context_stack_free(void)
 		pop();
 }
 
+void context_leave(struct object *context)
+{
+	if (thread.context == context)
+		pop();
+}
+
 EXPORT int cuCtxCreate_v2(void **context, unsigned int flags, int device)
 {
 	struct device *d;
@@ -263,12 +275,11 @@ EXPORT int cuCtxDestroy_v2(void *context)
 	if (r)
 		return r;
 	struct context *c = context_of(o);
-	if (c->primary)
+	if (c->primary || c->green)
 		return CUDA_ERROR_INVALID_CONTEXT;
 	storage_clear(o);
 	memory_forget_context(o);
-	if (thread.context == o)
-		pop();
+	context_leave(o);
 	r = wire_cuCtxDestroy_v2(o);
 	free(c);
 	return r;

@@ -15,6 +15,8 @@ struct context {
 	unsigned life; /* of a primary context: what was made of libraries in an earlier one is gone */
 	int primary; /* belongs to its device and is shared */
 	struct storage_entry *storage; /* context-local storage, see storage.c */
+	struct object *green; /* the green context that it stands for, or NULL */
+	struct object *primary_object; /* of a green context: the primary context, which owns its memory */
 };
 
 static inline struct context *context_of(struct object *o) { return (struct context *)o->data; }
@@ -23,5 +25,11 @@ static inline struct context *context_of(struct object *o) { return (struct cont
 void storage_clear(struct object *context);
 /* Notes an error that ends the current context, and returns its argument. */
 int context_note(int result);
+/* A new context's data, which the caller frees; NULL when out of memory. */
+struct context *context_new(void);
+/* Takes a context that ends off the calling thread. */
+void context_leave(struct object *context);
+/* The context to which memory belongs that the calling thread allocates, or NULL. */
+struct object *context_owner(void);
 /* Sets the calling thread's current context. */
 void context_set(struct object *context);

@@ -2,6 +2,7 @@
 /* Device memory: allocated by the worker, known here by address. */
 #include "generated/calls.h"
 #include "call.h"
+#include "context.h"
 #include "device.h"
 #include "log.h"
 #include "memory.h"
@@ -11,7 +12,7 @@
 
 static int note(uint64_t address, uint64_t size, bool asynchronous)
 {
-	struct range r = {.base = address, .size = size, .type = MEMORY_DEVICE, .context = thread.context,
+	struct range r = {.base = address, .size = size, .type = MEMORY_DEVICE, .context = context_owner(),
 			  .device = thread.context ? thread.context->device : 0, .device_address = address, .asynchronous = asynchronous};
 	return memory_add(r) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
@@ -202,6 +203,19 @@ EXPORT int cuMemCreate(uint64_t *handle, size_t size, const void *prop, uint64_t
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (!r)
 		r = wire_mem_create(&h, size, prop, flags);
+	if (!r)
+		*handle = (uint64_t)(uintptr_t)h;
+	return r;
+}
+
+EXPORT int cuMulticastCreate(uint64_t *handle, const void *prop)
+{
+	void *h;
+	int r = enter();
+	if (!r && (!handle || !prop))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		r = wire_multicast_create(&h, prop);
 	if (!r)
 		*handle = (uint64_t)(uintptr_t)h;
 	return r;

@@ -9,6 +9,8 @@
 
 int cuCtxGetId(void *context, uint64_t *id);
 int cuCtxSynchronize_v2(void *context);
+int cuDevicePrimaryCtxRelease_v2(int device);
+int cuDevicePrimaryCtxRetain(void **context, int device);
 int cuGraphAddChildGraphNode(void **node, void *graph, void *const *deps, size_t n, void *child);
 int cuGraphAddEmptyNode(void **node, void *graph, void *const *deps, size_t n);
 int cuGraphAddEventRecordNode(void **node, void *graph, void *const *deps, size_t n, void *event);

@@ -4,6 +4,7 @@
  * both sides. Managed memory is the same here: host and GPU both access it, coherently, in any order.
  */
 #include "call.h"
+#include "context.h"
 #include "generated/calls.h"
 #include "memory.h"
 #include "object.h"
@@ -18,7 +19,7 @@ static int host_alloc(void **p, size_t size, unsigned flags, int type)
 	uint64_t at = heap_alloc(size);
 	if (!at)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	struct range range = {.base = at, .size = size, .type = (uint8_t)type, .context = thread.context,
+	struct range range = {.base = at, .size = size, .type = (uint8_t)type, .context = context_owner(),
 			      .device = thread.context->device, .flags = flags};
 	int r = wire_host_alloc(at, pages(size), flags, &range.device_address);
 	if (!r && !memory_add(range)) {

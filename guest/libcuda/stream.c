@@ -11,8 +11,6 @@
 #include "object.h"
 #include "thread.h"
 
-enum { NON_BLOCKING = 1 };
-
 static _Atomic uint64_t next_id = 16;
 
 /* Priorities outside the device's range are moved into it, as CUDA does. */
@@ -24,17 +22,22 @@ static int clamp(int priority)
 	return priority > least ? least : priority < greatest ? greatest : priority;
 }
 
+void stream_note(struct object *o, struct object *context, unsigned flags, int priority)
+{
+	o->context = context;
+	o->number = flags;
+	o->device = context->device;
+	o->extra[0] = (uint64_t)(int64_t)priority;
+	o->extra[1] = atomic_fetch_add(&next_id, 1);
+}
+
 static int stream_new(void **stream, unsigned flags, int priority)
 {
 	priority = clamp(priority);
 	int r = wire_cuStreamCreateWithPriority(stream, flags, priority);
 	if (r)
 		return r;
-	struct object *o = *stream;
-	o->number = flags;
-	o->device = o->context->device;
-	o->extra[0] = (uint64_t)(int64_t)priority;
-	o->extra[1] = atomic_fetch_add(&next_id, 1);
+	stream_note(*stream, thread.context, flags, priority);
 	return CUDA_SUCCESS;
 }
 
@@ -75,7 +78,7 @@ void per_thread_streams_free(void)
 EXPORT int cuStreamCreateWithPriority(void **stream, unsigned int flags, int priority)
 {
 	int r = enter_context();
-	if (!r && (!stream || flags & ~(unsigned)NON_BLOCKING))
+	if (!r && (!stream || flags & ~(unsigned)STREAM_NON_BLOCKING))
 		r = CUDA_ERROR_INVALID_VALUE;
 	return r ? r : stream_new(stream, flags, priority);
 }
@@ -158,12 +161,29 @@ static int get_device(void *stream, int *device)
 	return r;
 }
 
+static int get_green(void *stream, void **green)
+{
+	void *context;
+	int r = get_context(stream, &context);
+	if (!r && !green)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		*green = context_of(context)->green;
+	return r;
+}
+
+/* A green context comes with the primary context that it is a part of. */
 static int get_context_v2(void *stream, void **context, void **green)
 {
 	int r = get_context(stream, context);
-	if (!r && green)
-		*green = NULL;
-	return r;
+	if (r)
+		return r;
+	struct context *c = context_of(*context);
+	if (green)
+		*green = c->green;
+	if (c->green)
+		*context = c->primary_object;
+	return CUDA_SUCCESS;
 }
 
 static int query(void *stream)
@@ -190,6 +210,7 @@ STREAM_CALL(cuStreamGetFlags, (void *stream, unsigned int *flags), get_flags, fl
 STREAM_CALL(cuStreamGetId, (void *stream, uint64_t *id), get_id, id)
 STREAM_CALL(cuStreamGetCtx, (void *stream, void **context), get_context, context)
 STREAM_CALL(cuStreamGetCtx_v2, (void *stream, void **context, void **green), get_context_v2, context, green)
+EXPORT int cuStreamGetGreenCtx(void *stream, void **green) { return get_green(stream_arg(stream), green); }
 STREAM_CALL(cuStreamGetDevice, (void *stream, int *device), get_device, device)
 STREAM_CALL(cuStreamQuery, (void *stream), query)
 STREAM_CALL(cuStreamSynchronize, (void *stream), synchronize)

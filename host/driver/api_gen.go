@@ -19,8 +19,11 @@ type Functions interface {
 	CtxDestroy(ctx Context) Result
 	CtxDisablePeerAccess(peerContext Context) Result
 	CtxEnablePeerAccess(peerContext Context, flags uint32) Result
+	CtxFromGreenCtx(ctx GreenContext) (pContext Context, r Result)
 	CtxGetCacheConfig() (pconfig uint32, r Result)
+	CtxGetDevResource(ctx Context, resource []byte, kind uint32) Result
 	CtxGetDevice() (device Device, r Result)
+	CtxGetExecAffinity(pExecAffinity []byte, kind uint32) Result
 	CtxGetLimit(limit uint32) (pvalue uint64, r Result)
 	CtxGetSharedMemConfig() (pConfig uint32, r Result)
 	CtxGetStreamPriorityRange() (leastPriority int32, greatestPriority int32, r Result)
@@ -32,14 +35,19 @@ type Functions interface {
 	CtxSetSharedMemConfig(config uint32) Result
 	CtxSynchronize() Result
 	CtxWaitEvent(ctx Context, event Event) Result
+	DevResourceGenerateDesc(resources []byte, nbResources uint32) (phDesc ResourceDesc, r Result)
+	DevSmResourceSplitByCount(result []byte, nbGroupsIn uint32, input []byte, remaining []byte, useFlags uint32, minCount uint32) (nbGroups uint32, r Result)
 	DeviceCanAccessPeer(dev Device, peerDev Device) (canAccessPeer int32, r Result)
 	DeviceGetAttribute(attrib uint32, dev Device) (pi int32, r Result)
 	DeviceGetCount() (count int32, r Result)
 	DeviceGetDefaultMemPool(dev Device) (pool_out MemPool, r Result)
+	DeviceGetDevResource(device Device, resource []byte, kind uint32) Result
 	DeviceGetExecAffinitySupport(kind uint32, dev Device) (pi int32, r Result)
 	DeviceGetGraphMemAttribute(device Device, attr uint32, value []byte) Result
+	DeviceGetHostAtomicCapabilities(capabilities []byte, operations []byte, count uint32, dev Device) Result
 	DeviceGetMemPool(dev Device) (pool MemPool, r Result)
 	DeviceGetName(name []byte, length int32, dev Device) Result
+	DeviceGetP2PAtomicCapabilities(capabilities []byte, operations []byte, count uint32, srcDevice Device, dstDevice Device) Result
 	DeviceGetP2PAttribute(attrib uint32, srcDevice Device, dstDevice Device) (value int32, r Result)
 	DeviceGetTexture1DLinearMaxWidth(format uint32, numChannels uint32, dev Device) (maxWidthInElements uint64, r Result)
 	DeviceGetUuid(uuid []byte, dev Device) Result
@@ -107,6 +115,12 @@ type Functions interface {
 	GraphRemoveDependencies(graph Graph, from []GraphNode, to []GraphNode, numDependencies uint64) Result
 	GraphRemoveDependenciesV2(graph Graph, from []GraphNode, to []GraphNode, edgeData []byte, numDependencies uint64) Result
 	GraphUpload(graph GraphExec, stream Stream) Result
+	GreenCtxCreate(desc ResourceDesc, dev Device, flags uint32) (phCtx GreenContext, r Result)
+	GreenCtxDestroy(ctx GreenContext) Result
+	GreenCtxGetDevResource(ctx GreenContext, resource []byte, kind uint32) Result
+	GreenCtxRecordEvent(ctx GreenContext, event Event) Result
+	GreenCtxStreamCreate(greenCtx GreenContext, flags uint32, priority int32) (phStream Stream, r Result)
+	GreenCtxWaitEvent(ctx GreenContext, event Event) Result
 	Init(flags uint32) Result
 	KernelGetAttribute(attrib uint32, kernel Kernel, dev Device) (pi int32, r Result)
 	KernelGetFunction(kernel Kernel) (pFunc Function, r Result)
@@ -128,6 +142,7 @@ type Functions interface {
 	MemAllocManaged(bytesize uint64, flags uint32) (dptr DevicePtr, r Result)
 	MemAllocPitch(widthInBytes uint64, height uint64, elementSizeBytes uint32) (dptr DevicePtr, pPitch uint64, r Result)
 	MemAlloc(bytesize uint64) (dptr DevicePtr, r Result)
+	MemBatchDecompressAsync(paramsArray []byte, count uint64, flags uint32, errorIndex []byte, stream Stream) Result
 	MemCreate(size uint64, prop []byte, flags uint64) (handle MemHandle, r Result)
 	MemFreeAsync(dptr DevicePtr, stream Stream) Result
 	MemFree(dptr DevicePtr) Result
@@ -135,7 +150,9 @@ type Functions interface {
 	MemGetAddressRange(dptr DevicePtr) (pbase DevicePtr, psize uint64, r Result)
 	MemGetAllocationGranularity(prop []byte, option uint32) (granularity uint64, r Result)
 	MemGetAllocationPropertiesFromHandle(prop []byte, handle MemHandle) Result
+	MemGetDefaultMemPool(location []byte, kind uint32) (pool_out MemPool, r Result)
 	MemGetInfo() (free uint64, total uint64, r Result)
+	MemGetMemPool(location []byte, kind uint32) (pool MemPool, r Result)
 	MemHostGetDevicePointer(p HostPtr, flags uint32) (pdptr DevicePtr, r Result)
 	MemHostRegister(p HostPtr, bytesize uint64, flags uint32) Result
 	MemHostUnregister(p HostPtr) Result
@@ -154,6 +171,7 @@ type Functions interface {
 	MemRelease(handle MemHandle) Result
 	MemRetainAllocationHandle(addr HostPtr) (handle MemHandle, r Result)
 	MemSetAccess(ptr DevicePtr, size uint64, desc []byte, count uint64) Result
+	MemSetMemPool(location []byte, kind uint32, pool MemPool) Result
 	MemUnmap(ptr DevicePtr, size uint64) Result
 	Memcpy2DAsync(pCopy []byte, stream Stream) Result
 	Memcpy3DAsync(pCopy []byte, stream Stream) Result
@@ -179,6 +197,12 @@ type Functions interface {
 	ModuleGetSurfRef(hmod Module, name string) (pSurfRef SurfRef, r Result)
 	ModuleGetTexRef(hmod Module, name string) (pTexRef TexRef, r Result)
 	ModuleUnload(hmod Module) Result
+	MulticastAddDevice(mcHandle MemHandle, dev Device) Result
+	MulticastBindAddr(mcHandle MemHandle, mcOffset uint64, memptr DevicePtr, size uint64, flags uint64) Result
+	MulticastBindMem(mcHandle MemHandle, mcOffset uint64, memHandle MemHandle, memOffset uint64, size uint64, flags uint64) Result
+	MulticastCreate(prop []byte) (mcHandle MemHandle, r Result)
+	MulticastGetGranularity(prop []byte, option uint32) (granularity uint64, r Result)
+	MulticastUnbind(mcHandle MemHandle, dev Device, mcOffset uint64, size uint64) Result
 	OccupancyAvailableDynamicSMemPerBlock(fn Function, numBlocks int32, blockSize int32) (dynamicSmemSize uint64, r Result)
 	OccupancyMaxActiveBlocksPerMultiprocessor(fn Function, blockSize int32, dynamicSMemSize uint64) (numBlocks int32, r Result)
 	OccupancyMaxActiveBlocksPerMultiprocessorWithFlags(fn Function, blockSize int32, dynamicSMemSize uint64, flags uint32) (numBlocks int32, r Result)
@@ -187,6 +211,8 @@ type Functions interface {
 	ParamSetTexRef(hfunc Function, texunit int32, texRef TexRef) Result
 	PointerGetAttribute(data []byte, attribute uint32, ptr DevicePtr) Result
 	StreamAttachMemAsync(stream Stream, dptr DevicePtr, length uint64, flags uint32) Result
+	StreamBatchMemOp(stream Stream, count uint32, paramArray []byte, flags uint32) Result
+	StreamBatchMemOpV2(stream Stream, count uint32, paramArray []byte, flags uint32) Result
 	StreamBeginCaptureToGraph(stream Stream, graph Graph, dependencies []GraphNode, dependencyData []byte, numDependencies uint64, mode uint32) Result
 	StreamBeginCapture(stream Stream, mode uint32) Result
 	StreamCopyAttributes(dstStream Stream, srcStream Stream) Result

@@ -47,6 +47,7 @@ type (
 	MemHandle      uint64
 	UserObject     uint64
 	GreenContext   uint64
+	ResourceDesc   uint64
 )
 
 // Streams with a fixed meaning.

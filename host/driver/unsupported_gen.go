@@ -78,16 +78,32 @@ func (u Unsupported) CtxEnablePeerAccess(peerContext Context, flags uint32) Resu
 	return u.refuse("cuCtxEnablePeerAccess")
 }
 
+// CtxFromGreenCtx refuses cuCtxFromGreenCtx.
+func (u Unsupported) CtxFromGreenCtx(ctx GreenContext) (pContext Context, r Result) {
+	r = u.refuse("cuCtxFromGreenCtx")
+	return
+}
+
 // CtxGetCacheConfig refuses cuCtxGetCacheConfig.
 func (u Unsupported) CtxGetCacheConfig() (pconfig uint32, r Result) {
 	r = u.refuse("cuCtxGetCacheConfig")
 	return
 }
 
+// CtxGetDevResource refuses cuCtxGetDevResource.
+func (u Unsupported) CtxGetDevResource(ctx Context, resource []byte, kind uint32) Result {
+	return u.refuse("cuCtxGetDevResource")
+}
+
 // CtxGetDevice refuses cuCtxGetDevice.
 func (u Unsupported) CtxGetDevice() (device Device, r Result) {
 	r = u.refuse("cuCtxGetDevice")
 	return
+}
+
+// CtxGetExecAffinity refuses cuCtxGetExecAffinity.
+func (u Unsupported) CtxGetExecAffinity(pExecAffinity []byte, kind uint32) Result {
+	return u.refuse("cuCtxGetExecAffinity")
 }
 
 // CtxGetLimit refuses cuCtxGetLimit.
@@ -148,6 +164,18 @@ func (u Unsupported) CtxWaitEvent(ctx Context, event Event) Result {
 	return u.refuse("cuCtxWaitEvent")
 }
 
+// DevResourceGenerateDesc refuses cuDevResourceGenerateDesc.
+func (u Unsupported) DevResourceGenerateDesc(resources []byte, nbResources uint32) (phDesc ResourceDesc, r Result) {
+	r = u.refuse("cuDevResourceGenerateDesc")
+	return
+}
+
+// DevSmResourceSplitByCount refuses cuDevSmResourceSplitByCount.
+func (u Unsupported) DevSmResourceSplitByCount(result []byte, nbGroupsIn uint32, input []byte, remaining []byte, useFlags uint32, minCount uint32) (nbGroups uint32, r Result) {
+	r = u.refuse("cuDevSmResourceSplitByCount")
+	return
+}
+
 // DeviceCanAccessPeer refuses cuDeviceCanAccessPeer.
 func (u Unsupported) DeviceCanAccessPeer(dev Device, peerDev Device) (canAccessPeer int32, r Result) {
 	r = u.refuse("cuDeviceCanAccessPeer")
@@ -172,6 +200,11 @@ func (u Unsupported) DeviceGetDefaultMemPool(dev Device) (pool_out MemPool, r Re
 	return
 }
 
+// DeviceGetDevResource refuses cuDeviceGetDevResource.
+func (u Unsupported) DeviceGetDevResource(device Device, resource []byte, kind uint32) Result {
+	return u.refuse("cuDeviceGetDevResource")
+}
+
 // DeviceGetExecAffinitySupport refuses cuDeviceGetExecAffinitySupport.
 func (u Unsupported) DeviceGetExecAffinitySupport(kind uint32, dev Device) (pi int32, r Result) {
 	r = u.refuse("cuDeviceGetExecAffinitySupport")
@@ -183,6 +216,11 @@ func (u Unsupported) DeviceGetGraphMemAttribute(device Device, attr uint32, valu
 	return u.refuse("cuDeviceGetGraphMemAttribute")
 }
 
+// DeviceGetHostAtomicCapabilities refuses cuDeviceGetHostAtomicCapabilities.
+func (u Unsupported) DeviceGetHostAtomicCapabilities(capabilities []byte, operations []byte, count uint32, dev Device) Result {
+	return u.refuse("cuDeviceGetHostAtomicCapabilities")
+}
+
 // DeviceGetMemPool refuses cuDeviceGetMemPool.
 func (u Unsupported) DeviceGetMemPool(dev Device) (pool MemPool, r Result) {
 	r = u.refuse("cuDeviceGetMemPool")
@@ -192,6 +230,11 @@ func (u Unsupported) DeviceGetMemPool(dev Device) (pool MemPool, r Result) {
 // DeviceGetName refuses cuDeviceGetName.
 func (u Unsupported) DeviceGetName(name []byte, length int32, dev Device) Result {
 	return u.refuse("cuDeviceGetName")
+}
+
+// DeviceGetP2PAtomicCapabilities refuses cuDeviceGetP2PAtomicCapabilities.
+func (u Unsupported) DeviceGetP2PAtomicCapabilities(capabilities []byte, operations []byte, count uint32, srcDevice Device, dstDevice Device) Result {
+	return u.refuse("cuDeviceGetP2PAtomicCapabilities")
 }
 
 // DeviceGetP2PAttribute refuses cuDeviceGetP2PAttribute.
@@ -556,6 +599,38 @@ func (u Unsupported) GraphUpload(graph GraphExec, stream Stream) Result {
 	return u.refuse("cuGraphUpload")
 }
 
+// GreenCtxCreate refuses cuGreenCtxCreate.
+func (u Unsupported) GreenCtxCreate(desc ResourceDesc, dev Device, flags uint32) (phCtx GreenContext, r Result) {
+	r = u.refuse("cuGreenCtxCreate")
+	return
+}
+
+// GreenCtxDestroy refuses cuGreenCtxDestroy.
+func (u Unsupported) GreenCtxDestroy(ctx GreenContext) Result {
+	return u.refuse("cuGreenCtxDestroy")
+}
+
+// GreenCtxGetDevResource refuses cuGreenCtxGetDevResource.
+func (u Unsupported) GreenCtxGetDevResource(ctx GreenContext, resource []byte, kind uint32) Result {
+	return u.refuse("cuGreenCtxGetDevResource")
+}
+
+// GreenCtxRecordEvent refuses cuGreenCtxRecordEvent.
+func (u Unsupported) GreenCtxRecordEvent(ctx GreenContext, event Event) Result {
+	return u.refuse("cuGreenCtxRecordEvent")
+}
+
+// GreenCtxStreamCreate refuses cuGreenCtxStreamCreate.
+func (u Unsupported) GreenCtxStreamCreate(greenCtx GreenContext, flags uint32, priority int32) (phStream Stream, r Result) {
+	r = u.refuse("cuGreenCtxStreamCreate")
+	return
+}
+
+// GreenCtxWaitEvent refuses cuGreenCtxWaitEvent.
+func (u Unsupported) GreenCtxWaitEvent(ctx GreenContext, event Event) Result {
+	return u.refuse("cuGreenCtxWaitEvent")
+}
+
 // Init refuses cuInit.
 func (u Unsupported) Init(flags uint32) Result {
 	return u.refuse("cuInit")
@@ -675,6 +750,11 @@ func (u Unsupported) MemAlloc(bytesize uint64) (dptr DevicePtr, r Result) {
 	return
 }
 
+// MemBatchDecompressAsync refuses cuMemBatchDecompressAsync.
+func (u Unsupported) MemBatchDecompressAsync(paramsArray []byte, count uint64, flags uint32, errorIndex []byte, stream Stream) Result {
+	return u.refuse("cuMemBatchDecompressAsync")
+}
+
 // MemCreate refuses cuMemCreate.
 func (u Unsupported) MemCreate(size uint64, prop []byte, flags uint64) (handle MemHandle, r Result) {
 	r = u.refuse("cuMemCreate")
@@ -714,9 +794,21 @@ func (u Unsupported) MemGetAllocationPropertiesFromHandle(prop []byte, handle Me
 	return u.refuse("cuMemGetAllocationPropertiesFromHandle")
 }
 
+// MemGetDefaultMemPool refuses cuMemGetDefaultMemPool.
+func (u Unsupported) MemGetDefaultMemPool(location []byte, kind uint32) (pool_out MemPool, r Result) {
+	r = u.refuse("cuMemGetDefaultMemPool")
+	return
+}
+
 // MemGetInfo refuses cuMemGetInfo_v2.
 func (u Unsupported) MemGetInfo() (free uint64, total uint64, r Result) {
 	r = u.refuse("cuMemGetInfo_v2")
+	return
+}
+
+// MemGetMemPool refuses cuMemGetMemPool.
+func (u Unsupported) MemGetMemPool(location []byte, kind uint32) (pool MemPool, r Result) {
+	r = u.refuse("cuMemGetMemPool")
 	return
 }
 
@@ -812,6 +904,11 @@ func (u Unsupported) MemRetainAllocationHandle(addr HostPtr) (handle MemHandle, 
 // MemSetAccess refuses cuMemSetAccess.
 func (u Unsupported) MemSetAccess(ptr DevicePtr, size uint64, desc []byte, count uint64) Result {
 	return u.refuse("cuMemSetAccess")
+}
+
+// MemSetMemPool refuses cuMemSetMemPool.
+func (u Unsupported) MemSetMemPool(location []byte, kind uint32, pool MemPool) Result {
+	return u.refuse("cuMemSetMemPool")
 }
 
 // MemUnmap refuses cuMemUnmap.
@@ -946,6 +1043,38 @@ func (u Unsupported) ModuleUnload(hmod Module) Result {
 	return u.refuse("cuModuleUnload")
 }
 
+// MulticastAddDevice refuses cuMulticastAddDevice.
+func (u Unsupported) MulticastAddDevice(mcHandle MemHandle, dev Device) Result {
+	return u.refuse("cuMulticastAddDevice")
+}
+
+// MulticastBindAddr refuses cuMulticastBindAddr.
+func (u Unsupported) MulticastBindAddr(mcHandle MemHandle, mcOffset uint64, memptr DevicePtr, size uint64, flags uint64) Result {
+	return u.refuse("cuMulticastBindAddr")
+}
+
+// MulticastBindMem refuses cuMulticastBindMem.
+func (u Unsupported) MulticastBindMem(mcHandle MemHandle, mcOffset uint64, memHandle MemHandle, memOffset uint64, size uint64, flags uint64) Result {
+	return u.refuse("cuMulticastBindMem")
+}
+
+// MulticastCreate refuses cuMulticastCreate.
+func (u Unsupported) MulticastCreate(prop []byte) (mcHandle MemHandle, r Result) {
+	r = u.refuse("cuMulticastCreate")
+	return
+}
+
+// MulticastGetGranularity refuses cuMulticastGetGranularity.
+func (u Unsupported) MulticastGetGranularity(prop []byte, option uint32) (granularity uint64, r Result) {
+	r = u.refuse("cuMulticastGetGranularity")
+	return
+}
+
+// MulticastUnbind refuses cuMulticastUnbind.
+func (u Unsupported) MulticastUnbind(mcHandle MemHandle, dev Device, mcOffset uint64, size uint64) Result {
+	return u.refuse("cuMulticastUnbind")
+}
+
 // OccupancyAvailableDynamicSMemPerBlock refuses cuOccupancyAvailableDynamicSMemPerBlock.
 func (u Unsupported) OccupancyAvailableDynamicSMemPerBlock(fn Function, numBlocks int32, blockSize int32) (dynamicSmemSize uint64, r Result) {
 	r = u.refuse("cuOccupancyAvailableDynamicSMemPerBlock")
@@ -989,6 +1118,16 @@ func (u Unsupported) PointerGetAttribute(data []byte, attribute uint32, ptr Devi
 // StreamAttachMemAsync refuses cuStreamAttachMemAsync.
 func (u Unsupported) StreamAttachMemAsync(stream Stream, dptr DevicePtr, length uint64, flags uint32) Result {
 	return u.refuse("cuStreamAttachMemAsync")
+}
+
+// StreamBatchMemOp refuses cuStreamBatchMemOp.
+func (u Unsupported) StreamBatchMemOp(stream Stream, count uint32, paramArray []byte, flags uint32) Result {
+	return u.refuse("cuStreamBatchMemOp")
+}
+
+// StreamBatchMemOpV2 refuses cuStreamBatchMemOp_v2.
+func (u Unsupported) StreamBatchMemOpV2(stream Stream, count uint32, paramArray []byte, flags uint32) Result {
+	return u.refuse("cuStreamBatchMemOp_v2")
 }
 
 // StreamBeginCaptureToGraph refuses cuStreamBeginCaptureToGraph.

@@ -245,6 +245,17 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			reply.u64(uint64(pconfig))
 		}
 		return r
+	case cuda.OpCuCtxGetExecAffinity:
+		kind := uint32(a.u64())
+		pExecAffinity := a.out(8)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.CtxGetExecAffinity(pExecAffinity, kind)
+		if r == driver.Success {
+			reply.blob(pExecAffinity)
+		}
+		return r
 	case cuda.OpCuCtxGetLimit:
 		limit := uint32(a.u64())
 		if r := a.result(); r != driver.Success {
@@ -362,6 +373,20 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			reply.blob(value)
 		}
 		return r
+	case cuda.OpCuDeviceGetHostAtomicCapabilities:
+		operations := a.blob()
+		count := uint32(a.u64())
+		dev := driver.Device(a.u64())
+		capabilities := a.out(4 * a.bounded(uint64(count)))
+		a.length(operations, 4*a.bounded(uint64(count)))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.DeviceGetHostAtomicCapabilities(capabilities, operations, count, dev)
+		if r == driver.Success {
+			reply.blob(capabilities)
+		}
+		return r
 	case cuda.OpCuDeviceGetMemPool:
 		dev := driver.Device(a.u64())
 		if r := a.result(); r != driver.Success {
@@ -370,6 +395,21 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		pool, r := api.DeviceGetMemPool(dev)
 		if r == driver.Success {
 			reply.u64(s.handles.idOf(cuda.KindMemPool, uint64(pool)))
+		}
+		return r
+	case cuda.OpCuDeviceGetP2PAtomicCapabilities:
+		operations := a.blob()
+		count := uint32(a.u64())
+		srcDevice := driver.Device(a.u64())
+		dstDevice := driver.Device(a.u64())
+		capabilities := a.out(4 * a.bounded(uint64(count)))
+		a.length(operations, 4*a.bounded(uint64(count)))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.DeviceGetP2PAtomicCapabilities(capabilities, operations, count, srcDevice, dstDevice)
+		if r == driver.Success {
+			reply.blob(capabilities)
 		}
 		return r
 	case cuda.OpCuDeviceGetP2PAttribute:
@@ -932,6 +972,35 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		}
 		r := api.GraphUpload(graph, stream)
 		return r
+	case cuda.OpCuGreenCtxRecordEvent:
+		ctx := driver.GreenContext(a.handle(s, cuda.KindGreenContext))
+		event := driver.Event(a.handle(s, cuda.KindEvent))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.GreenCtxRecordEvent(ctx, event)
+		return r
+	case cuda.OpCuGreenCtxStreamCreate:
+		phStreamID := a.newID()
+		greenCtx := driver.GreenContext(a.handle(s, cuda.KindGreenContext))
+		flags := uint32(a.u64())
+		priority := int32(a.u64())
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		phStream, r := api.GreenCtxStreamCreate(greenCtx, flags, priority)
+		if r == driver.Success {
+			s.handles.bind(phStreamID, cuda.KindStream, uint64(phStream))
+		}
+		return r
+	case cuda.OpCuGreenCtxWaitEvent:
+		ctx := driver.GreenContext(a.handle(s, cuda.KindGreenContext))
+		event := driver.Event(a.handle(s, cuda.KindEvent))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.GreenCtxWaitEvent(ctx, event)
+		return r
 	case cuda.OpCuKernelSetAttribute:
 		attrib := uint32(a.u64())
 		val := int32(a.u64())
@@ -1073,6 +1142,30 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			reply.blob(prop)
 		}
 		return r
+	case cuda.OpCuMemGetDefaultMemPool:
+		location := a.blob()
+		kind := uint32(a.u64())
+		a.length(location, 8)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		pool_out, r := api.MemGetDefaultMemPool(location, kind)
+		if r == driver.Success {
+			reply.u64(s.handles.idOf(cuda.KindMemPool, uint64(pool_out)))
+		}
+		return r
+	case cuda.OpCuMemGetMemPool:
+		location := a.blob()
+		kind := uint32(a.u64())
+		a.length(location, 8)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		pool, r := api.MemGetMemPool(location, kind)
+		if r == driver.Success {
+			reply.u64(s.handles.idOf(cuda.KindMemPool, uint64(pool)))
+		}
+		return r
 	case cuda.OpCuMemMap:
 		ptr := driver.DevicePtr(a.u64())
 		size := a.u64()
@@ -1204,6 +1297,16 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			return r
 		}
 		r := api.MemSetAccess(ptr, size, desc, count)
+		return r
+	case cuda.OpCuMemSetMemPool:
+		location := a.blob()
+		kind := uint32(a.u64())
+		pool := driver.MemPool(a.handle(s, cuda.KindMemPool))
+		a.length(location, 8)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.MemSetMemPool(location, kind, pool)
 		return r
 	case cuda.OpCuMemUnmap:
 		ptr := driver.DevicePtr(a.u64())
@@ -1415,6 +1518,59 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			s.handles.unbind(hmodID)
 		}
 		return r
+	case cuda.OpCuMulticastAddDevice:
+		mcHandle := driver.MemHandle(a.handle(s, cuda.KindMemHandle))
+		dev := driver.Device(a.u64())
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.MulticastAddDevice(mcHandle, dev)
+		return r
+	case cuda.OpCuMulticastBindAddr:
+		mcHandle := driver.MemHandle(a.handle(s, cuda.KindMemHandle))
+		mcOffset := a.u64()
+		memptr := driver.DevicePtr(a.u64())
+		size := a.u64()
+		flags := a.u64()
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.MulticastBindAddr(mcHandle, mcOffset, memptr, size, flags)
+		return r
+	case cuda.OpCuMulticastBindMem:
+		mcHandle := driver.MemHandle(a.handle(s, cuda.KindMemHandle))
+		mcOffset := a.u64()
+		memHandle := driver.MemHandle(a.handle(s, cuda.KindMemHandle))
+		memOffset := a.u64()
+		size := a.u64()
+		flags := a.u64()
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.MulticastBindMem(mcHandle, mcOffset, memHandle, memOffset, size, flags)
+		return r
+	case cuda.OpCuMulticastGetGranularity:
+		prop := a.blob()
+		option := uint32(a.u64())
+		a.length(prop, 32)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		granularity, r := api.MulticastGetGranularity(prop, option)
+		if r == driver.Success {
+			reply.u64(uint64(granularity))
+		}
+		return r
+	case cuda.OpCuMulticastUnbind:
+		mcHandle := driver.MemHandle(a.handle(s, cuda.KindMemHandle))
+		dev := driver.Device(a.u64())
+		mcOffset := a.u64()
+		size := a.u64()
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.MulticastUnbind(mcHandle, dev, mcOffset, size)
+		return r
 	case cuda.OpCuOccupancyAvailableDynamicSMemPerBlock:
 		fn := driver.Function(a.handle(s, cuda.KindFunction))
 		numBlocks := int32(a.u64())
@@ -1470,6 +1626,28 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			return r
 		}
 		r := api.StreamAttachMemAsync(stream, dptr, length, flags)
+		return r
+	case cuda.OpCuStreamBatchMemOp:
+		stream := driver.Stream(a.handle(s, cuda.KindStream))
+		count := uint32(a.u64())
+		paramArray := a.blob()
+		flags := uint32(a.u64())
+		a.length(paramArray, 48*a.bounded(uint64(count)))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.StreamBatchMemOp(stream, count, paramArray, flags)
+		return r
+	case cuda.OpCuStreamBatchMemOp_v2:
+		stream := driver.Stream(a.handle(s, cuda.KindStream))
+		count := uint32(a.u64())
+		paramArray := a.blob()
+		flags := uint32(a.u64())
+		a.length(paramArray, 48*a.bounded(uint64(count)))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.StreamBatchMemOpV2(stream, count, paramArray, flags)
 		return r
 	case cuda.OpCuStreamBeginCaptureToGraph:
 		stream := driver.Stream(a.handle(s, cuda.KindStream))
@@ -2220,6 +2398,35 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		}
 		r := s.onGraphSetMemcpy(api, exec, node, copy)
 		return r
+	case cuda.OpGreenCreate:
+		greenID := a.newID()
+		contextID := a.newID()
+		desc := driver.ResourceDesc(a.handle(s, cuda.KindResourceDesc))
+		dev := driver.Device(a.u64())
+		flags := uint32(a.u64())
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		green, context, r := s.onGreenCreate(api, desc, dev, flags)
+		if r == driver.Success {
+			s.handles.bind(greenID, cuda.KindGreenContext, uint64(green))
+			s.handles.bind(contextID, cuda.KindContext, uint64(context))
+		}
+		return r
+	case cuda.OpGreenDestroy:
+		greenID := a.peek()
+		green := driver.GreenContext(a.handle(s, cuda.KindGreenContext))
+		contextID := a.peek()
+		context := driver.Context(a.handle(s, cuda.KindContext))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onGreenDestroy(api, green, context)
+		if r == driver.Success {
+			s.handles.unbind(greenID)
+			s.handles.unbind(contextID)
+		}
+		return r
 	case cuda.OpHostAlloc:
 		host := driver.HostPtr(a.u64())
 		size := a.u64()
@@ -2477,6 +2684,23 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			s.handles.bind(handleID, cuda.KindMemHandle, uint64(handle))
 		}
 		return r
+	case cuda.OpMemDecompress:
+		params := a.blob()
+		count := a.u64()
+		flags := uint32(a.u64())
+		stream := driver.Stream(a.handle(s, cuda.KindStream))
+		a.length(params, 64*a.bounded(uint64(count)))
+		failed := a.out(8)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onMemDecompress(api, params, count, flags, stream, failed)
+		if r == driver.Success {
+			reply.blob(failed)
+		} else if r != pending {
+			reply.blob(failed)
+		}
+		return r
 	case cuda.OpMemFree:
 		ptr := driver.DevicePtr(a.u64())
 		if r := a.result(); r != driver.Success {
@@ -2593,6 +2817,18 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			reply.blob(names)
 		}
 		return r
+	case cuda.OpMulticastCreate:
+		handleID := a.newID()
+		prop := a.blob()
+		a.length(prop, 32)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		handle, r := s.onMulticastCreate(api, prop)
+		if r == driver.Success {
+			s.handles.bind(handleID, cuda.KindMemHandle, uint64(handle))
+		}
+		return r
 	case cuda.OpOccupancyClusters:
 		which := uint32(a.u64())
 		function := driver.Function(a.handle(s, cuda.KindFunction))
@@ -2645,6 +2881,58 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		ctx, r := s.onPrimaryRetain(api, dev)
 		if r == driver.Success {
 			s.handles.bind(ctxID, cuda.KindContext, uint64(ctx))
+		}
+		return r
+	case cuda.OpResourceDescribe:
+		descID := a.newID()
+		resources := a.blob()
+		count := uint32(a.u64())
+		a.length(resources, 144*a.bounded(uint64(count)))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		desc, r := s.onResourceDescribe(api, resources, count)
+		if r == driver.Success {
+			s.handles.bind(descID, cuda.KindResourceDesc, uint64(desc))
+		}
+		return r
+	case cuda.OpResourceGet:
+		of := uint32(a.u64())
+		dev := driver.Device(a.u64())
+		ctx := driver.Context(a.handle(s, cuda.KindContext))
+		green := driver.GreenContext(a.handle(s, cuda.KindGreenContext))
+		kind := uint32(a.u64())
+		resource := a.out(144)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onResourceGet(api, of, dev, ctx, green, kind, resource)
+		if r == driver.Success {
+			reply.blob(resource)
+		} else if r != pending {
+			reply.blob(resource)
+		}
+		return r
+	case cuda.OpResourceSplit:
+		groups := uint32(a.u64())
+		input := a.blob()
+		flags := uint32(a.u64())
+		minimum := uint32(a.u64())
+		start := uint32(a.u64())
+		a.length(input, 144)
+		rest := a.out(144)
+		list := a.out(2880)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		total, r := s.onResourceSplit(api, groups, input, flags, minimum, start, rest, list)
+		if r == driver.Success {
+			reply.u64(uint64(total))
+			reply.blob(rest)
+			reply.blob(list)
+		} else if r != pending {
+			reply.blob(rest)
+			reply.blob(list)
 		}
 		return r
 	case cuda.OpStreamSync:

@@ -36,6 +36,7 @@ type server struct {
 	gpuFlags  bool   // the backend's streams can answer fences themselves
 
 	linked  map[driver.LinkState][]byte // images that the linker made
+	greens  greens
 	objects objects
 
 	launchConfig driver.LaunchConfig // reused by every launch

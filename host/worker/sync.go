@@ -57,7 +57,8 @@ func (s *server) onEventWait(api driver.API, event driver.Event, reply *reply) d
 // answers; otherwise a waiter asks the driver.
 func (s *server) onCtxWait(api driver.API, reply *reply) driver.Result {
 	d := s.dirty[s.current]
-	if d == nil || s.captures > 0 || s.prints || d.many {
+	if d == nil || s.captures > 0 || s.prints || d.many || len(s.greens.contexts) > 0 {
+		// A green context's streams may have been named under another context.
 		return s.waitContext(reply, d)
 	}
 	busy := d.list[:0]

@@ -27,232 +27,255 @@ const (
 	OpCuCtxDisablePeerAccess                               = 20
 	OpCuCtxEnablePeerAccess                                = 21
 	OpCuCtxGetCacheConfig                                  = 22
-	OpCuCtxGetLimit                                        = 23
-	OpCuCtxGetSharedMemConfig                              = 24
-	OpCuCtxGetStreamPriorityRange                          = 25
-	OpCuCtxRecordEvent                                     = 26
-	OpCuCtxResetPersistingL2Cache                          = 27
-	OpCuCtxSetCacheConfig                                  = 28
-	OpCuCtxSetLimit                                        = 29
-	OpCuCtxSetSharedMemConfig                              = 30
-	OpCuCtxWaitEvent                                       = 31
-	OpCuDeviceCanAccessPeer                                = 32
-	OpCuDeviceGetDefaultMemPool                            = 33
-	OpCuDeviceGetExecAffinitySupport                       = 34
-	OpCuDeviceGetGraphMemAttribute                         = 35
-	OpCuDeviceGetMemPool                                   = 36
-	OpCuDeviceGetP2PAttribute                              = 37
-	OpCuDeviceGetTexture1DLinearMaxWidth                   = 38
-	OpCuDeviceGraphMemTrim                                 = 39
-	OpCuDeviceSetGraphMemAttribute                         = 40
-	OpCuDeviceSetMemPool                                   = 41
-	OpCuEventCreate                                        = 42
-	OpCuEventDestroy_v2                                    = 43
-	OpCuEventElapsedTime                                   = 44
-	OpCuEventQuery                                         = 45
-	OpCuEventRecord                                        = 46
-	OpCuEventRecordWithFlags                               = 47
-	OpCuFlushGPUDirectRDMAWrites                           = 48
-	OpCuFuncIsLoaded                                       = 49
-	OpCuFuncLoad                                           = 50
-	OpCuFuncSetAttribute                                   = 51
-	OpCuFuncSetCacheConfig                                 = 52
-	OpCuFuncSetSharedMemConfig                             = 53
-	OpCuGraphAddChildGraphNode                             = 54
-	OpCuGraphAddDependencies                               = 55
-	OpCuGraphAddDependencies_v2                            = 56
-	OpCuGraphAddEmptyNode                                  = 57
-	OpCuGraphAddEventRecordNode                            = 58
-	OpCuGraphAddEventWaitNode                              = 59
-	OpCuGraphAddMemsetNode                                 = 60
-	OpCuGraphChildGraphNodeGetGraph                        = 61
-	OpCuGraphClone                                         = 62
-	OpCuGraphCreate                                        = 63
-	OpCuGraphDestroy                                       = 64
-	OpCuGraphDestroyNode                                   = 65
-	OpCuGraphEventRecordNodeGetEvent                       = 66
-	OpCuGraphEventRecordNodeSetEvent                       = 67
-	OpCuGraphEventWaitNodeGetEvent                         = 68
-	OpCuGraphEventWaitNodeSetEvent                         = 69
-	OpCuGraphExecChildGraphNodeSetParams                   = 70
-	OpCuGraphExecDestroy                                   = 71
-	OpCuGraphExecEventRecordNodeSetEvent                   = 72
-	OpCuGraphExecEventWaitNodeSetEvent                     = 73
-	OpCuGraphExecGetFlags                                  = 74
-	OpCuGraphExecMemsetNodeSetParams                       = 75
-	OpCuGraphExecUpdate                                    = 76
-	OpCuGraphInstantiateWithFlags                          = 77
-	OpCuGraphKernelNodeCopyAttributes                      = 78
-	OpCuGraphKernelNodeGetAttribute                        = 79
-	OpCuGraphKernelNodeSetAttribute                        = 80
-	OpCuGraphLaunch                                        = 81
-	OpCuGraphMemsetNodeGetParams                           = 82
-	OpCuGraphMemsetNodeSetParams                           = 83
-	OpCuGraphNodeFindInClone                               = 84
-	OpCuGraphNodeGetEnabled                                = 85
-	OpCuGraphNodeGetType                                   = 86
-	OpCuGraphNodeSetEnabled                                = 87
-	OpCuGraphRemoveDependencies                            = 88
-	OpCuGraphRemoveDependencies_v2                         = 89
-	OpCuGraphUpload                                        = 90
-	OpCuKernelSetAttribute                                 = 91
-	OpCuKernelSetCacheConfig                               = 92
-	OpCuLibraryGetGlobal                                   = 93
-	OpCuLibraryGetKernelCount                              = 94
-	OpCuLibraryGetManaged                                  = 95
-	OpCuLibraryGetModule                                   = 96
-	OpCuLibraryUnload                                      = 97
-	OpCuMemAdvise                                          = 98
-	OpCuMemAdvise_v2                                       = 99
-	OpCuMemGetAccess                                       = 100
-	OpCuMemGetAddressRange_v2                              = 101
-	OpCuMemGetAllocationGranularity                        = 102
-	OpCuMemGetAllocationPropertiesFromHandle               = 103
-	OpCuMemMap                                             = 104
-	OpCuMemPoolCreate                                      = 105
-	OpCuMemPoolDestroy                                     = 106
-	OpCuMemPoolGetAccess                                   = 107
-	OpCuMemPoolGetAttribute                                = 108
-	OpCuMemPoolSetAccess                                   = 109
-	OpCuMemPoolSetAttribute                                = 110
-	OpCuMemPoolTrimTo                                      = 111
-	OpCuMemPrefetchAsync                                   = 112
-	OpCuMemPrefetchAsync_v2                                = 113
-	OpCuMemRangeGetAttribute                               = 114
-	OpCuMemSetAccess                                       = 115
-	OpCuMemUnmap                                           = 116
-	OpCuMemcpyDtoDAsync_v2                                 = 117
-	OpCuMemcpyPeerAsync                                    = 118
-	OpCuMemsetD16Async                                     = 119
-	OpCuMemsetD2D16Async                                   = 120
-	OpCuMemsetD2D32Async                                   = 121
-	OpCuMemsetD2D8Async                                    = 122
-	OpCuMemsetD32Async                                     = 123
-	OpCuMemsetD8Async                                      = 124
-	OpCuMipmappedArrayCreate                               = 125
-	OpCuMipmappedArrayDestroy                              = 126
-	OpCuMipmappedArrayGetLevel                             = 127
-	OpCuMipmappedArrayGetMemoryRequirements                = 128
-	OpCuMipmappedArrayGetSparseProperties                  = 129
-	OpCuModuleGetFunctionCount                             = 130
-	OpCuModuleGetGlobal_v2                                 = 131
-	OpCuModuleGetSurfRef                                   = 132
-	OpCuModuleGetTexRef                                    = 133
-	OpCuModuleUnload                                       = 134
-	OpCuOccupancyAvailableDynamicSMemPerBlock              = 135
-	OpCuOccupancyMaxActiveBlocksPerMultiprocessor          = 136
-	OpCuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags = 137
-	OpCuParamSetTexRef                                     = 138
-	OpCuStreamAttachMemAsync                               = 139
-	OpCuStreamBeginCaptureToGraph                          = 140
-	OpCuStreamBeginCapture_v2                              = 141
-	OpCuStreamCopyAttributes                               = 142
-	OpCuStreamCreateWithPriority                           = 143
-	OpCuStreamDestroy_v2                                   = 144
-	OpCuStreamEndCapture                                   = 145
-	OpCuStreamGetAttribute                                 = 146
-	OpCuStreamIsCapturing                                  = 147
-	OpCuStreamQuery                                        = 148
-	OpCuStreamSetAttribute                                 = 149
-	OpCuStreamUpdateCaptureDependencies                    = 150
-	OpCuStreamWaitEvent                                    = 151
-	OpCuStreamWaitValue32                                  = 152
-	OpCuStreamWaitValue32_v2                               = 153
-	OpCuStreamWaitValue64                                  = 154
-	OpCuStreamWaitValue64_v2                               = 155
-	OpCuStreamWriteValue32                                 = 156
-	OpCuStreamWriteValue32_v2                              = 157
-	OpCuStreamWriteValue64                                 = 158
-	OpCuStreamWriteValue64_v2                              = 159
-	OpCuSurfRefGetArray                                    = 160
-	OpCuSurfRefSetArray                                    = 161
-	OpCuTensorMapEncodeIm2col                              = 162
-	OpCuTensorMapEncodeIm2colWide                          = 163
-	OpCuTensorMapEncodeTiled                               = 164
-	OpCuTensorMapReplaceAddress                            = 165
-	OpCuTexRefCreate                                       = 166
-	OpCuTexRefDestroy                                      = 167
-	OpCuTexRefGetAddressMode                               = 168
-	OpCuTexRefGetAddress_v2                                = 169
-	OpCuTexRefGetArray                                     = 170
-	OpCuTexRefGetBorderColor                               = 171
-	OpCuTexRefGetFilterMode                                = 172
-	OpCuTexRefGetFlags                                     = 173
-	OpCuTexRefGetFormat                                    = 174
-	OpCuTexRefGetMaxAnisotropy                             = 175
-	OpCuTexRefGetMipmapFilterMode                          = 176
-	OpCuTexRefGetMipmapLevelBias                           = 177
-	OpCuTexRefGetMipmapLevelClamp                          = 178
-	OpCuTexRefGetMipmappedArray                            = 179
-	OpCuTexRefSetAddress2D_v2                              = 180
-	OpCuTexRefSetAddress2D_v3                              = 181
-	OpCuTexRefSetAddressMode                               = 182
-	OpCuTexRefSetAddress_v2                                = 183
-	OpCuTexRefSetArray                                     = 184
-	OpCuTexRefSetBorderColor                               = 185
-	OpCuTexRefSetFilterMode                                = 186
-	OpCuTexRefSetFlags                                     = 187
-	OpCuTexRefSetFormat                                    = 188
-	OpCuTexRefSetMaxAnisotropy                             = 189
-	OpCuTexRefSetMipmapFilterMode                          = 190
-	OpCuTexRefSetMipmapLevelBias                           = 191
-	OpCuTexRefSetMipmapLevelClamp                          = 192
-	OpCuTexRefSetMipmappedArray                            = 193
-	OpCuThreadExchangeStreamCaptureMode                    = 194
-	OpDeviceFacts                                          = 195
-	OpEventWait                                            = 196
-	OpFunctionAttribute                                    = 197
-	OpGraphAddHost                                         = 198
-	OpGraphAddKernel                                       = 199
-	OpGraphAddMemcpy                                       = 200
-	OpGraphGetKernel                                       = 201
-	OpGraphList                                            = 202
-	OpGraphSetKernel                                       = 203
-	OpGraphSetMemcpy                                       = 204
-	OpHostAlloc                                            = 205
-	OpHostFree                                             = 206
-	OpHostFunc                                             = 207
-	OpImageAppend                                          = 208
-	OpKernelAttribute                                      = 209
-	OpKernelFunction                                       = 210
-	OpLaunch                                               = 211
-	OpLaunchEx                                             = 212
-	OpLibraryKernel                                        = 213
-	OpLibraryLoad                                          = 214
-	OpLinkAdd                                              = 215
-	OpLinkComplete                                         = 216
-	OpLinkCreate                                           = 217
-	OpLinkDestroy                                          = 218
-	OpLinkRead                                             = 219
-	OpMapArrays                                            = 220
-	OpMemAlloc                                             = 221
-	OpMemAllocAsync                                        = 222
-	OpMemAllocPitch                                        = 223
-	OpMemCreate                                            = 224
-	OpMemFree                                              = 225
-	OpMemFreeAsync                                         = 226
-	OpMemInfo                                              = 227
-	OpMemRelease                                           = 228
-	OpMemReserve                                           = 229
-	OpMemRetainHandle                                      = 230
-	OpMemUnreserve                                         = 231
-	OpModuleFunction                                       = 232
-	OpModuleLoad                                           = 233
-	OpModuleNames                                          = 234
-	OpOccupancyClusters                                    = 235
-	OpPointerAttribute                                     = 236
-	OpPrimaryReset                                         = 237
-	OpPrimaryRetain                                        = 238
-	OpStreamSync                                           = 239
-	OpSurfObjectCreate                                     = 240
-	OpSurfObjectDestroy                                    = 241
-	OpTexObjectCreate                                      = 242
-	OpTexObjectDestroy                                     = 243
-	OpTexObjectGet                                         = 244
-	OpWriteFlag                                            = 245
+	OpCuCtxGetExecAffinity                                 = 23
+	OpCuCtxGetLimit                                        = 24
+	OpCuCtxGetSharedMemConfig                              = 25
+	OpCuCtxGetStreamPriorityRange                          = 26
+	OpCuCtxRecordEvent                                     = 27
+	OpCuCtxResetPersistingL2Cache                          = 28
+	OpCuCtxSetCacheConfig                                  = 29
+	OpCuCtxSetLimit                                        = 30
+	OpCuCtxSetSharedMemConfig                              = 31
+	OpCuCtxWaitEvent                                       = 32
+	OpCuDeviceCanAccessPeer                                = 33
+	OpCuDeviceGetDefaultMemPool                            = 34
+	OpCuDeviceGetExecAffinitySupport                       = 35
+	OpCuDeviceGetGraphMemAttribute                         = 36
+	OpCuDeviceGetHostAtomicCapabilities                    = 37
+	OpCuDeviceGetMemPool                                   = 38
+	OpCuDeviceGetP2PAtomicCapabilities                     = 39
+	OpCuDeviceGetP2PAttribute                              = 40
+	OpCuDeviceGetTexture1DLinearMaxWidth                   = 41
+	OpCuDeviceGraphMemTrim                                 = 42
+	OpCuDeviceSetGraphMemAttribute                         = 43
+	OpCuDeviceSetMemPool                                   = 44
+	OpCuEventCreate                                        = 45
+	OpCuEventDestroy_v2                                    = 46
+	OpCuEventElapsedTime                                   = 47
+	OpCuEventQuery                                         = 48
+	OpCuEventRecord                                        = 49
+	OpCuEventRecordWithFlags                               = 50
+	OpCuFlushGPUDirectRDMAWrites                           = 51
+	OpCuFuncIsLoaded                                       = 52
+	OpCuFuncLoad                                           = 53
+	OpCuFuncSetAttribute                                   = 54
+	OpCuFuncSetCacheConfig                                 = 55
+	OpCuFuncSetSharedMemConfig                             = 56
+	OpCuGraphAddChildGraphNode                             = 57
+	OpCuGraphAddDependencies                               = 58
+	OpCuGraphAddDependencies_v2                            = 59
+	OpCuGraphAddEmptyNode                                  = 60
+	OpCuGraphAddEventRecordNode                            = 61
+	OpCuGraphAddEventWaitNode                              = 62
+	OpCuGraphAddMemsetNode                                 = 63
+	OpCuGraphChildGraphNodeGetGraph                        = 64
+	OpCuGraphClone                                         = 65
+	OpCuGraphCreate                                        = 66
+	OpCuGraphDestroy                                       = 67
+	OpCuGraphDestroyNode                                   = 68
+	OpCuGraphEventRecordNodeGetEvent                       = 69
+	OpCuGraphEventRecordNodeSetEvent                       = 70
+	OpCuGraphEventWaitNodeGetEvent                         = 71
+	OpCuGraphEventWaitNodeSetEvent                         = 72
+	OpCuGraphExecChildGraphNodeSetParams                   = 73
+	OpCuGraphExecDestroy                                   = 74
+	OpCuGraphExecEventRecordNodeSetEvent                   = 75
+	OpCuGraphExecEventWaitNodeSetEvent                     = 76
+	OpCuGraphExecGetFlags                                  = 77
+	OpCuGraphExecMemsetNodeSetParams                       = 78
+	OpCuGraphExecUpdate                                    = 79
+	OpCuGraphInstantiateWithFlags                          = 80
+	OpCuGraphKernelNodeCopyAttributes                      = 81
+	OpCuGraphKernelNodeGetAttribute                        = 82
+	OpCuGraphKernelNodeSetAttribute                        = 83
+	OpCuGraphLaunch                                        = 84
+	OpCuGraphMemsetNodeGetParams                           = 85
+	OpCuGraphMemsetNodeSetParams                           = 86
+	OpCuGraphNodeFindInClone                               = 87
+	OpCuGraphNodeGetEnabled                                = 88
+	OpCuGraphNodeGetType                                   = 89
+	OpCuGraphNodeSetEnabled                                = 90
+	OpCuGraphRemoveDependencies                            = 91
+	OpCuGraphRemoveDependencies_v2                         = 92
+	OpCuGraphUpload                                        = 93
+	OpCuGreenCtxRecordEvent                                = 94
+	OpCuGreenCtxStreamCreate                               = 95
+	OpCuGreenCtxWaitEvent                                  = 96
+	OpCuKernelSetAttribute                                 = 97
+	OpCuKernelSetCacheConfig                               = 98
+	OpCuLibraryGetGlobal                                   = 99
+	OpCuLibraryGetKernelCount                              = 100
+	OpCuLibraryGetManaged                                  = 101
+	OpCuLibraryGetModule                                   = 102
+	OpCuLibraryUnload                                      = 103
+	OpCuMemAdvise                                          = 104
+	OpCuMemAdvise_v2                                       = 105
+	OpCuMemGetAccess                                       = 106
+	OpCuMemGetAddressRange_v2                              = 107
+	OpCuMemGetAllocationGranularity                        = 108
+	OpCuMemGetAllocationPropertiesFromHandle               = 109
+	OpCuMemGetDefaultMemPool                               = 110
+	OpCuMemGetMemPool                                      = 111
+	OpCuMemMap                                             = 112
+	OpCuMemPoolCreate                                      = 113
+	OpCuMemPoolDestroy                                     = 114
+	OpCuMemPoolGetAccess                                   = 115
+	OpCuMemPoolGetAttribute                                = 116
+	OpCuMemPoolSetAccess                                   = 117
+	OpCuMemPoolSetAttribute                                = 118
+	OpCuMemPoolTrimTo                                      = 119
+	OpCuMemPrefetchAsync                                   = 120
+	OpCuMemPrefetchAsync_v2                                = 121
+	OpCuMemRangeGetAttribute                               = 122
+	OpCuMemSetAccess                                       = 123
+	OpCuMemSetMemPool                                      = 124
+	OpCuMemUnmap                                           = 125
+	OpCuMemcpyDtoDAsync_v2                                 = 126
+	OpCuMemcpyPeerAsync                                    = 127
+	OpCuMemsetD16Async                                     = 128
+	OpCuMemsetD2D16Async                                   = 129
+	OpCuMemsetD2D32Async                                   = 130
+	OpCuMemsetD2D8Async                                    = 131
+	OpCuMemsetD32Async                                     = 132
+	OpCuMemsetD8Async                                      = 133
+	OpCuMipmappedArrayCreate                               = 134
+	OpCuMipmappedArrayDestroy                              = 135
+	OpCuMipmappedArrayGetLevel                             = 136
+	OpCuMipmappedArrayGetMemoryRequirements                = 137
+	OpCuMipmappedArrayGetSparseProperties                  = 138
+	OpCuModuleGetFunctionCount                             = 139
+	OpCuModuleGetGlobal_v2                                 = 140
+	OpCuModuleGetSurfRef                                   = 141
+	OpCuModuleGetTexRef                                    = 142
+	OpCuModuleUnload                                       = 143
+	OpCuMulticastAddDevice                                 = 144
+	OpCuMulticastBindAddr                                  = 145
+	OpCuMulticastBindMem                                   = 146
+	OpCuMulticastGetGranularity                            = 147
+	OpCuMulticastUnbind                                    = 148
+	OpCuOccupancyAvailableDynamicSMemPerBlock              = 149
+	OpCuOccupancyMaxActiveBlocksPerMultiprocessor          = 150
+	OpCuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags = 151
+	OpCuParamSetTexRef                                     = 152
+	OpCuStreamAttachMemAsync                               = 153
+	OpCuStreamBatchMemOp                                   = 154
+	OpCuStreamBatchMemOp_v2                                = 155
+	OpCuStreamBeginCaptureToGraph                          = 156
+	OpCuStreamBeginCapture_v2                              = 157
+	OpCuStreamCopyAttributes                               = 158
+	OpCuStreamCreateWithPriority                           = 159
+	OpCuStreamDestroy_v2                                   = 160
+	OpCuStreamEndCapture                                   = 161
+	OpCuStreamGetAttribute                                 = 162
+	OpCuStreamIsCapturing                                  = 163
+	OpCuStreamQuery                                        = 164
+	OpCuStreamSetAttribute                                 = 165
+	OpCuStreamUpdateCaptureDependencies                    = 166
+	OpCuStreamWaitEvent                                    = 167
+	OpCuStreamWaitValue32                                  = 168
+	OpCuStreamWaitValue32_v2                               = 169
+	OpCuStreamWaitValue64                                  = 170
+	OpCuStreamWaitValue64_v2                               = 171
+	OpCuStreamWriteValue32                                 = 172
+	OpCuStreamWriteValue32_v2                              = 173
+	OpCuStreamWriteValue64                                 = 174
+	OpCuStreamWriteValue64_v2                              = 175
+	OpCuSurfRefGetArray                                    = 176
+	OpCuSurfRefSetArray                                    = 177
+	OpCuTensorMapEncodeIm2col                              = 178
+	OpCuTensorMapEncodeIm2colWide                          = 179
+	OpCuTensorMapEncodeTiled                               = 180
+	OpCuTensorMapReplaceAddress                            = 181
+	OpCuTexRefCreate                                       = 182
+	OpCuTexRefDestroy                                      = 183
+	OpCuTexRefGetAddressMode                               = 184
+	OpCuTexRefGetAddress_v2                                = 185
+	OpCuTexRefGetArray                                     = 186
+	OpCuTexRefGetBorderColor                               = 187
+	OpCuTexRefGetFilterMode                                = 188
+	OpCuTexRefGetFlags                                     = 189
+	OpCuTexRefGetFormat                                    = 190
+	OpCuTexRefGetMaxAnisotropy                             = 191
+	OpCuTexRefGetMipmapFilterMode                          = 192
+	OpCuTexRefGetMipmapLevelBias                           = 193
+	OpCuTexRefGetMipmapLevelClamp                          = 194
+	OpCuTexRefGetMipmappedArray                            = 195
+	OpCuTexRefSetAddress2D_v2                              = 196
+	OpCuTexRefSetAddress2D_v3                              = 197
+	OpCuTexRefSetAddressMode                               = 198
+	OpCuTexRefSetAddress_v2                                = 199
+	OpCuTexRefSetArray                                     = 200
+	OpCuTexRefSetBorderColor                               = 201
+	OpCuTexRefSetFilterMode                                = 202
+	OpCuTexRefSetFlags                                     = 203
+	OpCuTexRefSetFormat                                    = 204
+	OpCuTexRefSetMaxAnisotropy                             = 205
+	OpCuTexRefSetMipmapFilterMode                          = 206
+	OpCuTexRefSetMipmapLevelBias                           = 207
+	OpCuTexRefSetMipmapLevelClamp                          = 208
+	OpCuTexRefSetMipmappedArray                            = 209
+	OpCuThreadExchangeStreamCaptureMode                    = 210
+	OpDeviceFacts                                          = 211
+	OpEventWait                                            = 212
+	OpFunctionAttribute                                    = 213
+	OpGraphAddHost                                         = 214
+	OpGraphAddKernel                                       = 215
+	OpGraphAddMemcpy                                       = 216
+	OpGraphGetKernel                                       = 217
+	OpGraphList                                            = 218
+	OpGraphSetKernel                                       = 219
+	OpGraphSetMemcpy                                       = 220
+	OpGreenCreate                                          = 221
+	OpGreenDestroy                                         = 222
+	OpHostAlloc                                            = 223
+	OpHostFree                                             = 224
+	OpHostFunc                                             = 225
+	OpImageAppend                                          = 226
+	OpKernelAttribute                                      = 227
+	OpKernelFunction                                       = 228
+	OpLaunch                                               = 229
+	OpLaunchEx                                             = 230
+	OpLibraryKernel                                        = 231
+	OpLibraryLoad                                          = 232
+	OpLinkAdd                                              = 233
+	OpLinkComplete                                         = 234
+	OpLinkCreate                                           = 235
+	OpLinkDestroy                                          = 236
+	OpLinkRead                                             = 237
+	OpMapArrays                                            = 238
+	OpMemAlloc                                             = 239
+	OpMemAllocAsync                                        = 240
+	OpMemAllocPitch                                        = 241
+	OpMemCreate                                            = 242
+	OpMemDecompress                                        = 243
+	OpMemFree                                              = 244
+	OpMemFreeAsync                                         = 245
+	OpMemInfo                                              = 246
+	OpMemRelease                                           = 247
+	OpMemReserve                                           = 248
+	OpMemRetainHandle                                      = 249
+	OpMemUnreserve                                         = 250
+	OpModuleFunction                                       = 251
+	OpModuleLoad                                           = 252
+	OpModuleNames                                          = 253
+	OpMulticastCreate                                      = 254
+	OpOccupancyClusters                                    = 255
+	OpPointerAttribute                                     = 256
+	OpPrimaryReset                                         = 257
+	OpPrimaryRetain                                        = 258
+	OpResourceDescribe                                     = 259
+	OpResourceGet                                          = 260
+	OpResourceSplit                                        = 261
+	OpStreamSync                                           = 262
+	OpSurfObjectCreate                                     = 263
+	OpSurfObjectDestroy                                    = 264
+	OpTexObjectCreate                                      = 265
+	OpTexObjectDestroy                                     = 266
+	OpTexObjectGet                                         = 267
+	OpWriteFlag                                            = 268
 
 	// OpCount is one more than the highest opcode.
-	OpCount = 246
+	OpCount = 269
 )
 
 // OpNames are the commands' names, for logs.
@@ -279,6 +302,7 @@ var OpNames = [OpCount]string{
 	OpCuCtxDisablePeerAccess:                      "cuCtxDisablePeerAccess",
 	OpCuCtxEnablePeerAccess:                       "cuCtxEnablePeerAccess",
 	OpCuCtxGetCacheConfig:                         "cuCtxGetCacheConfig",
+	OpCuCtxGetExecAffinity:                        "cuCtxGetExecAffinity",
 	OpCuCtxGetLimit:                               "cuCtxGetLimit",
 	OpCuCtxGetSharedMemConfig:                     "cuCtxGetSharedMemConfig",
 	OpCuCtxGetStreamPriorityRange:                 "cuCtxGetStreamPriorityRange",
@@ -292,7 +316,9 @@ var OpNames = [OpCount]string{
 	OpCuDeviceGetDefaultMemPool:                   "cuDeviceGetDefaultMemPool",
 	OpCuDeviceGetExecAffinitySupport:              "cuDeviceGetExecAffinitySupport",
 	OpCuDeviceGetGraphMemAttribute:                "cuDeviceGetGraphMemAttribute",
+	OpCuDeviceGetHostAtomicCapabilities:           "cuDeviceGetHostAtomicCapabilities",
 	OpCuDeviceGetMemPool:                          "cuDeviceGetMemPool",
+	OpCuDeviceGetP2PAtomicCapabilities:            "cuDeviceGetP2PAtomicCapabilities",
 	OpCuDeviceGetP2PAttribute:                     "cuDeviceGetP2PAttribute",
 	OpCuDeviceGetTexture1DLinearMaxWidth:          "cuDeviceGetTexture1DLinearMaxWidth",
 	OpCuDeviceGraphMemTrim:                        "cuDeviceGraphMemTrim",
@@ -347,6 +373,9 @@ var OpNames = [OpCount]string{
 	OpCuGraphRemoveDependencies:                   "cuGraphRemoveDependencies",
 	OpCuGraphRemoveDependencies_v2:                "cuGraphRemoveDependencies_v2",
 	OpCuGraphUpload:                               "cuGraphUpload",
+	OpCuGreenCtxRecordEvent:                       "cuGreenCtxRecordEvent",
+	OpCuGreenCtxStreamCreate:                      "cuGreenCtxStreamCreate",
+	OpCuGreenCtxWaitEvent:                         "cuGreenCtxWaitEvent",
 	OpCuKernelSetAttribute:                        "cuKernelSetAttribute",
 	OpCuKernelSetCacheConfig:                      "cuKernelSetCacheConfig",
 	OpCuLibraryGetGlobal:                          "cuLibraryGetGlobal",
@@ -360,6 +389,8 @@ var OpNames = [OpCount]string{
 	OpCuMemGetAddressRange_v2:                     "cuMemGetAddressRange_v2",
 	OpCuMemGetAllocationGranularity:               "cuMemGetAllocationGranularity",
 	OpCuMemGetAllocationPropertiesFromHandle:      "cuMemGetAllocationPropertiesFromHandle",
+	OpCuMemGetDefaultMemPool:                      "cuMemGetDefaultMemPool",
+	OpCuMemGetMemPool:                             "cuMemGetMemPool",
 	OpCuMemMap:                                    "cuMemMap",
 	OpCuMemPoolCreate:                             "cuMemPoolCreate",
 	OpCuMemPoolDestroy:                            "cuMemPoolDestroy",
@@ -372,6 +403,7 @@ var OpNames = [OpCount]string{
 	OpCuMemPrefetchAsync_v2:                       "cuMemPrefetchAsync_v2",
 	OpCuMemRangeGetAttribute:                      "cuMemRangeGetAttribute",
 	OpCuMemSetAccess:                              "cuMemSetAccess",
+	OpCuMemSetMemPool:                             "cuMemSetMemPool",
 	OpCuMemUnmap:                                  "cuMemUnmap",
 	OpCuMemcpyDtoDAsync_v2:                        "cuMemcpyDtoDAsync_v2",
 	OpCuMemcpyPeerAsync:                           "cuMemcpyPeerAsync",
@@ -391,11 +423,18 @@ var OpNames = [OpCount]string{
 	OpCuModuleGetSurfRef:                          "cuModuleGetSurfRef",
 	OpCuModuleGetTexRef:                           "cuModuleGetTexRef",
 	OpCuModuleUnload:                              "cuModuleUnload",
+	OpCuMulticastAddDevice:                        "cuMulticastAddDevice",
+	OpCuMulticastBindAddr:                         "cuMulticastBindAddr",
+	OpCuMulticastBindMem:                          "cuMulticastBindMem",
+	OpCuMulticastGetGranularity:                   "cuMulticastGetGranularity",
+	OpCuMulticastUnbind:                           "cuMulticastUnbind",
 	OpCuOccupancyAvailableDynamicSMemPerBlock:     "cuOccupancyAvailableDynamicSMemPerBlock",
 	OpCuOccupancyMaxActiveBlocksPerMultiprocessor: "cuOccupancyMaxActiveBlocksPerMultiprocessor",
 	OpCuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags: "cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags",
 	OpCuParamSetTexRef:                  "cuParamSetTexRef",
 	OpCuStreamAttachMemAsync:            "cuStreamAttachMemAsync",
+	OpCuStreamBatchMemOp:                "cuStreamBatchMemOp",
+	OpCuStreamBatchMemOp_v2:             "cuStreamBatchMemOp_v2",
 	OpCuStreamBeginCaptureToGraph:       "cuStreamBeginCaptureToGraph",
 	OpCuStreamBeginCapture_v2:           "cuStreamBeginCapture_v2",
 	OpCuStreamCopyAttributes:            "cuStreamCopyAttributes",
@@ -461,6 +500,8 @@ var OpNames = [OpCount]string{
 	OpGraphList:                         "graph_list",
 	OpGraphSetKernel:                    "graph_set_kernel",
 	OpGraphSetMemcpy:                    "graph_set_memcpy",
+	OpGreenCreate:                       "green_create",
+	OpGreenDestroy:                      "green_destroy",
 	OpHostAlloc:                         "host_alloc",
 	OpHostFree:                          "host_free",
 	OpHostFunc:                          "host_func",
@@ -481,6 +522,7 @@ var OpNames = [OpCount]string{
 	OpMemAllocAsync:                     "mem_alloc_async",
 	OpMemAllocPitch:                     "mem_alloc_pitch",
 	OpMemCreate:                         "mem_create",
+	OpMemDecompress:                     "mem_decompress",
 	OpMemFree:                           "mem_free",
 	OpMemFreeAsync:                      "mem_free_async",
 	OpMemInfo:                           "mem_info",
@@ -491,10 +533,14 @@ var OpNames = [OpCount]string{
 	OpModuleFunction:                    "module_function",
 	OpModuleLoad:                        "module_load",
 	OpModuleNames:                       "module_names",
+	OpMulticastCreate:                   "multicast_create",
 	OpOccupancyClusters:                 "occupancy_clusters",
 	OpPointerAttribute:                  "pointer_attribute",
 	OpPrimaryReset:                      "primary_reset",
 	OpPrimaryRetain:                     "primary_retain",
+	OpResourceDescribe:                  "resource_describe",
+	OpResourceGet:                       "resource_get",
+	OpResourceSplit:                     "resource_split",
 	OpStreamSync:                        "stream_sync",
 	OpSurfObjectCreate:                  "surf_object_create",
 	OpSurfObjectDestroy:                 "surf_object_destroy",
@@ -525,5 +571,6 @@ const (
 	KindMemHandle      = 17
 	KindUserObject     = 18
 	KindGreenContext   = 19
-	KindCount          = 20
+	KindResourceDesc   = 20
+	KindCount          = 21
 )

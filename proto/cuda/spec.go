@@ -61,7 +61,7 @@ type Func struct {
 
 // Kinds are the kinds of handles, in the order of their numbers on the wire, which start at 1.
 var Kinds = []string{"ctx", "stream", "event", "module", "func", "library", "kernel", "graph", "node", "exec",
-	"pool", "array", "mipmap", "texref", "surfref", "link", "memh", "userobj", "green"}
+	"pool", "array", "mipmap", "texref", "surfref", "link", "memh", "userobj", "green", "resdesc"}
 
 // IsKind says whether t names a kind of handle.
 func IsKind(t string) bool {

@@ -31,6 +31,7 @@ const char *const op_names[] = {
 	[OP_cuCtxDisablePeerAccess] = "cuCtxDisablePeerAccess",
 	[OP_cuCtxEnablePeerAccess] = "cuCtxEnablePeerAccess",
 	[OP_cuCtxGetCacheConfig] = "cuCtxGetCacheConfig",
+	[OP_cuCtxGetExecAffinity] = "cuCtxGetExecAffinity",
 	[OP_cuCtxGetLimit] = "cuCtxGetLimit",
 	[OP_cuCtxGetSharedMemConfig] = "cuCtxGetSharedMemConfig",
 	[OP_cuCtxGetStreamPriorityRange] = "cuCtxGetStreamPriorityRange",
@@ -44,7 +45,9 @@ const char *const op_names[] = {
 	[OP_cuDeviceGetDefaultMemPool] = "cuDeviceGetDefaultMemPool",
 	[OP_cuDeviceGetExecAffinitySupport] = "cuDeviceGetExecAffinitySupport",
 	[OP_cuDeviceGetGraphMemAttribute] = "cuDeviceGetGraphMemAttribute",
+	[OP_cuDeviceGetHostAtomicCapabilities] = "cuDeviceGetHostAtomicCapabilities",
 	[OP_cuDeviceGetMemPool] = "cuDeviceGetMemPool",
+	[OP_cuDeviceGetP2PAtomicCapabilities] = "cuDeviceGetP2PAtomicCapabilities",
 	[OP_cuDeviceGetP2PAttribute] = "cuDeviceGetP2PAttribute",
 	[OP_cuDeviceGetTexture1DLinearMaxWidth] = "cuDeviceGetTexture1DLinearMaxWidth",
 	[OP_cuDeviceGraphMemTrim] = "cuDeviceGraphMemTrim",
@@ -99,6 +102,9 @@ const char *const op_names[] = {
 	[OP_cuGraphRemoveDependencies] = "cuGraphRemoveDependencies",
 	[OP_cuGraphRemoveDependencies_v2] = "cuGraphRemoveDependencies_v2",
 	[OP_cuGraphUpload] = "cuGraphUpload",
+	[OP_cuGreenCtxRecordEvent] = "cuGreenCtxRecordEvent",
+	[OP_cuGreenCtxStreamCreate] = "cuGreenCtxStreamCreate",
+	[OP_cuGreenCtxWaitEvent] = "cuGreenCtxWaitEvent",
 	[OP_cuKernelSetAttribute] = "cuKernelSetAttribute",
 	[OP_cuKernelSetCacheConfig] = "cuKernelSetCacheConfig",
 	[OP_cuLibraryGetGlobal] = "cuLibraryGetGlobal",
@@ -112,6 +118,8 @@ const char *const op_names[] = {
 	[OP_cuMemGetAddressRange_v2] = "cuMemGetAddressRange_v2",
 	[OP_cuMemGetAllocationGranularity] = "cuMemGetAllocationGranularity",
 	[OP_cuMemGetAllocationPropertiesFromHandle] = "cuMemGetAllocationPropertiesFromHandle",
+	[OP_cuMemGetDefaultMemPool] = "cuMemGetDefaultMemPool",
+	[OP_cuMemGetMemPool] = "cuMemGetMemPool",
 	[OP_cuMemMap] = "cuMemMap",
 	[OP_cuMemPoolCreate] = "cuMemPoolCreate",
 	[OP_cuMemPoolDestroy] = "cuMemPoolDestroy",
@@ -124,6 +132,7 @@ const char *const op_names[] = {
 	[OP_cuMemPrefetchAsync_v2] = "cuMemPrefetchAsync_v2",
 	[OP_cuMemRangeGetAttribute] = "cuMemRangeGetAttribute",
 	[OP_cuMemSetAccess] = "cuMemSetAccess",
+	[OP_cuMemSetMemPool] = "cuMemSetMemPool",
 	[OP_cuMemUnmap] = "cuMemUnmap",
 	[OP_cuMemcpyDtoDAsync_v2] = "cuMemcpyDtoDAsync_v2",
 	[OP_cuMemcpyPeerAsync] = "cuMemcpyPeerAsync",
@@ -143,11 +152,18 @@ const char *const op_names[] = {
 	[OP_cuModuleGetSurfRef] = "cuModuleGetSurfRef",
 	[OP_cuModuleGetTexRef] = "cuModuleGetTexRef",
 	[OP_cuModuleUnload] = "cuModuleUnload",
+	[OP_cuMulticastAddDevice] = "cuMulticastAddDevice",
+	[OP_cuMulticastBindAddr] = "cuMulticastBindAddr",
+	[OP_cuMulticastBindMem] = "cuMulticastBindMem",
+	[OP_cuMulticastGetGranularity] = "cuMulticastGetGranularity",
+	[OP_cuMulticastUnbind] = "cuMulticastUnbind",
 	[OP_cuOccupancyAvailableDynamicSMemPerBlock] = "cuOccupancyAvailableDynamicSMemPerBlock",
 	[OP_cuOccupancyMaxActiveBlocksPerMultiprocessor] = "cuOccupancyMaxActiveBlocksPerMultiprocessor",
 	[OP_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags] = "cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags",
 	[OP_cuParamSetTexRef] = "cuParamSetTexRef",
 	[OP_cuStreamAttachMemAsync] = "cuStreamAttachMemAsync",
+	[OP_cuStreamBatchMemOp] = "cuStreamBatchMemOp",
+	[OP_cuStreamBatchMemOp_v2] = "cuStreamBatchMemOp_v2",
 	[OP_cuStreamBeginCaptureToGraph] = "cuStreamBeginCaptureToGraph",
 	[OP_cuStreamBeginCapture_v2] = "cuStreamBeginCapture_v2",
 	[OP_cuStreamCopyAttributes] = "cuStreamCopyAttributes",
@@ -213,6 +229,8 @@ const char *const op_names[] = {
 	[OP_graph_list] = "graph_list",
 	[OP_graph_set_kernel] = "graph_set_kernel",
 	[OP_graph_set_memcpy] = "graph_set_memcpy",
+	[OP_green_create] = "green_create",
+	[OP_green_destroy] = "green_destroy",
 	[OP_host_alloc] = "host_alloc",
 	[OP_host_free] = "host_free",
 	[OP_host_func] = "host_func",
@@ -233,6 +251,7 @@ const char *const op_names[] = {
 	[OP_mem_alloc_async] = "mem_alloc_async",
 	[OP_mem_alloc_pitch] = "mem_alloc_pitch",
 	[OP_mem_create] = "mem_create",
+	[OP_mem_decompress] = "mem_decompress",
 	[OP_mem_free] = "mem_free",
 	[OP_mem_free_async] = "mem_free_async",
 	[OP_mem_info] = "mem_info",
@@ -243,10 +262,14 @@ const char *const op_names[] = {
 	[OP_module_function] = "module_function",
 	[OP_module_load] = "module_load",
 	[OP_module_names] = "module_names",
+	[OP_multicast_create] = "multicast_create",
 	[OP_occupancy_clusters] = "occupancy_clusters",
 	[OP_pointer_attribute] = "pointer_attribute",
 	[OP_primary_reset] = "primary_reset",
 	[OP_primary_retain] = "primary_retain",
+	[OP_resource_describe] = "resource_describe",
+	[OP_resource_get] = "resource_get",
+	[OP_resource_split] = "resource_split",
 	[OP_stream_sync] = "stream_sync",
 	[OP_surf_object_create] = "surf_object_create",
 	[OP_surf_object_destroy] = "surf_object_destroy",
@@ -773,6 +796,29 @@ EXPORT int cuCtxGetCacheConfig(unsigned int *pconfig)
 	return r ? r : wire_cuCtxGetCacheConfig(pconfig);
 }
 
+int wire_cuCtxGetExecAffinity(void *pExecAffinity, unsigned int kind)
+{
+	if (!pExecAffinity)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_cuCtxGetExecAffinity, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, kind);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		reply_blob(&c, pExecAffinity, 8);
+	}
+	return r;
+}
+
+EXPORT int cuCtxGetExecAffinity(void *pExecAffinity, unsigned int kind)
+{
+	int r = enter_context();
+	return r ? r : wire_cuCtxGetExecAffinity(pExecAffinity, kind);
+}
+
 int wire_cuCtxGetLimit(uint64_t *pvalue, unsigned int limit)
 {
 	if (!pvalue)
@@ -1054,6 +1100,34 @@ EXPORT int cuDeviceGetGraphMemAttribute(int device, unsigned int attr, void *val
 	return r ? r : wire_cuDeviceGetGraphMemAttribute(device, attr, value);
 }
 
+int wire_cuDeviceGetHostAtomicCapabilities(void *capabilities, const void *operations, unsigned int count, int dev)
+{
+	if (!capabilities)
+		return CUDA_ERROR_INVALID_VALUE;
+	size_t operations_bytes = operations ? (size_t)(4*count) : 0;
+	if (!operations && (4*count) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_cuDeviceGetHostAtomicCapabilities, 24 + call_pad(operations_bytes), CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_blob(&c, operations, operations_bytes);
+	call_u64(&c, count);
+	call_u64(&c, (uint32_t)dev);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		reply_blob(&c, capabilities, 4*count);
+	}
+	return r;
+}
+
+EXPORT int cuDeviceGetHostAtomicCapabilities(void *capabilities, const void *operations, unsigned int count, int dev)
+{
+	int r = enter();
+	return r ? r : wire_cuDeviceGetHostAtomicCapabilities(capabilities, operations, count, dev);
+}
+
 int wire_cuDeviceGetMemPool(void **pool, int dev)
 {
 	if (!pool)
@@ -1075,6 +1149,35 @@ EXPORT int cuDeviceGetMemPool(void **pool, int dev)
 {
 	int r = enter();
 	return r ? r : wire_cuDeviceGetMemPool(pool, dev);
+}
+
+int wire_cuDeviceGetP2PAtomicCapabilities(void *capabilities, const void *operations, unsigned int count, int srcDevice, int dstDevice)
+{
+	if (!capabilities)
+		return CUDA_ERROR_INVALID_VALUE;
+	size_t operations_bytes = operations ? (size_t)(4*count) : 0;
+	if (!operations && (4*count) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_cuDeviceGetP2PAtomicCapabilities, 32 + call_pad(operations_bytes), CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_blob(&c, operations, operations_bytes);
+	call_u64(&c, count);
+	call_u64(&c, (uint32_t)srcDevice);
+	call_u64(&c, (uint32_t)dstDevice);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		reply_blob(&c, capabilities, 4*count);
+	}
+	return r;
+}
+
+EXPORT int cuDeviceGetP2PAtomicCapabilities(void *capabilities, const void *operations, unsigned int count, int srcDevice, int dstDevice)
+{
+	int r = enter();
+	return r ? r : wire_cuDeviceGetP2PAtomicCapabilities(capabilities, operations, count, srcDevice, dstDevice);
 }
 
 int wire_cuDeviceGetP2PAttribute(int *value, unsigned int attrib, int srcDevice, int dstDevice)
@@ -2501,6 +2604,85 @@ EXPORT int cuGraphUpload_ptsz(void *graph, void *stream)
 	return r ? r : wire_cuGraphUpload(graph, stream_per_thread(stream));
 }
 
+int wire_cuGreenCtxRecordEvent(void *ctx, void *event)
+{
+	uint64_t ctx_wire;
+	if (!handle_id(ctx, KIND_GREEN, &ctx_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	uint64_t event_wire;
+	if (!handle_id(event, KIND_EVENT, &event_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuGreenCtxRecordEvent, 16, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, ctx_wire);
+	call_u64(&c, event_wire);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuGreenCtxRecordEvent(void *ctx, void *event)
+{
+	int r = enter();
+	return r ? r : wire_cuGreenCtxRecordEvent(ctx, event);
+}
+
+int wire_cuGreenCtxStreamCreate(void **phStream, void *greenCtx, unsigned int flags, int priority)
+{
+	uint64_t greenCtx_wire;
+	if (!handle_id(greenCtx, KIND_GREEN, &greenCtx_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!phStream)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct object *phStream_object = object_new(KIND_STREAM);
+	if (!phStream_object)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	struct call c;
+	int r = call_begin(&c, OP_cuGreenCtxStreamCreate, 32, CALL_WAIT);
+	if (r) {
+		object_free(phStream_object);
+		return r;
+	}
+	call_u64(&c, object_id(phStream_object));
+	call_u64(&c, greenCtx_wire);
+	call_u64(&c, flags);
+	call_u64(&c, (uint32_t)priority);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*phStream = phStream_object;
+	} else {
+		object_free(phStream_object);
+	}
+	return r;
+}
+
+int wire_cuGreenCtxWaitEvent(void *ctx, void *event)
+{
+	uint64_t ctx_wire;
+	if (!handle_id(ctx, KIND_GREEN, &ctx_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	uint64_t event_wire;
+	if (!handle_id(event, KIND_EVENT, &event_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuGreenCtxWaitEvent, 16, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, ctx_wire);
+	call_u64(&c, event_wire);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuGreenCtxWaitEvent(void *ctx, void *event)
+{
+	int r = enter();
+	return r ? r : wire_cuGreenCtxWaitEvent(ctx, event);
+}
+
 int wire_cuKernelSetAttribute(unsigned int attrib, int val, void *kernel, int dev)
 {
 	uint64_t kernel_wire;
@@ -2807,6 +2989,60 @@ EXPORT int cuMemGetAllocationPropertiesFromHandle(void *prop, void *handle)
 {
 	int r = enter();
 	return r ? r : wire_cuMemGetAllocationPropertiesFromHandle(prop, handle);
+}
+
+int wire_cuMemGetDefaultMemPool(void **pool_out, const void *location, unsigned int kind)
+{
+	if (!pool_out)
+		return CUDA_ERROR_INVALID_VALUE;
+	size_t location_bytes = location ? (size_t)(8) : 0;
+	if (!location && (8) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_cuMemGetDefaultMemPool, 16 + call_pad(location_bytes), CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_blob(&c, location, location_bytes);
+	call_u64(&c, kind);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*pool_out = handle_from_id(KIND_POOL, reply_u64(&c));
+	}
+	return r;
+}
+
+EXPORT int cuMemGetDefaultMemPool(void **pool_out, const void *location, unsigned int kind)
+{
+	int r = enter();
+	return r ? r : wire_cuMemGetDefaultMemPool(pool_out, location, kind);
+}
+
+int wire_cuMemGetMemPool(void **pool, const void *location, unsigned int kind)
+{
+	if (!pool)
+		return CUDA_ERROR_INVALID_VALUE;
+	size_t location_bytes = location ? (size_t)(8) : 0;
+	if (!location && (8) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_cuMemGetMemPool, 16 + call_pad(location_bytes), CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_blob(&c, location, location_bytes);
+	call_u64(&c, kind);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*pool = handle_from_id(KIND_POOL, reply_u64(&c));
+	}
+	return r;
+}
+
+EXPORT int cuMemGetMemPool(void **pool, const void *location, unsigned int kind)
+{
+	int r = enter();
+	return r ? r : wire_cuMemGetMemPool(pool, location, kind);
 }
 
 int wire_cuMemMap(uint64_t ptr, uint64_t size, uint64_t offset, void *handle, uint64_t flags)
@@ -3129,6 +3365,32 @@ EXPORT int cuMemSetAccess(uint64_t ptr, uint64_t size, const void *desc, uint64_
 {
 	int r = enter();
 	return r ? r : wire_cuMemSetAccess(ptr, size, desc, count);
+}
+
+int wire_cuMemSetMemPool(const void *location, unsigned int kind, void *pool)
+{
+	size_t location_bytes = location ? (size_t)(8) : 0;
+	if (!location && (8) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	uint64_t pool_wire;
+	if (!handle_id(pool, KIND_POOL, &pool_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuMemSetMemPool, 24 + call_pad(location_bytes), CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_blob(&c, location, location_bytes);
+	call_u64(&c, kind);
+	call_u64(&c, pool_wire);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuMemSetMemPool(const void *location, unsigned int kind, void *pool)
+{
+	int r = enter();
+	return r ? r : wire_cuMemSetMemPool(location, kind, pool);
 }
 
 int wire_cuMemUnmap(uint64_t ptr, uint64_t size)
@@ -3584,6 +3846,133 @@ int wire_cuModuleUnload(void *hmod)
 	return r;
 }
 
+int wire_cuMulticastAddDevice(void *mcHandle, int dev)
+{
+	uint64_t mcHandle_wire;
+	if (!handle_id(mcHandle, KIND_MEMH, &mcHandle_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuMulticastAddDevice, 16, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, mcHandle_wire);
+	call_u64(&c, (uint32_t)dev);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuMulticastAddDevice(void *mcHandle, int dev)
+{
+	int r = enter();
+	return r ? r : wire_cuMulticastAddDevice(mcHandle, dev);
+}
+
+int wire_cuMulticastBindAddr(void *mcHandle, uint64_t mcOffset, uint64_t memptr, uint64_t size, uint64_t flags)
+{
+	uint64_t mcHandle_wire;
+	if (!handle_id(mcHandle, KIND_MEMH, &mcHandle_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuMulticastBindAddr, 40, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, mcHandle_wire);
+	call_u64(&c, mcOffset);
+	call_u64(&c, memptr);
+	call_u64(&c, size);
+	call_u64(&c, flags);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuMulticastBindAddr(void *mcHandle, uint64_t mcOffset, uint64_t memptr, uint64_t size, uint64_t flags)
+{
+	int r = enter();
+	return r ? r : wire_cuMulticastBindAddr(mcHandle, mcOffset, memptr, size, flags);
+}
+
+int wire_cuMulticastBindMem(void *mcHandle, uint64_t mcOffset, void *memHandle, uint64_t memOffset, uint64_t size, uint64_t flags)
+{
+	uint64_t mcHandle_wire;
+	if (!handle_id(mcHandle, KIND_MEMH, &mcHandle_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	uint64_t memHandle_wire;
+	if (!handle_id(memHandle, KIND_MEMH, &memHandle_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuMulticastBindMem, 48, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, mcHandle_wire);
+	call_u64(&c, mcOffset);
+	call_u64(&c, memHandle_wire);
+	call_u64(&c, memOffset);
+	call_u64(&c, size);
+	call_u64(&c, flags);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuMulticastBindMem(void *mcHandle, uint64_t mcOffset, void *memHandle, uint64_t memOffset, uint64_t size, uint64_t flags)
+{
+	int r = enter();
+	return r ? r : wire_cuMulticastBindMem(mcHandle, mcOffset, memHandle, memOffset, size, flags);
+}
+
+int wire_cuMulticastGetGranularity(uint64_t *granularity, const void *prop, unsigned int option)
+{
+	if (!granularity)
+		return CUDA_ERROR_INVALID_VALUE;
+	size_t prop_bytes = prop ? (size_t)(32) : 0;
+	if (!prop && (32) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_cuMulticastGetGranularity, 16 + call_pad(prop_bytes), CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_blob(&c, prop, prop_bytes);
+	call_u64(&c, option);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*granularity = (uint64_t)reply_u64(&c);
+	}
+	return r;
+}
+
+EXPORT int cuMulticastGetGranularity(uint64_t *granularity, const void *prop, unsigned int option)
+{
+	int r = enter();
+	return r ? r : wire_cuMulticastGetGranularity(granularity, prop, option);
+}
+
+int wire_cuMulticastUnbind(void *mcHandle, int dev, uint64_t mcOffset, uint64_t size)
+{
+	uint64_t mcHandle_wire;
+	if (!handle_id(mcHandle, KIND_MEMH, &mcHandle_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuMulticastUnbind, 32, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, mcHandle_wire);
+	call_u64(&c, (uint32_t)dev);
+	call_u64(&c, mcOffset);
+	call_u64(&c, size);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuMulticastUnbind(void *mcHandle, int dev, uint64_t mcOffset, uint64_t size)
+{
+	int r = enter();
+	return r ? r : wire_cuMulticastUnbind(mcHandle, dev, mcOffset, size);
+}
+
 int wire_cuOccupancyAvailableDynamicSMemPerBlock(uint64_t *dynamicSmemSize, void *fn, int numBlocks, int blockSize)
 {
 	if (!dynamicSmemSize)
@@ -3726,6 +4115,70 @@ EXPORT int cuStreamAttachMemAsync_ptsz(void *stream, uint64_t dptr, uint64_t len
 {
 	int r = enter_context();
 	return r ? r : wire_cuStreamAttachMemAsync(stream_per_thread(stream), dptr, length, flags);
+}
+
+int wire_cuStreamBatchMemOp(void *stream, unsigned int count, const void *paramArray, unsigned int flags)
+{
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	size_t paramArray_bytes = paramArray ? (size_t)(48*count) : 0;
+	if (!paramArray && (48*count) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_cuStreamBatchMemOp, 32 + call_pad(paramArray_bytes), CALL_CAST);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, stream_wire);
+	call_u64(&c, count);
+	call_blob(&c, paramArray, paramArray_bytes);
+	call_u64(&c, flags);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuStreamBatchMemOp(void *stream, unsigned int count, const void *paramArray, unsigned int flags)
+{
+	int r = enter_context();
+	return r ? r : wire_cuStreamBatchMemOp(stream_legacy(stream), count, paramArray, flags);
+}
+EXPORT int cuStreamBatchMemOp_ptsz(void *stream, unsigned int count, const void *paramArray, unsigned int flags)
+{
+	int r = enter_context();
+	return r ? r : wire_cuStreamBatchMemOp(stream_per_thread(stream), count, paramArray, flags);
+}
+
+int wire_cuStreamBatchMemOp_v2(void *stream, unsigned int count, const void *paramArray, unsigned int flags)
+{
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	size_t paramArray_bytes = paramArray ? (size_t)(48*count) : 0;
+	if (!paramArray && (48*count) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_cuStreamBatchMemOp_v2, 32 + call_pad(paramArray_bytes), CALL_CAST);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, stream_wire);
+	call_u64(&c, count);
+	call_blob(&c, paramArray, paramArray_bytes);
+	call_u64(&c, flags);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuStreamBatchMemOp_v2(void *stream, unsigned int count, const void *paramArray, unsigned int flags)
+{
+	int r = enter_context();
+	return r ? r : wire_cuStreamBatchMemOp_v2(stream_legacy(stream), count, paramArray, flags);
+}
+EXPORT int cuStreamBatchMemOp_v2_ptsz(void *stream, unsigned int count, const void *paramArray, unsigned int flags)
+{
+	int r = enter_context();
+	return r ? r : wire_cuStreamBatchMemOp_v2(stream_per_thread(stream), count, paramArray, flags);
 }
 
 int wire_cuStreamBeginCaptureToGraph(void *stream, void *graph, void *const *dependencies, const void *dependencyData, uint64_t numDependencies, unsigned int mode)
@@ -5491,6 +5944,67 @@ int wire_graph_set_memcpy(void *exec, void *node, const void *copy)
 	return r;
 }
 
+int wire_green_create(void **green, void **context, void *desc, int dev, unsigned int flags)
+{
+	uint64_t desc_wire;
+	if (!handle_id(desc, KIND_RESDESC, &desc_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!green)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct object *green_object = object_new(KIND_GREEN);
+	if (!green_object)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (!context)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct object *context_object = object_new(KIND_CTX);
+	if (!context_object)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	struct call c;
+	int r = call_begin(&c, OP_green_create, 40, CALL_WAIT);
+	if (r) {
+		object_free(green_object);
+		object_free(context_object);
+		return r;
+	}
+	call_u64(&c, object_id(green_object));
+	call_u64(&c, object_id(context_object));
+	call_u64(&c, desc_wire);
+	call_u64(&c, (uint32_t)dev);
+	call_u64(&c, flags);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*green = green_object;
+		*context = context_object;
+	} else {
+		object_free(green_object);
+		object_free(context_object);
+	}
+	return r;
+}
+
+int wire_green_destroy(void *green, void *context)
+{
+	uint64_t green_wire;
+	if (!handle_id(green, KIND_GREEN, &green_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	uint64_t context_wire;
+	if (!handle_id(context, KIND_CTX, &context_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_green_destroy, 16, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, green_wire);
+	call_u64(&c, context_wire);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		object_free(green);
+		object_free(context);
+	}
+	return r;
+}
+
 int wire_host_alloc(uint64_t host, uint64_t size, unsigned int flags, uint64_t *device)
 {
 	if (!device)
@@ -5976,6 +6490,35 @@ int wire_mem_create(void **handle, uint64_t size, const void *prop, uint64_t fla
 	return r;
 }
 
+int wire_mem_decompress(const void *params, uint64_t count, unsigned int flags, void *stream, void *failed)
+{
+	size_t params_bytes = params ? (size_t)(64*count) : 0;
+	if (!params && (64*count) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!failed)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_mem_decompress, 32 + call_pad(params_bytes), CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_blob(&c, params, params_bytes);
+	call_u64(&c, count);
+	call_u64(&c, flags);
+	call_u64(&c, stream_wire);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		reply_blob(&c, failed, 8);
+	} else {
+		if (c.reply_bytes == 8)
+			reply_blob(&c, failed, 8);
+	}
+	return r;
+}
+
 int wire_mem_free(uint64_t ptr)
 {
 	struct call c;
@@ -6191,6 +6734,33 @@ int wire_module_names(void *mod, void *library, uint64_t start, uint64_t *total,
 	return r;
 }
 
+int wire_multicast_create(void **handle, const void *prop)
+{
+	size_t prop_bytes = prop ? (size_t)(32) : 0;
+	if (!prop && (32) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!handle)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct object *handle_object = object_new(KIND_MEMH);
+	if (!handle_object)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	struct call c;
+	int r = call_begin(&c, OP_multicast_create, 16 + call_pad(prop_bytes), CALL_WAIT);
+	if (r) {
+		object_free(handle_object);
+		return r;
+	}
+	call_u64(&c, object_id(handle_object));
+	call_blob(&c, prop, prop_bytes);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*handle = handle_object;
+	} else {
+		object_free(handle_object);
+	}
+	return r;
+}
+
 int wire_occupancy_clusters(unsigned int which, void *function, unsigned int gridX, unsigned int gridY, unsigned int gridZ, unsigned int blockX, unsigned int blockY, unsigned int blockZ, unsigned int shared, void *stream, const void *attributes, uint64_t attributeCount, int *value)
 {
 	function = function_handle(function);
@@ -6282,6 +6852,99 @@ int wire_primary_retain(int dev, void **ctx)
 		*ctx = ctx_object;
 	} else {
 		object_free(ctx_object);
+	}
+	return r;
+}
+
+int wire_resource_describe(void **desc, const void *resources, unsigned int count)
+{
+	size_t resources_bytes = resources ? (size_t)(144*count) : 0;
+	if (!resources && (144*count) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!desc)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct object *desc_object = object_new(KIND_RESDESC);
+	if (!desc_object)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	struct call c;
+	int r = call_begin(&c, OP_resource_describe, 24 + call_pad(resources_bytes), CALL_WAIT);
+	if (r) {
+		object_free(desc_object);
+		return r;
+	}
+	call_u64(&c, object_id(desc_object));
+	call_blob(&c, resources, resources_bytes);
+	call_u64(&c, count);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*desc = desc_object;
+	} else {
+		object_free(desc_object);
+	}
+	return r;
+}
+
+int wire_resource_get(unsigned int of, int dev, void *ctx, void *green, unsigned int kind, void *resource)
+{
+	uint64_t ctx_wire;
+	if (!handle_id(ctx, KIND_CTX, &ctx_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	uint64_t green_wire;
+	if (!handle_id(green, KIND_GREEN, &green_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!resource)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_resource_get, 40, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, of);
+	call_u64(&c, (uint32_t)dev);
+	call_u64(&c, ctx_wire);
+	call_u64(&c, green_wire);
+	call_u64(&c, kind);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		reply_blob(&c, resource, 144);
+	} else {
+		if (c.reply_bytes == 144)
+			reply_blob(&c, resource, 144);
+	}
+	return r;
+}
+
+int wire_resource_split(unsigned int groups, const void *input, unsigned int flags, unsigned int minimum, unsigned int start, unsigned int *total, void *rest, void *list)
+{
+	size_t input_bytes = input ? (size_t)(144) : 0;
+	if (!input && (144) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!total)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!rest)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!list)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_resource_split, 40 + call_pad(input_bytes), CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, groups);
+	call_blob(&c, input, input_bytes);
+	call_u64(&c, flags);
+	call_u64(&c, minimum);
+	call_u64(&c, start);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*total = (unsigned int)reply_u64(&c);
+		reply_blob(&c, rest, 144);
+		reply_blob(&c, list, 2880);
+	} else {
+		if (c.reply_bytes == 144)
+			reply_blob(&c, rest, 144);
+		if (c.reply_bytes == 2880)
+			reply_blob(&c, list, 2880);
 	}
 	return r;
 }

@@ -23,8 +23,11 @@ var symbols = [...]string{
 	"cuCtxDestroy_v2",
 	"cuCtxDisablePeerAccess",
 	"cuCtxEnablePeerAccess",
+	"cuCtxFromGreenCtx",
 	"cuCtxGetCacheConfig",
+	"cuCtxGetDevResource",
 	"cuCtxGetDevice",
+	"cuCtxGetExecAffinity",
 	"cuCtxGetLimit",
 	"cuCtxGetSharedMemConfig",
 	"cuCtxGetStreamPriorityRange",
@@ -36,14 +39,19 @@ var symbols = [...]string{
 	"cuCtxSetSharedMemConfig",
 	"cuCtxSynchronize",
 	"cuCtxWaitEvent",
+	"cuDevResourceGenerateDesc",
+	"cuDevSmResourceSplitByCount",
 	"cuDeviceCanAccessPeer",
 	"cuDeviceGetAttribute",
 	"cuDeviceGetCount",
 	"cuDeviceGetDefaultMemPool",
+	"cuDeviceGetDevResource",
 	"cuDeviceGetExecAffinitySupport",
 	"cuDeviceGetGraphMemAttribute",
+	"cuDeviceGetHostAtomicCapabilities",
 	"cuDeviceGetMemPool",
 	"cuDeviceGetName",
+	"cuDeviceGetP2PAtomicCapabilities",
 	"cuDeviceGetP2PAttribute",
 	"cuDeviceGetTexture1DLinearMaxWidth",
 	"cuDeviceGetUuid_v2",
@@ -111,6 +119,12 @@ var symbols = [...]string{
 	"cuGraphRemoveDependencies",
 	"cuGraphRemoveDependencies_v2",
 	"cuGraphUpload",
+	"cuGreenCtxCreate",
+	"cuGreenCtxDestroy",
+	"cuGreenCtxGetDevResource",
+	"cuGreenCtxRecordEvent",
+	"cuGreenCtxStreamCreate",
+	"cuGreenCtxWaitEvent",
 	"cuInit",
 	"cuKernelGetAttribute",
 	"cuKernelGetFunction",
@@ -132,6 +146,7 @@ var symbols = [...]string{
 	"cuMemAllocManaged",
 	"cuMemAllocPitch_v2",
 	"cuMemAlloc_v2",
+	"cuMemBatchDecompressAsync",
 	"cuMemCreate",
 	"cuMemFreeAsync",
 	"cuMemFree_v2",
@@ -139,7 +154,9 @@ var symbols = [...]string{
 	"cuMemGetAddressRange_v2",
 	"cuMemGetAllocationGranularity",
 	"cuMemGetAllocationPropertiesFromHandle",
+	"cuMemGetDefaultMemPool",
 	"cuMemGetInfo_v2",
+	"cuMemGetMemPool",
 	"cuMemHostGetDevicePointer_v2",
 	"cuMemHostRegister_v2",
 	"cuMemHostUnregister",
@@ -158,6 +175,7 @@ var symbols = [...]string{
 	"cuMemRelease",
 	"cuMemRetainAllocationHandle",
 	"cuMemSetAccess",
+	"cuMemSetMemPool",
 	"cuMemUnmap",
 	"cuMemcpy2DAsync_v2",
 	"cuMemcpy3DAsync_v2",
@@ -183,6 +201,12 @@ var symbols = [...]string{
 	"cuModuleGetSurfRef",
 	"cuModuleGetTexRef",
 	"cuModuleUnload",
+	"cuMulticastAddDevice",
+	"cuMulticastBindAddr",
+	"cuMulticastBindMem",
+	"cuMulticastCreate",
+	"cuMulticastGetGranularity",
+	"cuMulticastUnbind",
 	"cuOccupancyAvailableDynamicSMemPerBlock",
 	"cuOccupancyMaxActiveBlocksPerMultiprocessor",
 	"cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags",
@@ -191,6 +215,8 @@ var symbols = [...]string{
 	"cuParamSetTexRef",
 	"cuPointerGetAttribute",
 	"cuStreamAttachMemAsync",
+	"cuStreamBatchMemOp",
+	"cuStreamBatchMemOp_v2",
 	"cuStreamBeginCaptureToGraph",
 	"cuStreamBeginCapture_v2",
 	"cuStreamCopyAttributes",
@@ -270,8 +296,11 @@ const (
 	symCtxDestroy_v2
 	symCtxDisablePeerAccess
 	symCtxEnablePeerAccess
+	symCtxFromGreenCtx
 	symCtxGetCacheConfig
+	symCtxGetDevResource
 	symCtxGetDevice
+	symCtxGetExecAffinity
 	symCtxGetLimit
 	symCtxGetSharedMemConfig
 	symCtxGetStreamPriorityRange
@@ -283,14 +312,19 @@ const (
 	symCtxSetSharedMemConfig
 	symCtxSynchronize
 	symCtxWaitEvent
+	symDevResourceGenerateDesc
+	symDevSmResourceSplitByCount
 	symDeviceCanAccessPeer
 	symDeviceGetAttribute
 	symDeviceGetCount
 	symDeviceGetDefaultMemPool
+	symDeviceGetDevResource
 	symDeviceGetExecAffinitySupport
 	symDeviceGetGraphMemAttribute
+	symDeviceGetHostAtomicCapabilities
 	symDeviceGetMemPool
 	symDeviceGetName
+	symDeviceGetP2PAtomicCapabilities
 	symDeviceGetP2PAttribute
 	symDeviceGetTexture1DLinearMaxWidth
 	symDeviceGetUuid_v2
@@ -358,6 +392,12 @@ const (
 	symGraphRemoveDependencies
 	symGraphRemoveDependencies_v2
 	symGraphUpload
+	symGreenCtxCreate
+	symGreenCtxDestroy
+	symGreenCtxGetDevResource
+	symGreenCtxRecordEvent
+	symGreenCtxStreamCreate
+	symGreenCtxWaitEvent
 	symInit
 	symKernelGetAttribute
 	symKernelGetFunction
@@ -379,6 +419,7 @@ const (
 	symMemAllocManaged
 	symMemAllocPitch_v2
 	symMemAlloc_v2
+	symMemBatchDecompressAsync
 	symMemCreate
 	symMemFreeAsync
 	symMemFree_v2
@@ -386,7 +427,9 @@ const (
 	symMemGetAddressRange_v2
 	symMemGetAllocationGranularity
 	symMemGetAllocationPropertiesFromHandle
+	symMemGetDefaultMemPool
 	symMemGetInfo_v2
+	symMemGetMemPool
 	symMemHostGetDevicePointer_v2
 	symMemHostRegister_v2
 	symMemHostUnregister
@@ -405,6 +448,7 @@ const (
 	symMemRelease
 	symMemRetainAllocationHandle
 	symMemSetAccess
+	symMemSetMemPool
 	symMemUnmap
 	symMemcpy2DAsync_v2
 	symMemcpy3DAsync_v2
@@ -430,6 +474,12 @@ const (
 	symModuleGetSurfRef
 	symModuleGetTexRef
 	symModuleUnload
+	symMulticastAddDevice
+	symMulticastBindAddr
+	symMulticastBindMem
+	symMulticastCreate
+	symMulticastGetGranularity
+	symMulticastUnbind
 	symOccupancyAvailableDynamicSMemPerBlock
 	symOccupancyMaxActiveBlocksPerMultiprocessor
 	symOccupancyMaxActiveBlocksPerMultiprocessorWithFlags
@@ -438,6 +488,8 @@ const (
 	symParamSetTexRef
 	symPointerGetAttribute
 	symStreamAttachMemAsync
+	symStreamBatchMemOp
+	symStreamBatchMemOp_v2
 	symStreamBeginCaptureToGraph
 	symStreamBeginCapture_v2
 	symStreamCopyAttributes
@@ -622,6 +674,16 @@ func (t *Thread) CtxEnablePeerAccess(peerContext driver.Context, flags uint32) d
 	return r
 }
 
+// CtxFromGreenCtx calls cuCtxFromGreenCtx.
+func (t *Thread) CtxFromGreenCtx(ctx driver.GreenContext) (pContext driver.Context, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = uint64(ctx)
+	r = t.call(symCtxFromGreenCtx, 2)
+	pContext = driver.Context(f.outs[0])
+	return
+}
+
 // CtxGetCacheConfig calls cuCtxGetCacheConfig.
 func (t *Thread) CtxGetCacheConfig() (pconfig uint32, r driver.Result) {
 	f := t.frame
@@ -631,6 +693,17 @@ func (t *Thread) CtxGetCacheConfig() (pconfig uint32, r driver.Result) {
 	return
 }
 
+// CtxGetDevResource calls cuCtxGetDevResource.
+func (t *Thread) CtxGetDevResource(ctx driver.Context, resource []byte, kind uint32) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(ctx)
+	f.args[1] = address(resource)
+	f.args[2] = uint64(kind)
+	r := t.call(symCtxGetDevResource, 3)
+	runtime.KeepAlive(resource)
+	return r
+}
+
 // CtxGetDevice calls cuCtxGetDevice.
 func (t *Thread) CtxGetDevice() (device driver.Device, r driver.Result) {
 	f := t.frame
@@ -638,6 +711,16 @@ func (t *Thread) CtxGetDevice() (device driver.Device, r driver.Result) {
 	r = t.call(symCtxGetDevice, 1)
 	device = driver.Device(f.outs[0])
 	return
+}
+
+// CtxGetExecAffinity calls cuCtxGetExecAffinity.
+func (t *Thread) CtxGetExecAffinity(pExecAffinity []byte, kind uint32) driver.Result {
+	f := t.frame
+	f.args[0] = address(pExecAffinity)
+	f.args[1] = uint64(kind)
+	r := t.call(symCtxGetExecAffinity, 2)
+	runtime.KeepAlive(pExecAffinity)
+	return r
 }
 
 // CtxGetLimit calls cuCtxGetLimit.
@@ -733,6 +816,35 @@ func (t *Thread) CtxWaitEvent(ctx driver.Context, event driver.Event) driver.Res
 	return r
 }
 
+// DevResourceGenerateDesc calls cuDevResourceGenerateDesc.
+func (t *Thread) DevResourceGenerateDesc(resources []byte, nbResources uint32) (phDesc driver.ResourceDesc, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = address(resources)
+	f.args[2] = uint64(nbResources)
+	r = t.call(symDevResourceGenerateDesc, 3)
+	runtime.KeepAlive(resources)
+	phDesc = driver.ResourceDesc(f.outs[0])
+	return
+}
+
+// DevSmResourceSplitByCount calls cuDevSmResourceSplitByCount.
+func (t *Thread) DevSmResourceSplitByCount(result []byte, nbGroupsIn uint32, input []byte, remaining []byte, useFlags uint32, minCount uint32) (nbGroups uint32, r driver.Result) {
+	f := t.frame
+	f.args[0] = address(result)
+	f.args[1] = f.out(0, uint64(nbGroupsIn))
+	f.args[2] = address(input)
+	f.args[3] = address(remaining)
+	f.args[4] = uint64(useFlags)
+	f.args[5] = uint64(minCount)
+	r = t.call(symDevSmResourceSplitByCount, 6)
+	runtime.KeepAlive(result)
+	runtime.KeepAlive(input)
+	runtime.KeepAlive(remaining)
+	nbGroups = uint32(f.outs[0])
+	return
+}
+
 // DeviceCanAccessPeer calls cuDeviceCanAccessPeer.
 func (t *Thread) DeviceCanAccessPeer(dev driver.Device, peerDev driver.Device) (canAccessPeer int32, r driver.Result) {
 	f := t.frame
@@ -774,6 +886,17 @@ func (t *Thread) DeviceGetDefaultMemPool(dev driver.Device) (pool_out driver.Mem
 	return
 }
 
+// DeviceGetDevResource calls cuDeviceGetDevResource.
+func (t *Thread) DeviceGetDevResource(device driver.Device, resource []byte, kind uint32) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(uint32(device))
+	f.args[1] = address(resource)
+	f.args[2] = uint64(kind)
+	r := t.call(symDeviceGetDevResource, 3)
+	runtime.KeepAlive(resource)
+	return r
+}
+
 // DeviceGetExecAffinitySupport calls cuDeviceGetExecAffinitySupport.
 func (t *Thread) DeviceGetExecAffinitySupport(kind uint32, dev driver.Device) (pi int32, r driver.Result) {
 	f := t.frame
@@ -796,6 +919,19 @@ func (t *Thread) DeviceGetGraphMemAttribute(device driver.Device, attr uint32, v
 	return r
 }
 
+// DeviceGetHostAtomicCapabilities calls cuDeviceGetHostAtomicCapabilities.
+func (t *Thread) DeviceGetHostAtomicCapabilities(capabilities []byte, operations []byte, count uint32, dev driver.Device) driver.Result {
+	f := t.frame
+	f.args[0] = address(capabilities)
+	f.args[1] = address(operations)
+	f.args[2] = uint64(count)
+	f.args[3] = uint64(uint32(dev))
+	r := t.call(symDeviceGetHostAtomicCapabilities, 4)
+	runtime.KeepAlive(capabilities)
+	runtime.KeepAlive(operations)
+	return r
+}
+
 // DeviceGetMemPool calls cuDeviceGetMemPool.
 func (t *Thread) DeviceGetMemPool(dev driver.Device) (pool driver.MemPool, r driver.Result) {
 	f := t.frame
@@ -814,6 +950,20 @@ func (t *Thread) DeviceGetName(name []byte, length int32, dev driver.Device) dri
 	f.args[2] = uint64(uint32(dev))
 	r := t.call(symDeviceGetName, 3)
 	runtime.KeepAlive(name)
+	return r
+}
+
+// DeviceGetP2PAtomicCapabilities calls cuDeviceGetP2PAtomicCapabilities.
+func (t *Thread) DeviceGetP2PAtomicCapabilities(capabilities []byte, operations []byte, count uint32, srcDevice driver.Device, dstDevice driver.Device) driver.Result {
+	f := t.frame
+	f.args[0] = address(capabilities)
+	f.args[1] = address(operations)
+	f.args[2] = uint64(count)
+	f.args[3] = uint64(uint32(srcDevice))
+	f.args[4] = uint64(uint32(dstDevice))
+	r := t.call(symDeviceGetP2PAtomicCapabilities, 5)
+	runtime.KeepAlive(capabilities)
+	runtime.KeepAlive(operations)
 	return r
 }
 
@@ -1521,6 +1671,67 @@ func (t *Thread) GraphUpload(graph driver.GraphExec, stream driver.Stream) drive
 	return r
 }
 
+// GreenCtxCreate calls cuGreenCtxCreate.
+func (t *Thread) GreenCtxCreate(desc driver.ResourceDesc, dev driver.Device, flags uint32) (phCtx driver.GreenContext, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = uint64(desc)
+	f.args[2] = uint64(uint32(dev))
+	f.args[3] = uint64(flags)
+	r = t.call(symGreenCtxCreate, 4)
+	phCtx = driver.GreenContext(f.outs[0])
+	return
+}
+
+// GreenCtxDestroy calls cuGreenCtxDestroy.
+func (t *Thread) GreenCtxDestroy(ctx driver.GreenContext) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(ctx)
+	r := t.call(symGreenCtxDestroy, 1)
+	return r
+}
+
+// GreenCtxGetDevResource calls cuGreenCtxGetDevResource.
+func (t *Thread) GreenCtxGetDevResource(ctx driver.GreenContext, resource []byte, kind uint32) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(ctx)
+	f.args[1] = address(resource)
+	f.args[2] = uint64(kind)
+	r := t.call(symGreenCtxGetDevResource, 3)
+	runtime.KeepAlive(resource)
+	return r
+}
+
+// GreenCtxRecordEvent calls cuGreenCtxRecordEvent.
+func (t *Thread) GreenCtxRecordEvent(ctx driver.GreenContext, event driver.Event) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(ctx)
+	f.args[1] = uint64(event)
+	r := t.call(symGreenCtxRecordEvent, 2)
+	return r
+}
+
+// GreenCtxStreamCreate calls cuGreenCtxStreamCreate.
+func (t *Thread) GreenCtxStreamCreate(greenCtx driver.GreenContext, flags uint32, priority int32) (phStream driver.Stream, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = uint64(greenCtx)
+	f.args[2] = uint64(flags)
+	f.args[3] = uint64(uint32(priority))
+	r = t.call(symGreenCtxStreamCreate, 4)
+	phStream = driver.Stream(f.outs[0])
+	return
+}
+
+// GreenCtxWaitEvent calls cuGreenCtxWaitEvent.
+func (t *Thread) GreenCtxWaitEvent(ctx driver.GreenContext, event driver.Event) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(ctx)
+	f.args[1] = uint64(event)
+	r := t.call(symGreenCtxWaitEvent, 2)
+	return r
+}
+
 // Init calls cuInit.
 func (t *Thread) Init(flags uint32) driver.Result {
 	f := t.frame
@@ -1752,6 +1963,20 @@ func (t *Thread) MemAlloc(bytesize uint64) (dptr driver.DevicePtr, r driver.Resu
 	return
 }
 
+// MemBatchDecompressAsync calls cuMemBatchDecompressAsync.
+func (t *Thread) MemBatchDecompressAsync(paramsArray []byte, count uint64, flags uint32, errorIndex []byte, stream driver.Stream) driver.Result {
+	f := t.frame
+	f.args[0] = address(paramsArray)
+	f.args[1] = uint64(count)
+	f.args[2] = uint64(flags)
+	f.args[3] = address(errorIndex)
+	f.args[4] = uint64(stream)
+	r := t.call(symMemBatchDecompressAsync, 5)
+	runtime.KeepAlive(paramsArray)
+	runtime.KeepAlive(errorIndex)
+	return r
+}
+
 // MemCreate calls cuMemCreate.
 func (t *Thread) MemCreate(size uint64, prop []byte, flags uint64) (handle driver.MemHandle, r driver.Result) {
 	f := t.frame
@@ -1828,6 +2053,18 @@ func (t *Thread) MemGetAllocationPropertiesFromHandle(prop []byte, handle driver
 	return r
 }
 
+// MemGetDefaultMemPool calls cuMemGetDefaultMemPool.
+func (t *Thread) MemGetDefaultMemPool(location []byte, kind uint32) (pool_out driver.MemPool, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = address(location)
+	f.args[2] = uint64(kind)
+	r = t.call(symMemGetDefaultMemPool, 3)
+	runtime.KeepAlive(location)
+	pool_out = driver.MemPool(f.outs[0])
+	return
+}
+
 // MemGetInfo calls cuMemGetInfo_v2.
 func (t *Thread) MemGetInfo() (free uint64, total uint64, r driver.Result) {
 	f := t.frame
@@ -1836,6 +2073,18 @@ func (t *Thread) MemGetInfo() (free uint64, total uint64, r driver.Result) {
 	r = t.call(symMemGetInfo_v2, 2)
 	free = uint64(f.outs[0])
 	total = uint64(f.outs[1])
+	return
+}
+
+// MemGetMemPool calls cuMemGetMemPool.
+func (t *Thread) MemGetMemPool(location []byte, kind uint32) (pool driver.MemPool, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = address(location)
+	f.args[2] = uint64(kind)
+	r = t.call(symMemGetMemPool, 3)
+	runtime.KeepAlive(location)
+	pool = driver.MemPool(f.outs[0])
 	return
 }
 
@@ -2027,6 +2276,17 @@ func (t *Thread) MemSetAccess(ptr driver.DevicePtr, size uint64, desc []byte, co
 	f.args[3] = uint64(count)
 	r := t.call(symMemSetAccess, 4)
 	runtime.KeepAlive(desc)
+	return r
+}
+
+// MemSetMemPool calls cuMemSetMemPool.
+func (t *Thread) MemSetMemPool(location []byte, kind uint32, pool driver.MemPool) driver.Result {
+	f := t.frame
+	f.args[0] = address(location)
+	f.args[1] = uint64(kind)
+	f.args[2] = uint64(pool)
+	r := t.call(symMemSetMemPool, 3)
+	runtime.KeepAlive(location)
 	return r
 }
 
@@ -2303,6 +2563,74 @@ func (t *Thread) ModuleUnload(hmod driver.Module) driver.Result {
 	return r
 }
 
+// MulticastAddDevice calls cuMulticastAddDevice.
+func (t *Thread) MulticastAddDevice(mcHandle driver.MemHandle, dev driver.Device) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(mcHandle)
+	f.args[1] = uint64(uint32(dev))
+	r := t.call(symMulticastAddDevice, 2)
+	return r
+}
+
+// MulticastBindAddr calls cuMulticastBindAddr.
+func (t *Thread) MulticastBindAddr(mcHandle driver.MemHandle, mcOffset uint64, memptr driver.DevicePtr, size uint64, flags uint64) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(mcHandle)
+	f.args[1] = uint64(mcOffset)
+	f.args[2] = uint64(memptr)
+	f.args[3] = uint64(size)
+	f.args[4] = uint64(flags)
+	r := t.call(symMulticastBindAddr, 5)
+	return r
+}
+
+// MulticastBindMem calls cuMulticastBindMem.
+func (t *Thread) MulticastBindMem(mcHandle driver.MemHandle, mcOffset uint64, memHandle driver.MemHandle, memOffset uint64, size uint64, flags uint64) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(mcHandle)
+	f.args[1] = uint64(mcOffset)
+	f.args[2] = uint64(memHandle)
+	f.args[3] = uint64(memOffset)
+	f.args[4] = uint64(size)
+	f.args[5] = uint64(flags)
+	r := t.call(symMulticastBindMem, 6)
+	return r
+}
+
+// MulticastCreate calls cuMulticastCreate.
+func (t *Thread) MulticastCreate(prop []byte) (mcHandle driver.MemHandle, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = address(prop)
+	r = t.call(symMulticastCreate, 2)
+	runtime.KeepAlive(prop)
+	mcHandle = driver.MemHandle(f.outs[0])
+	return
+}
+
+// MulticastGetGranularity calls cuMulticastGetGranularity.
+func (t *Thread) MulticastGetGranularity(prop []byte, option uint32) (granularity uint64, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = address(prop)
+	f.args[2] = uint64(option)
+	r = t.call(symMulticastGetGranularity, 3)
+	runtime.KeepAlive(prop)
+	granularity = uint64(f.outs[0])
+	return
+}
+
+// MulticastUnbind calls cuMulticastUnbind.
+func (t *Thread) MulticastUnbind(mcHandle driver.MemHandle, dev driver.Device, mcOffset uint64, size uint64) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(mcHandle)
+	f.args[1] = uint64(uint32(dev))
+	f.args[2] = uint64(mcOffset)
+	f.args[3] = uint64(size)
+	r := t.call(symMulticastUnbind, 4)
+	return r
+}
+
 // OccupancyAvailableDynamicSMemPerBlock calls cuOccupancyAvailableDynamicSMemPerBlock.
 func (t *Thread) OccupancyAvailableDynamicSMemPerBlock(fn driver.Function, numBlocks int32, blockSize int32) (dynamicSmemSize uint64, r driver.Result) {
 	f := t.frame
@@ -2393,6 +2721,30 @@ func (t *Thread) StreamAttachMemAsync(stream driver.Stream, dptr driver.DevicePt
 	f.args[2] = uint64(length)
 	f.args[3] = uint64(flags)
 	r := t.call(symStreamAttachMemAsync, 4)
+	return r
+}
+
+// StreamBatchMemOp calls cuStreamBatchMemOp.
+func (t *Thread) StreamBatchMemOp(stream driver.Stream, count uint32, paramArray []byte, flags uint32) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(stream)
+	f.args[1] = uint64(count)
+	f.args[2] = address(paramArray)
+	f.args[3] = uint64(flags)
+	r := t.call(symStreamBatchMemOp, 4)
+	runtime.KeepAlive(paramArray)
+	return r
+}
+
+// StreamBatchMemOpV2 calls cuStreamBatchMemOp_v2.
+func (t *Thread) StreamBatchMemOpV2(stream driver.Stream, count uint32, paramArray []byte, flags uint32) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(stream)
+	f.args[1] = uint64(count)
+	f.args[2] = address(paramArray)
+	f.args[3] = uint64(flags)
+	r := t.call(symStreamBatchMemOp_v2, 4)
+	runtime.KeepAlive(paramArray)
 	return r
 }
 

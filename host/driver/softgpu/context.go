@@ -41,6 +41,7 @@ type context struct {
 	legacy    *stream
 	perHost   *stream
 	primary   bool
+	parent    *context // of a green context: the primary context, which owns its memory
 	flags     uint32
 }
 
@@ -80,6 +81,14 @@ func (c *context) fail(err error) driver.Result {
 	return r
 }
 
+// home is the context to which memory and modules of this one belong.
+func (c *context) home() *context {
+	if c.parent != nil {
+		return c.parent
+	}
+	return c
+}
+
 // heapAlloc and heapFree serve malloc and free of kernels.
 func (c *context) heapAlloc(n uint64) uint64 {
 	c.mu.Lock()
@@ -110,6 +119,11 @@ func (c *context) destroy() {
 	if c.dead.Swap(true) {
 		return
 	}
+	c.d.eachContext(func(o *context) {
+		if o.parent == c {
+			o.destroy()
+		}
+	})
 	c.mu.Lock()
 	for l := range c.running {
 		l.Kill()

@@ -83,7 +83,7 @@ func (t *thread) Launch(h driver.Function, cfg *driver.LaunchConfig, params []by
 		if r != driver.Success {
 			return r
 		}
-		if uint64(o.grid[0])*uint64(o.grid[1])*uint64(o.grid[2]) > uint64(fit)*multiprocessors {
+		if uint64(o.grid[0])*uint64(o.grid[1])*uint64(o.grid[2]) > uint64(fit)*uint64(t.current.machine.SMs) {
 			return driver.ErrorCooperativeLaunchTooLarge
 		}
 	}

@@ -25,6 +25,7 @@ func (t *thread) alloc(n uint64, template mem.Range) (driver.DevicePtr, driver.R
 	if err != nil {
 		return 0, driver.ErrorOutOfMemory
 	}
+	c = c.home()
 	c.mu.Lock()
 	c.owned[a] = struct{}{}
 	c.mu.Unlock()
@@ -75,7 +76,11 @@ func (t *thread) MemFree(p driver.DevicePtr) driver.Result {
 	if !ok || found.Symbol || found.Lo != uint64(p) {
 		return driver.ErrorInvalidValue
 	}
-	c.wait()
+	t.d.eachContext(func(o *context) {
+		if o.home() == c.home() {
+			o.wait()
+		}
+	})
 	if r := c.result(); r != driver.Success {
 		return r
 	}

@@ -83,6 +83,7 @@ func (d *Driver) parse(image []byte, log *driver.JITLog) (*ptx.Module, driver.Re
 
 // load makes a module of a unit in a context.
 func (c *context) load(ast *ptx.Module, log *driver.JITLog) (*module, driver.Result) {
+	c = c.home()
 	m := &module{ctx: c, functions: map[string]*function{}}
 	var err error
 	m.code, err = simt.NewModule(ast, func(v *ptx.Var) (uint64, error) {

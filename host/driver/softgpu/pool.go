@@ -107,9 +107,10 @@ func (t *thread) allocOn(dev *device, n uint64) (driver.DevicePtr, driver.Result
 	if err != nil {
 		return 0, driver.ErrorOutOfMemory
 	}
-	t.current.mu.Lock()
-	t.current.owned[a] = struct{}{}
-	t.current.mu.Unlock()
+	c := t.current.home()
+	c.mu.Lock()
+	c.owned[a] = struct{}{}
+	c.mu.Unlock()
 	return driver.DevicePtr(a), driver.Success
 }
 
@@ -193,6 +194,39 @@ func (t *thread) DeviceSetMemPool(dev driver.Device, h driver.MemPool) driver.Re
 	defer d.mu.Unlock()
 	d.pool = p
 	return driver.Success
+}
+
+// poolDevice is the GPU that a CUmemLocation of a pool names; pools of the host are not served.
+func (t *thread) poolDevice(location []byte, kind uint32) (driver.Device, driver.Result) {
+	const pinned, onDevice = 1, 1
+	if len(location) < 8 || kind != pinned || binary.LittleEndian.Uint32(location) != onDevice {
+		return 0, driver.ErrorNotSupported
+	}
+	return driver.Device(binary.LittleEndian.Uint32(location[4:])), driver.Success
+}
+
+func (t *thread) MemGetDefaultMemPool(location []byte, kind uint32) (driver.MemPool, driver.Result) {
+	dev, r := t.poolDevice(location, kind)
+	if r != driver.Success {
+		return 0, r
+	}
+	return t.DeviceGetDefaultMemPool(dev)
+}
+
+func (t *thread) MemGetMemPool(location []byte, kind uint32) (driver.MemPool, driver.Result) {
+	dev, r := t.poolDevice(location, kind)
+	if r != driver.Success {
+		return 0, r
+	}
+	return t.DeviceGetMemPool(dev)
+}
+
+func (t *thread) MemSetMemPool(location []byte, kind uint32, h driver.MemPool) driver.Result {
+	dev, r := t.poolDevice(location, kind)
+	if r != driver.Success {
+		return r
+	}
+	return t.DeviceSetMemPool(dev, h)
 }
 
 // Numbers of CUmemPool_attribute that are measured.

@@ -111,6 +111,7 @@ func exported(s *source, f *cuda.Func) {
 // noContext says whether a function works on a thread without a current context.
 func noContext(f *cuda.Func) bool {
 	return strings.HasPrefix(f.Symbol, "cuDevice") || strings.HasPrefix(f.Symbol, "cuMemPool") ||
+		strings.HasPrefix(f.Symbol, "cuMulticast") || strings.HasSuffix(f.Symbol, "MemPool") || strings.HasPrefix(f.Symbol, "cuGreenCtx") ||
 		strings.HasPrefix(f.Symbol, "cuLibrary") || strings.HasPrefix(f.Symbol, "cuGraph") && f.Symbol != "cuGraphLaunch" ||
 		strings.HasPrefix(f.Symbol, "cuTensorMap") || strings.HasPrefix(f.Symbol, "cuMemCreate") ||
 		strings.HasPrefix(f.Symbol, "cuMemGetAllocation") || strings.HasPrefix(f.Symbol, "cuMemRelease") ||

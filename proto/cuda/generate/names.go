@@ -24,6 +24,7 @@ var goKinds = map[string]string{
 	"library": "Library", "kernel": "Kernel", "graph": "Graph", "node": "GraphNode", "exec": "GraphExec",
 	"pool": "MemPool", "array": "Array", "mipmap": "MipmappedArray", "texref": "TexRef", "surfref": "SurfRef",
 	"link": "LinkState", "memh": "MemHandle", "userobj": "UserObject", "green": "GreenContext",
+	"resdesc": "ResourceDesc",
 }
 
 func kindConst(kind string) string { return "KIND_" + strings.ToUpper(kind) }
