@@ -32,10 +32,13 @@ static int await_room(uint64_t n)
 static void publish(uint64_t tail)
 {
 	ring.tail = tail;
+	region_release();
 	atomic_store_explicit(region64(WIRE_RING_TAIL), tail, memory_order_release);
 	/* The worker stores parked, then loads the tail; here the tail is stored, then parked loaded. The fence
 	 * keeps this order, so that one of the two sees the other. */
 	atomic_thread_fence(memory_order_seq_cst);
+	if (unlikely(session.weak))
+		full_fence();
 	if (unlikely(atomic_load_explicit(region32(WIRE_RING_PARKED), memory_order_relaxed)) &&
 	    atomic_exchange(region32(WIRE_RING_PARKED), 0))
 		channel_ring();
@@ -127,14 +130,17 @@ int call_await(struct call *c)
 	for (;;) {
 		uint64_t answer = atomic_load_explicit(region64(slot + WIRE_SLOT_SEQ), memory_order_acquire);
 		if (reached((uint32_t)answer, c->seq)) {
+			region_acquire();
 			c->reply = session.base + slot + WIRE_SLOT_DATA;
 			c->reply_bytes = atomic_load_explicit(region32(slot + WIRE_SLOT_BYTES), memory_order_relaxed);
 			console_drain();
 			int r = (int)(answer >> 32);
 			return likely(!r || r == CUDA_ERROR_NOT_READY) ? r : failed(c, r);
 		}
-		if (reached(atomic_load_explicit(region32(slot + WIRE_SLOT_FLAG), memory_order_acquire), c->seq))
+		if (reached(atomic_load_explicit(region32(slot + WIRE_SLOT_FLAG), memory_order_acquire), c->seq)) {
+			region_acquire();
 			return CUDA_SUCCESS;
+		}
 		if (!patience_step(&p))
 			return session_absent();
 	}

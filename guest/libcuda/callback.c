@@ -80,10 +80,13 @@ static void *loop(void *unused)
 			idle(rounds++);
 			continue;
 		}
+		region_acquire();
 		uint64_t id;
 		memcpy(&id, session.base + WIRE_CALLBACK_RING + done % WIRE_CALLBACK_ENTRIES * WIRE_CALLBACK_SIZE, 8);
 		run(id);
+		region_release();
 		atomic_store_explicit(region32(WIRE_STATUS_CALL_TAIL), done + 1, memory_order_release);
+		region_release();
 		rounds = 0;
 	}
 	return NULL;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "mapping.h"
 #include "state.h"
 
 struct config;
@@ -26,6 +27,20 @@ static inline _Atomic uint32_t *region32(uint64_t offset)
 static inline _Atomic uint64_t *region64(uint64_t offset)
 {
 	return (_Atomic uint64_t *)(void *)(session.base + offset);
+}
+
+/* Before a store that announces other stores, and after one that must soon be seen. */
+static inline void region_release(void)
+{
+	if (unlikely(session.weak))
+		store_fence();
+}
+
+/* Behind a load that says what can be loaded now. */
+static inline void region_acquire(void)
+{
+	if (unlikely(session.weak))
+		load_fence();
 }
 
 /* A wait for memory that another process writes: spin, then sleep for ever longer, and notice its end. */

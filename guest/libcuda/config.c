@@ -14,6 +14,7 @@
 #define SYSTEM_FILE "/etc/orion/client.conf"
 #define USER_FILE ".orion/client.conf"
 #define DEFAULT_SOCKET "/run/orion/oriond.sock"
+#define DEFAULT_RELAY_SOCKET "/run/orion/relay.sock"
 #define MAX_GMEM_MIB (1 << 24)
 
 /* What the files say; switches and levels are put together once all have been read. */
@@ -58,16 +59,27 @@ static const char *set_level(int *into, const char *value)
 	return "one of DEBUG, INFO, WARNING, ERROR";
 }
 
+enum { PATH_BYTES = sizeof ((struct config *)0)->socket };
+
+static bool is_path(const char *value) { return *value == '/' && strlen(value) < PATH_BYTES; }
+
 static const char *set_socket(void *into, const char *value)
 {
-	struct config *c = ((struct files *)into)->config;
-	if (*value != '/' || strlen(value) >= sizeof c->socket)
+	if (!is_path(value))
 		return "the absolute path of oriond's socket, of at most 107 characters, such as " DEFAULT_SOCKET;
-	strcpy(c->socket, value);
+	strcpy(((struct files *)into)->config->socket, value);
 	return NULL;
 }
 
-/* Of the client's keys, oriond and the Go programs use the controller's address; here it is only checked. */
+static const char *set_relay_socket(void *into, const char *value)
+{
+	if (!is_path(value))
+		return "the absolute path of orion-relay's socket, of at most 107 characters, such as " DEFAULT_RELAY_SOCKET;
+	strcpy(((struct files *)into)->config->relay_socket, value);
+	return NULL;
+}
+
+/* Of the client's keys, oriond and the Go programs use the addresses; here they are only checked. */
 static const char *check_address(void *into, const char *value)
 {
 	const char *colon = strrchr(value, ':');
@@ -75,6 +87,8 @@ static const char *check_address(void *into, const char *value)
 	(void)into;
 	return colon && number(colon + 1, 65535, &port) ? NULL : "an address and a port, such as 127.0.0.1:9123 or [::1]:9123";
 }
+
+static const char *check_optional_address(void *into, const char *value) { return *value ? check_address(into, value) : NULL; }
 
 static const char *check_bool(void *into, const char *value)
 {
@@ -97,6 +111,8 @@ static const struct key keys[] = {
 	{"log", "file_log_level", set_file_level},
 	{"controller", "controller_addr", check_address},
 	{"client", "enable_net", check_bool},
+	{"client", "server_addr", check_optional_address},
+	{"client", "relay_socket", set_relay_socket},
 	{"client", "socket", set_socket},
 };
 
@@ -107,6 +123,7 @@ static bool read_files(struct config *c, char *message, size_t room)
 	char user[4096];
 
 	strcpy(c->socket, DEFAULT_SOCKET);
+	strcpy(c->relay_socket, DEFAULT_RELAY_SOCKET);
 	if (!keyfile_read(named && *named ? named : SYSTEM_FILE, !named || !*named, keys, sizeof keys / sizeof *keys, &f, message, room))
 		return false;
 	if (home && *home && snprintf(user, sizeof user, "%s/" USER_FILE, home) < (int)sizeof user &&

@@ -12,6 +12,7 @@ struct config {
 	unsigned ratio; /* ORION_RATIO, 0 for the server's default */
 	bool cross_node; /* ORION_CROSS_NODE */
 	char socket[108]; /* ORION_SOCKET or [client] socket */
+	char relay_socket[108]; /* [client] relay_socket */
 	int screen_level, file_level; /* enum log_level, -1 for nothing */
 	bool log_time;
 };

@@ -20,6 +20,7 @@ void console_drain(void)
 		return;
 	pthread_mutex_lock(&lock);
 	uint32_t at = atomic_load(tail), end = atomic_load(head);
+	region_acquire();
 	while (end - at >= 4 && end - at <= WIRE_CONSOLE_SIZE) {
 		uint32_t record;
 		uint8_t text[2048];

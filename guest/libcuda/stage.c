@@ -89,4 +89,5 @@ int stage_take(struct stage *s, uint64_t size)
 void stage_return(const struct stage *s)
 {
 	atomic_store_explicit((_Atomic uint32_t *)(uintptr_t)s->flag, s->value, memory_order_release);
+	region_release(); /* another thread may be waiting for room */
 }
