@@ -22,6 +22,16 @@ type Config struct {
 	Server     Server
 	NCCL       NCCL
 	Throttle   Throttle
+
+	sources map[string]string
+}
+
+// Source says where the value of a key came from, such as "/etc/orion/server.conf:12", or "default".
+func (c *Config) Source(section, key string) string {
+	if s := c.sources[section+"."+key]; s != "" {
+		return s
+	}
+	return "default"
 }
 
 // Server is the section [server].
@@ -100,12 +110,12 @@ func (c *Config) schema() *keyfile.Schema {
 
 // settle checks what no key can check alone and fills in what depends on the host.
 func (c *Config) settle(s *keyfile.Schema) error {
-	source := map[string]string{}
+	c.sources = map[string]string{}
 	for _, k := range s.Keys() {
-		source[k.Name] = k.Source()
+		c.sources[k.Section+"."+k.Name] = k.Source()
 	}
-	if c.Server.BindNet != "" && source["bind_addr"] != "" {
-		return fmt.Errorf("%s: [server] bind_net excludes bind_addr, which %s sets; remove one", source["bind_net"], source["bind_addr"])
+	if address := c.sources["server.bind_addr"]; c.Server.BindNet != "" && address != "" {
+		return fmt.Errorf("%s: [server] bind_net excludes bind_addr, which %s sets; remove one", c.sources["server.bind_net"], address)
 	}
 	if c.Server.NodeName == "" {
 		name, err := os.Hostname()

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -41,7 +42,14 @@ func TestDefaults(t *testing.T) {
 		NCCL:     NCCL{CommID: "127.0.0.1:9970"},
 		Throttle: Throttle{Level: 100, EnableCompute: true, ComputationMode2: true},
 	}
-	if *c != want {
+	for key := range c.sources {
+		section, name, _ := strings.Cut(key, ".")
+		if from := c.Source(section, name); from != "default" {
+			t.Errorf("%s is from %q", key, from)
+		}
+	}
+	c.sources = nil
+	if !reflect.DeepEqual(*c, want) {
 		t.Errorf("got  %+v\nwant %+v", *c, want)
 	}
 	if a, err := c.Server.DataAddress(); err != nil || a != "127.0.0.1:9960" {
@@ -92,7 +100,11 @@ computation_throttle_mode2 = false
 		NCCL:     NCCL{CommID: "[::1]:2"},
 		Throttle: Throttle{Level: 50},
 	}
-	if *c != want {
+	if from := c.Source("server", "enable_kvm"); !strings.Contains(from, "server.conf:") {
+		t.Errorf("enable_kvm is from %q", from)
+	}
+	c.sources = nil
+	if !reflect.DeepEqual(*c, want) {
 		t.Errorf("got  %+v\nwant %+v", *c, want)
 	}
 	if a, err := c.Server.DataAddress(); err != nil || a != "127.0.0.1:1" {
