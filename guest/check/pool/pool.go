@@ -74,3 +74,14 @@ func (p *Pool) Node(name string) *poolv1.NodeStatus {
 	}
 	return nil
 }
+
+// GPUs describes the GPUs of the pool, a line each.
+func (p *Pool) GPUs() []string {
+	lines := []string{}
+	for _, n := range p.Nodes {
+		for _, g := range n.Node.GetGpus() {
+			lines = append(lines, fmt.Sprintf("%s GPU %d: %s, %d MiB, driver %s", n.Node.Name, g.Index, g.Name, g.MemoryBytes>>20, g.DriverVersion))
+		}
+	}
+	return lines
+}
