@@ -192,8 +192,7 @@ static int copy_device(uint64_t dst, uint64_t src, size_t n, void *stream, bool 
 	return r ? r : known ? call_deferred() : stream_fence(stream);
 }
 
-/* A copy whose direction the addresses tell. */
-static int copy_unified(uint64_t dst, uint64_t src, size_t n, void *stream, bool wait)
+int copy_unified(uint64_t dst, uint64_t src, size_t n, void *stream, bool wait)
 {
 	enum place to = place_of(dst), from = place_of(src);
 	if (to != PLACE_DEVICE && from != PLACE_DEVICE) {

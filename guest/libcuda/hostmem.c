@@ -3,6 +3,7 @@
  * Pinned host memory: pieces of the region, registered with the driver by the worker, at the same address on
  * both sides. Managed memory is the same here: host and GPU both access it, coherently, in any order.
  */
+#include "advice.h"
 #include "call.h"
 #include "context.h"
 #include "generated/calls.h"
@@ -37,6 +38,8 @@ static int host_alloc(void **p, size_t size, unsigned flags, int type)
 int host_release(struct range *range)
 {
 	int r = wire_host_free(range->base, pages(range->size));
+	if (range->type == MEMORY_MANAGED)
+		advice_forget(range->base, range->size);
 	heap_free(range->base, range->size);
 	return r;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "advice.h"
 #include "object.h"
 
 #ifndef MAP_FIXED_NOREPLACE
@@ -88,8 +89,10 @@ void memory_forget_context(struct object *context)
 		struct range *r = &table.list[i];
 		if (r->context != context)
 			table.list[kept++] = *r;
-		else if (r->type == MEMORY_PINNED || r->type == MEMORY_MANAGED)
+		else if (r->type == MEMORY_PINNED || r->type == MEMORY_MANAGED) {
+			advice_forget(r->base, r->size);
 			heap_free(r->base, r->size);
+		}
 	}
 	table.count = kept;
 	pthread_rwlock_unlock(&table.lock);

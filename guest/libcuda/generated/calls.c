@@ -2864,12 +2864,6 @@ int wire_cuMemAdvise(uint64_t devPtr, uint64_t count, unsigned int advice, int d
 	return r;
 }
 
-EXPORT int cuMemAdvise(uint64_t devPtr, uint64_t count, unsigned int advice, int device)
-{
-	int r = enter_context();
-	return r ? r : wire_cuMemAdvise(devPtr, count, advice, device);
-}
-
 int wire_cuMemAdvise_v2(uint64_t devPtr, uint64_t count, unsigned int advice, uint64_t location)
 {
 	struct call c;
@@ -2883,12 +2877,6 @@ int wire_cuMemAdvise_v2(uint64_t devPtr, uint64_t count, unsigned int advice, ui
 	call_u64(&c, location);
 	r = call_end(&c);
 	return r;
-}
-
-EXPORT int cuMemAdvise_v2(uint64_t devPtr, uint64_t count, unsigned int advice, uint64_t location)
-{
-	int r = enter_context();
-	return r ? r : wire_cuMemAdvise_v2(devPtr, count, advice, location);
 }
 
 int wire_cuMemGetAccess(uint64_t *flags, const void *location, uint64_t ptr)
@@ -3276,17 +3264,6 @@ int wire_cuMemPrefetchAsync(uint64_t devPtr, uint64_t count, int dstDevice, void
 	return r;
 }
 
-EXPORT int cuMemPrefetchAsync(uint64_t devPtr, uint64_t count, int dstDevice, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_cuMemPrefetchAsync(devPtr, count, dstDevice, stream_legacy(stream));
-}
-EXPORT int cuMemPrefetchAsync_ptsz(uint64_t devPtr, uint64_t count, int dstDevice, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_cuMemPrefetchAsync(devPtr, count, dstDevice, stream_per_thread(stream));
-}
-
 int wire_cuMemPrefetchAsync_v2(uint64_t devPtr, uint64_t count, uint64_t location, unsigned int flags, void *stream)
 {
 	uint64_t stream_wire;
@@ -3304,17 +3281,6 @@ int wire_cuMemPrefetchAsync_v2(uint64_t devPtr, uint64_t count, uint64_t locatio
 	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	return r;
-}
-
-EXPORT int cuMemPrefetchAsync_v2(uint64_t devPtr, uint64_t count, uint64_t location, unsigned int flags, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_cuMemPrefetchAsync_v2(devPtr, count, location, flags, stream_legacy(stream));
-}
-EXPORT int cuMemPrefetchAsync_v2_ptsz(uint64_t devPtr, uint64_t count, uint64_t location, unsigned int flags, void *stream)
-{
-	int r = enter_context();
-	return r ? r : wire_cuMemPrefetchAsync_v2(devPtr, count, location, flags, stream_per_thread(stream));
 }
 
 int wire_cuMemRangeGetAttribute(void *data, uint64_t dataSize, unsigned int attribute, uint64_t devPtr, uint64_t count)
@@ -3335,12 +3301,6 @@ int wire_cuMemRangeGetAttribute(void *data, uint64_t dataSize, unsigned int attr
 		reply_blob(&c, data, dataSize);
 	}
 	return r;
-}
-
-EXPORT int cuMemRangeGetAttribute(void *data, uint64_t dataSize, unsigned int attribute, uint64_t devPtr, uint64_t count)
-{
-	int r = enter_context();
-	return r ? r : wire_cuMemRangeGetAttribute(data, dataSize, attribute, devPtr, count);
 }
 
 int wire_cuMemSetAccess(uint64_t ptr, uint64_t size, const void *desc, uint64_t count)

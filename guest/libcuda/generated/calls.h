@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ORION_SPEC_HASH 0x045a329f6248ef78ull
+#define ORION_SPEC_HASH 0xd0a9cba37f9aed5full
 
 enum kind {
 	KIND_CTX = 1,
