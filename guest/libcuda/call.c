@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "call.h"
 
+#include <stdio.h>
+
 #include "channel.h"
 #include "console.h"
 #include "context.h"
 #include "log.h"
+#include "logs.h"
 #include "object.h"
 #include "thread.h"
 
@@ -119,7 +122,10 @@ static bool reached(uint32_t value, uint32_t seq) { return (int32_t)(value - seq
 
 static int failed(const struct call *c, int r)
 {
-	log_line(LOG_DEBUG, "%s: error %d", op_names[c->op], r);
+	char text[96];
+	int n = snprintf(text, sizeof text, "%s: error %d", op_names[c->op], r);
+	log_line(LOG_DEBUG, "%s", text);
+	logs_note(LOG_ERROR, text, (size_t)n); /* what a program is told that asks why a call has failed */
 	return context_note(r);
 }
 

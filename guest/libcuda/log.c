@@ -18,6 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "logs.h"
+
 enum { LINE_BYTES = 1024, PATH_BYTES = 512, TIME_BYTES = 25 };
 
 static int screen_limit = LOG_WARN, file_limit = LOG_INFO;
@@ -82,14 +84,15 @@ static void write_line(int fd, const char *line, size_t n)
 void log_line(int level, const char *format, ...)
 {
 	static const char *const names[] = {"ERROR", "WARNING", "INFO", "DEBUG"};
-	bool screen = level <= screen_limit, file = level <= file_limit;
-	if (!screen && !file)
+	bool screen = level <= screen_limit, file = level <= file_limit, keep = level <= LOG_WARN;
+	if (!screen && !file && !keep)
 		return;
 
 	int saved = errno;
 	char line[LINE_BYTES];
 	size_t start = format_time(line, sizeof line);
 	size_t n = start + (size_t)snprintf(line + start, sizeof line - start, "orion: %s: ", names[level & 3]);
+	size_t message = n;
 	va_list args;
 	va_start(args, format);
 	int text = vsnprintf(line + n, sizeof line - n, format, args);
@@ -97,6 +100,8 @@ void log_line(int level, const char *format, ...)
 	n += text > 0 ? (size_t)text : 0;
 	if (n > sizeof line - 2)
 		n = sizeof line - 2;
+	if (keep)
+		logs_note(level, line + message, n - message);
 	line[n++] = '\n';
 
 	if (screen) {

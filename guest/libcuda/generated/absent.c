@@ -93,11 +93,6 @@ EXPORT int cuIpcOpenEventHandle(void) { static int once; return not_supported("c
 EXPORT int cuIpcOpenMemHandle_v2(void) { static int once; return not_supported("cuIpcOpenMemHandle_v2", &once); }
 EXPORT int cuLaunchCooperativeKernelMultiDevice(void) { static int once; return not_supported("cuLaunchCooperativeKernelMultiDevice", &once); }
 EXPORT int cuLibraryGetUnifiedFunction(void) { static int once; return not_supported("cuLibraryGetUnifiedFunction", &once); }
-EXPORT int cuLogsCurrent(void) { static int once; return not_supported("cuLogsCurrent", &once); }
-EXPORT int cuLogsDumpToFile(void) { static int once; return not_supported("cuLogsDumpToFile", &once); }
-EXPORT int cuLogsDumpToMemory(void) { static int once; return not_supported("cuLogsDumpToMemory", &once); }
-EXPORT int cuLogsRegisterCallback(void) { static int once; return not_supported("cuLogsRegisterCallback", &once); }
-EXPORT int cuLogsUnregisterCallback(void) { static int once; return not_supported("cuLogsUnregisterCallback", &once); }
 EXPORT int cuMemAlloc(void) { static int once; return not_supported("cuMemAlloc", &once); }
 EXPORT int cuMemAllocHost(void) { static int once; return not_supported("cuMemAllocHost", &once); }
 EXPORT int cuMemAllocPitch(void) { static int once; return not_supported("cuMemAllocPitch", &once); }

@@ -86,7 +86,7 @@ socket = "/tmp/a b"
 func TestConfig(t *testing.T) {
 	t.Parallel()
 	for _, cc := range ctest.Compilers(t) {
-		program := ctest.Program(t, cc, "address,undefined", "testdata/config.c", "../config.c", "../keyfile.c", "../log.c")
+		program := ctest.Program(t, cc, "address,undefined", "testdata/config.c", "../config.c", "../keyfile.c", "../log.c", "../logs.c")
 		for _, c := range configs {
 			t.Run(filepath.Base(cc)+"/"+c.name, func(t *testing.T) {
 				t.Parallel()
@@ -128,7 +128,7 @@ func TestConfig(t *testing.T) {
 func TestConfigGarbage(t *testing.T) {
 	t.Parallel()
 	cc := ctest.Compilers(t)[0]
-	program := ctest.Program(t, cc, "address,undefined", "testdata/config.c", "../config.c", "../keyfile.c", "../log.c")
+	program := ctest.Program(t, cc, "address,undefined", "testdata/config.c", "../config.c", "../keyfile.c", "../log.c", "../logs.c")
 	random := rand.New(rand.NewPCG(1, 2))
 	path := filepath.Join(t.TempDir(), "client.conf")
 	refused := 0

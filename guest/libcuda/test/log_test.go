@@ -20,7 +20,7 @@ func TestLog(t *testing.T) {
 	t.Parallel()
 	const each = 50
 	for _, cc := range ctest.Compilers(t) {
-		program := ctest.Program(t, cc, "address,undefined", "testdata/log.c", "../log.c")
+		program := ctest.Program(t, cc, "address,undefined", "testdata/log.c", "../log.c", "../logs.c")
 		t.Run(filepath.Base(cc)+"/files", func(t *testing.T) {
 			t.Parallel()
 			home := t.TempDir()
