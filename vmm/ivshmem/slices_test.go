@@ -45,7 +45,7 @@ func TestClaimRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range []span{
-		{0, MinSlice}, {wire.SliceOffset - grain, MinSlice}, {wire.SliceOffset + 1, MinSlice},
+		{0, MinSlice}, {wire.SliceOffset - 4096, MinSlice}, {wire.SliceOffset + 1, MinSlice},
 		{wire.SliceOffset, MinSlice}, {wire.SliceOffset + 2*grain, MinSlice}, // overlap
 		{wire.SliceOffset + 64*grain, MinSlice + 1}, {wire.SliceOffset + 64*grain, MinSlice - grain}, {wire.SliceOffset + 64*grain, 0},
 		{wire.SliceOffset + 224*grain, MinSlice}, // ends behind the region
