@@ -8,6 +8,7 @@ import (
 
 	"github.com/orion-vgpu/orion/guest/check"
 	"github.com/orion-vgpu/orion/guest/check/ivshmem"
+	"github.com/orion-vgpu/orion/proto/wire"
 )
 
 // Carrier says how programs here reach a GPU, in the order in which the library tries; empty: not at all.
@@ -25,7 +26,7 @@ func (f *Facts) Carrier() string {
 
 func (f *Facts) deviceServes() bool {
 	d := f.Device()
-	return d != nil && d.Denied == nil && (f.VSock.Host.Answers() || f.TCP.Answers())
+	return d != nil && d.Version == wire.Version && d.Denied == nil && (f.VSock.Host.Answers() || f.TCP.Answers())
 }
 
 // reached is the endpoint of the carrier.
@@ -54,16 +55,20 @@ func carrier(f *Facts) check.Finding {
 
 func socketCheck(f *Facts) check.Finding {
 	e := &f.Daemon
+	bad := check.Failed
+	if f.Carrier() != "" { // programs pass over a socket that they cannot connect to
+		bad = check.Warned
+	}
 	switch {
 	case e.Address == "":
 		return check.Passed("not looked for: the configuration cannot be read")
 	case !e.Exists:
 		return check.Passed("no oriond on this host: %s is not there", e.Address)
 	case e.Denied:
-		return check.Failed("%s may not use %s: it has the mode %04o and the group %s", f.User.Name, e.Address, e.Mode, e.Group).
+		return bad("%s may not use %s: it has the mode %04o and the group %s", f.User.Name, e.Address, e.Mode, e.Group).
 			By("sudo usermod -aG %s %s, and log in again", e.Group, f.User.Name)
 	case e.Err != nil:
-		return check.Failed("nobody answers at %s: %v", e.Address, e.Err)
+		return bad("nobody answers at %s: %v", e.Address, e.Err)
 	}
 	return check.Passed("oriond %s answers at %s", e.Answer.Release, e.Address)
 }
@@ -96,6 +101,9 @@ func relay(f *Facts) check.Finding {
 func device(f *Facts) check.Finding {
 	d := f.Device()
 	switch {
+	case d != nil && d.Version != wire.Version:
+		return check.Failed("device %s speaks protocol %d, and this release %d", d.Address, d.Version, wire.Version).
+			By("install the same release on both sides")
 	case d != nil:
 		return check.Passed("device %s has %d MiB, which the host's oriond serves", d.Address, d.Size>>20)
 	case len(f.Devices) == 0 && f.Virtual && !f.Daemon.Answers():
@@ -105,7 +113,7 @@ func device(f *Facts) check.Finding {
 	}
 	d = &f.Devices[0]
 	switch {
-	case !d.Enabled:
+	case d.Off:
 		return check.Failed("the memory of device %s is switched off", d.Address).By("sudo %s/grant-device", Folder)
 	case d.Unread != nil && f.Lockdown != "none":
 		return check.Failed("the kernel's lockdown (%s) forbids to map device %s: %v", f.Lockdown, d.Address, d.Unread).
@@ -169,8 +177,6 @@ func vsock(f *Facts) check.Finding {
 		return check.Warned("no vsock: /dev/vsock is not there")
 	case !v.Device:
 		return check.Passed("no vsock, and none is needed")
-	case v.Denied:
-		return check.Warned("%s may not use /dev/vsock", f.User.Name).By("sudo chmod 0666 /dev/vsock")
 	case v.Host.Exists && v.Host.Err != nil:
 		return check.Passed("address %d; the host does not answer by it: %v", v.CID, v.Host.Err)
 	}

@@ -110,7 +110,6 @@ func (e *Endpoint) Answers() bool { return e.Exists && e.Err == nil }
 // VSock is the machine's vsock.
 type VSock struct {
 	Device bool
-	Denied bool
 	CID    uint32
 	Host   Endpoint
 }
@@ -198,7 +197,6 @@ func (f *Facts) carriers(ctx context.Context, s *system.System) {
 	f.RelayProcess = s.Processes("orion-relay", "")
 	f.Devices = ivshmem.Find(s)
 	f.VSock.Device = s.Exists("/dev/vsock")
-	f.VSock.Denied = f.VSock.Device && s.Allowed("/dev/vsock", system.Read) != nil
 	if f.VSock.Device && s.Root == "" {
 		f.VSock.CID, _ = daemon.LocalCID()
 	}
@@ -208,7 +206,7 @@ func (f *Facts) carriers(ctx context.Context, s *system.System) {
 	}
 	f.Measure = d.Measure()
 	port := strconv.Itoa(int(d.Port))
-	if f.VSock.Device && d.Port != 0 {
+	if d.Port != 0 {
 		f.VSock.Host = ask(ctx, daemon.VSock, port, wire.CarrierDevice)
 	}
 	host := d.HostByTCP

@@ -12,9 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// VSockPort is where oriond listens by vsock.
-const VSockPort = 9960
-
 // vsockConn is a connected vsock socket.
 type vsockConn struct {
 	*os.File

@@ -7,8 +7,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -16,20 +18,20 @@ import (
 	"github.com/orion-vgpu/orion/proto/wire"
 )
 
-// Devices lie here, a folder each.
-const folder = "/sys/bus/pci/devices"
+// Devices lie here, a folder each, unless ORION_PCI_DIR names another, for tests.
+const usualFolder = "/sys/bus/pci/devices"
 
 // Device is a PCI device 1af4:1110.
 type Device struct {
 	Address string // on the bus: 0000:00:05.0
 	Size    uint64 // bytes of its memory
-	Enabled bool   // its memory answers
 	Group   string // that owns its memory's file
 
 	Denied error // why the user may not map it, or nil
 	Unread error // why this process could not map it, or nil; then nothing is known of what follows
 
 	Ours       bool   // oriond has written its header
+	Off        bool   // its memory reads as if it were switched off
 	Version    uint32 // of the protocol
 	Port       uint32 // of oriond, for vsock and TCP
 	HostByTCP  string // address of oriond; empty: the default gateway
@@ -40,20 +42,35 @@ type Device struct {
 // Find lists the devices of a machine, with all but the speeds filled in.
 func Find(s *system.System) []Device {
 	var found []Device
+	folder := s.Env("ORION_PCI_DIR")
+	if folder == "" {
+		folder = usualFolder
+	}
 	for _, dir := range s.Glob(folder + "/*") {
 		if s.Text(dir+"/vendor") != "0x1af4" || s.Text(dir+"/device") != "0x1110" {
 			continue
 		}
 		d := Device{Address: filepath.Base(dir), folderPath: s.Path(dir), Group: s.Group(dir + "/resource2"),
-			Enabled: s.Text(dir+"/enable") != "0"}
-		if info, err := os.Stat(s.Path(dir + "/resource2")); err == nil {
-			d.Size = uint64(info.Size())
-		}
+			Size: memorySize(s.Text(dir + "/resource"))}
 		d.Denied = s.Allowed(dir+"/resource2", system.Read|system.Write)
 		d.Unread = d.readHeader()
 		found = append(found, d)
 	}
 	return found
+}
+
+// memorySize finds the size of the device's memory, BAR 2, in the table of the file resource: a line for each BAR with
+// first address, last address and flags. The sizes of files do not tell it on every kernel.
+func memorySize(table string) uint64 {
+	lines := strings.Split(table, "\n")
+	if len(lines) < 3 {
+		return 0
+	}
+	var first, last, flags uint64
+	if n, _ := fmt.Sscanf(lines[2], "%v %v %v", &first, &last, &flags); n != 3 || last <= first || last-first >= 1<<62 {
+		return 0
+	}
+	return last - first + 1
 }
 
 // readHeader reads what oriond has written for the guest.
@@ -69,6 +86,7 @@ func (d *Device) readHeader() error {
 	}
 	le := binary.LittleEndian
 	d.Ours = le.Uint64(header[wire.DomMagic:]) == wire.DeviceMagic
+	d.Off = le.Uint64(header[wire.DomMagic:]) == math.MaxUint64
 	if !d.Ours {
 		return nil
 	}
