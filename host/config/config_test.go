@@ -38,7 +38,7 @@ func TestDefaults(t *testing.T) {
 			Dir: "/var/log/orion", File: "server.log"},
 		Controller: "127.0.0.1:9123",
 		Server: Server{VGPUCount: 4, BindAddr: "127.0.0.1", ListenPort: 9960, EnableKVM: true, EnableShm: true, EnableRDMA: true,
-			Socket: "/run/orion/oriond.sock", GPUs: "auto", SoftGPUDevices: 2, SoftGPUMemoryMiB: 4096, NodeName: host, MaxSessions: 256},
+			Socket: "/run/orion/oriond.sock", GPUs: "auto", SoftGPUDevices: 2, SoftGPUMemoryMiB: 4096, NodeName: host, MaxSessions: 256, StandbyWorkers: -1},
 		NCCL:     NCCL{CommID: "127.0.0.1:9970"},
 		Throttle: Throttle{Level: 100, EnableCompute: true, ComputationMode2: true},
 	}
@@ -96,7 +96,7 @@ computation_throttle_mode2 = false
 		Log:        logging.Config{Level: "DEBUG", FileLevel: "ERROR", Dir: "/tmp/x", File: "server.log"},
 		Controller: "ctl:1",
 		Server: Server{VGPUCount: 8, BindAddr: "127.0.0.1", BindNet: "127.0.0.0/8", ListenPort: 1, IbverbsDevice: "mlx5_0",
-			Socket: "/tmp/o.sock", GPUs: "softgpu", SoftGPUDevices: 3, SoftGPUMemoryMiB: 128, NodeName: "n1", MaxSessions: 9},
+			Socket: "/tmp/o.sock", GPUs: "softgpu", SoftGPUDevices: 3, SoftGPUMemoryMiB: 128, NodeName: "n1", MaxSessions: 9, StandbyWorkers: -1},
 		NCCL:     NCCL{CommID: "[::1]:2"},
 		Throttle: Throttle{Level: 50},
 	}

@@ -5,6 +5,7 @@ package session
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -30,6 +31,8 @@ func TestMain(m *testing.M) {
 		switch os.Args[1] {
 		case "test-worker":
 			testWorker()
+		case "test-worker-that-fails":
+			os.Exit(3)
 		case "test-client":
 			testClient(os.Args[2], os.Args[3])
 		case "test-oriond":
@@ -46,6 +49,13 @@ func TestMain(m *testing.M) {
 func testWorker() {
 	var conf worker.Config
 	must(json.Unmarshal([]byte(os.Getenv(worker.ConfigEnv)), &conf))
+	if conf.Standby {
+		var err error
+		if conf, err = worker.Await(); errors.Is(err, io.EOF) {
+			syscall.Exit(0)
+		}
+		must(err)
+	}
 	if conf.Program == "dies" {
 		fmt.Fprintln(os.Stderr, "worker dies as told")
 		os.Exit(3)

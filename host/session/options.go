@@ -37,6 +37,8 @@ type Options struct {
 	MaxSessions int    // 0: no bound but the pool's
 	// WorkerUser runs workers as this user, where oriond runs as root. "": as oriond.
 	WorkerUser string
+	// Standby is how many workers are kept ready for each GPU: their driver is initialised and a context made.
+	Standby    int
 	WorkerArgs []string // arguments that make this executable a worker; default "worker"
 	WorkerEnv  []string // added to the environment of workers, NAME=value
 

@@ -31,6 +31,7 @@ type Server struct {
 	workerUser *syscall.Credential
 	lock       *os.File
 	store      *record.Store
+	standby    standby
 	entrances  []*entrance.Listener // the socket first, but for NoListen
 	admission  admission
 	reserved   atomic.Int64 // sessions that count against MaxSessions
@@ -138,6 +139,7 @@ func (s *Server) Serve(ctx context.Context) error {
 		s.watchers.Go(func() { s.watch(ses) })
 	}
 	doors, opened := errgroup.WithContext(ctx)
+	doors.Go(func() error { s.standby.run(opened, s); return nil })
 	for _, l := range s.entrances {
 		doors.Go(func() error { return s.Accept(opened, l) })
 	}

@@ -26,19 +26,10 @@ import (
 // driver would be its own client.
 const clientLibraries = "/usr/lib/orion"
 
-// inheritance is what a worker gets besides its configuration. spawn does not close it.
-type inheritance struct {
-	socket, region *os.File
-	client         *os.File // pidfd, or nil
-	log            *os.File
-}
-
 // spawn starts a worker: this executable once more, in a session of its own, with an environment that holds
-// only what it needs, as the worker user, and without a way to new privileges.
-func (s *Server) spawn(conf worker.Config, in inheritance) (*exec.Cmd, *process.Handle, error) {
-	if in.client == nil {
-		conf.PID = 0 // no descriptor, no process to watch
-	}
+// only what it needs, as the worker user, and without a way to new privileges. It inherits files from
+// worker.SocketFD on.
+func (s *Server) spawn(conf worker.Config, title string, log *os.File, files ...*os.File) (*exec.Cmd, *process.Handle, error) {
 	encoded, err := json.Marshal(conf)
 	if err != nil {
 		return nil, nil, fmt.Errorf("start worker: %w", err)
@@ -47,19 +38,16 @@ func (s *Server) spawn(conf worker.Config, in inheritance) (*exec.Cmd, *process.
 	cmd := &exec.Cmd{
 		// The same file even when a package upgrade has replaced it on disk.
 		Path:       "/proc/self/exe",
-		Args:       slices.Concat([]string{"oriond"}, s.opt.WorkerArgs, []string{conf.Session}), // for ps
+		Args:       slices.Concat([]string{"oriond"}, s.opt.WorkerArgs, []string{title}), // for ps
 		Env:        append(workerEnv(os.Environ(), conf), worker.ConfigEnv+"="+string(encoded)),
 		Dir:        "/",
-		Stdout:     in.log,
-		Stderr:     in.log,
-		ExtraFiles: []*os.File{in.socket, in.region},
+		Stdout:     log,
+		Stderr:     log,
+		ExtraFiles: files,
 		// No Pdeathsig: a worker outlives oriond.
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Credential: s.workerUser, PidFD: &pidfd},
 	}
 	cmd.Env = append(cmd.Env, s.opt.WorkerEnv...)
-	if in.client != nil {
-		cmd.ExtraFiles = append(cmd.ExtraFiles, in.client)
-	}
 	if err := startConfined(cmd); err != nil {
 		return nil, nil, fmt.Errorf("start worker: %w", err)
 	}
@@ -76,6 +64,37 @@ func (s *Server) spawn(conf worker.Config, in inheritance) (*exec.Cmd, *process.
 		return nil, nil, err
 	}
 	return cmd, h, nil
+}
+
+// end kills a worker and reaps it. Its pidfd does not block, which exec's own shares: cmd.Wait alone would find the
+// process still there and give up.
+func end(cmd *exec.Cmd, h *process.Handle) {
+	h.Kill()
+	h.Wait()
+	cmd.Wait()
+	h.Close()
+}
+
+// employ gives a session a worker: one on standby where there is one for its GPU, else a new one.
+func (s *Server) employ(conf worker.Config, in worker.Inheritance) (*exec.Cmd, *process.Handle, error) {
+	files := []*os.File{in.Socket, in.Region}
+	if in.Client == nil {
+		conf.PID = 0 // no descriptor, no process to watch
+	} else {
+		files = append(files, in.Client)
+	}
+	if len(conf.VGPUs) == 1 {
+		if w := s.standby.take(conf.VGPUs[0].UUID); w != nil {
+			err := worker.Assign(w.control, conf, in)
+			w.control.Close()
+			if err == nil {
+				return w.cmd, w.handle, nil
+			}
+			w.dismiss()
+			s.log.Warn("a worker on standby was of no use", "reason", err)
+		}
+	}
+	return s.spawn(conf, conf.Session, in.Log, files...)
 }
 
 // startConfined starts cmd with no_new_privs. That is a property of a thread, which a child inherits from the

@@ -93,42 +93,42 @@ func (s *Server) launch(ses *session, conn *entrance.Conn, who peer) (err error)
 	if err != nil {
 		return err
 	}
-	var in inheritance
-	if in.region, err = ses.mem.open("orion-" + ses.rec.ID); err != nil {
+	var in worker.Inheritance
+	if in.Region, err = ses.mem.open("orion-" + ses.rec.ID); err != nil {
 		return err
 	}
-	defer in.region.Close()
+	defer in.Region.Close()
 	if err := conn.Keep(ses.mem.patience()); err != nil {
 		return err
 	}
-	if in.socket, err = conn.File(); err != nil {
+	if in.Socket, err = conn.File(); err != nil {
 		return err
 	}
-	defer in.socket.Close()
+	defer in.Socket.Close()
 	if ses.mem.slice != nil {
 		if ses.peer, err = conn.File(); err != nil {
 			return err
 		}
 	}
 	if who.handle != nil {
-		if in.client, err = who.handle.Dup(); err != nil {
+		if in.Client, err = who.handle.Dup(); err != nil {
 			return err
 		}
-		defer in.client.Close()
+		defer in.Client.Close()
 		client, err := who.handle.Dup()
 		if err != nil {
 			return err
 		}
 		ses.client = process.FromFile(client)
 	}
-	if in.log, err = createLog(s.opt.LogDir, ses.rec); err != nil {
+	if in.Log, err = createLog(s.opt.LogDir, ses.rec); err != nil {
 		return err
 	}
-	defer in.log.Close()
+	defer in.Log.Close()
 
 	rec := ses.rec
-	rec.Log = in.log.Name()
-	cmd, handle, err := s.spawn(worker.Config{
+	rec.Log = in.Log.Name()
+	cmd, handle, err := s.employ(worker.Config{
 		Session: rec.ID, Program: rec.Program, PID: rec.Client.PID,
 		Backend: s.opt.GPUs.Backend(), Node: s.opt.Node, VGPUs: vgpus,
 		Carrier: ses.mem.carrier, RegionBase: wire.DefaultBase, RegionOffset: ses.mem.offset, RegionSize: ses.mem.size,
@@ -142,9 +142,7 @@ func (s *Server) launch(ses *session, conn *entrance.Conn, who peer) (err error)
 		err = s.store.Save(rec)
 	}
 	if err != nil {
-		cmd.Process.Kill()
-		cmd.Wait()
-		handle.Close()
+		end(cmd, handle)
 		return fmt.Errorf("record session: %w", err)
 	}
 	s.running(ses, rec, cmd, handle)

@@ -5,6 +5,8 @@ package worker
 // Config is what oriond tells a worker of its session, as JSON in the environment variable ConfigEnv.
 // The worker inherits the client's socket as descriptor SocketFD and the region as RegionFD.
 type Config struct {
+	// Standby: prepare the driver for VGPUs of Backend, then Await the rest.
+	Standby bool   `json:"standby,omitempty"`
 	Session string `json:"session"`
 	Program string `json:"program"`
 	PID     int    `json:"pid"`     // of the client, in oriond's PID namespace; 0 where unknown, and no ClientFD then

@@ -23,11 +23,11 @@ type Backend func(cfg Config, print func(fd int, text []byte)) (driver.Driver, e
 
 // Run serves one session on the inherited descriptors and returns when the client is gone. A failure to start
 // is told to the client in the welcome. The caller ends the process afterwards: a session's threads may be
-// blocked in the driver.
-func Run(cfg Config, open Backend, log *slog.Logger) error {
+// blocked in the driver. prepared is nil where nothing has been prepared.
+func Run(cfg Config, prepared *Prepared, open Backend, log *slog.Logger) error {
 	w := wire.Welcome{Version: wire.Version, Spec: cuda.SpecHash, Devices: uint32(len(cfg.VGPUs)),
 		Size: cfg.RegionSize, Base: cfg.RegionBase, Offset: cfg.RegionOffset, Session: cfg.Session, Release: cfg.Release}
-	s, err := start(cfg, open, log)
+	s, err := start(cfg, prepared, open, log)
 	if err != nil {
 		w.Status, w.Message = uint32(driver.ErrorSystemNotReady), err.Error()
 		var r driver.Result
@@ -62,7 +62,7 @@ func Run(cfg Config, open Backend, log *slog.Logger) error {
 }
 
 // start makes a server that is ready for commands.
-func start(cfg Config, open Backend, log *slog.Logger) (*server, error) {
+func start(cfg Config, p *Prepared, open Backend, log *slog.Logger) (*server, error) {
 	if cfg.Carrier == wire.CarrierStream {
 		return nil, errors.New("this oriond cannot carry a session on a stream yet: run the program on its host, or in a virtual machine with an ivshmem device")
 	}
@@ -73,21 +73,16 @@ func start(cfg Config, open Backend, log *slog.Logger) (*server, error) {
 	if cfg.Carrier == wire.CarrierDevice {
 		reg.discard(driver.HostPtr(reg.base), reg.size) // whoever had the slice before
 	}
+	if p == nil {
+		if p, err = Prepare(cfg, open); err != nil {
+			return nil, err
+		}
+	}
 	con := newConsole(reg)
-	drv, err := open(cfg, func(fd int, text []byte) { con.write(byte(fd), text) })
-	if err != nil {
-		return nil, fmt.Errorf("open the %s backend: %w", cfg.Backend, err)
-	}
-	api, err := drv.NewThread()
-	if err != nil {
-		return nil, fmt.Errorf("open the %s backend: %w", cfg.Backend, err)
-	}
-	s := &server{cfg: cfg, log: log, region: reg, api: api, handles: newHandleTable(), memory: newMemory(cfg.VGPUs),
-		waiters: newWaiters(drv), watch: newWatch(drv), calls: &hostCalls{region: reg}, console: con,
+	p.console.Store(con)
+	s := &server{cfg: cfg, log: log, region: reg, api: p.api, home: p.home, handles: newHandleTable(), memory: newMemory(cfg.VGPUs),
+		waiters: newWaiters(p.drv), watch: newWatch(p.drv), calls: &hostCalls{region: reg}, console: con,
 		dirty: map[driver.Context]*dirtyStreams{}, linked: map[driver.LinkState][]byte{}, objects: newObjects()}
-	if n, r := api.DeviceGetCount(); r != driver.Success || int(n) < len(cfg.VGPUs) {
-		return nil, fmt.Errorf("find %d GPUs: the driver shows %d: %w", len(cfg.VGPUs), n, r)
-	}
 	if err := s.writeHeader(); err != nil {
 		return nil, err
 	}
@@ -107,17 +102,12 @@ func start(cfg Config, open Backend, log *slog.Logger) (*server, error) {
 // registerRegion makes slots and staging usable for the GPUs, in the first device's primary context, and
 // finds out whether streams can write flags into them.
 func (s *server) registerRegion() driver.Result {
-	ctx, r := s.api.DevicePrimaryCtxRetain(0)
-	if r != driver.Success {
+	if r := s.api.CtxSetCurrent(s.home); r != driver.Success {
 		return r
 	}
-	if r = s.api.CtxSetCurrent(ctx); r != driver.Success {
-		return r
-	}
-	s.home = ctx
 	for _, part := range s.region.registered() {
 		at := driver.HostPtr(uint64(s.region.base) + part[0])
-		if r = s.api.MemHostRegister(at, part[1], registerPortable|registerDeviceMap); r != driver.Success {
+		if r := s.api.MemHostRegister(at, part[1], registerPortable|registerDeviceMap); r != driver.Success {
 			return r
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/orion-vgpu/orion/host/config"
+	"github.com/orion-vgpu/orion/host/gpu"
 	"github.com/orion-vgpu/orion/host/gpu/discover"
 	"github.com/orion-vgpu/orion/host/logging"
 	"github.com/orion-vgpu/orion/host/pool"
@@ -110,7 +111,8 @@ func run(ctx context.Context, c *config.Config, f runFlags) (err error) {
 		Listeners: entrances, LogDir: sessionLogs(c), WorkerLogLevel: c.Log.FileLevel,
 		Node: c.Server.NodeName, Release: release.Version, Spec: cuda.SpecHash,
 		RegionBytes: f.regionMiB << 20, MaxSessions: c.Server.MaxSessions, WorkerUser: f.workerUser,
-		Pool: poolClient{client}, GPUs: gpus, Logger: log,
+		Standby: standbyWorkers(c.Server.StandbyWorkers, gpus.Backend()),
+		Pool:    poolClient{client}, GPUs: gpus, Logger: log,
 	})
 	if err != nil {
 		return err
@@ -134,6 +136,17 @@ func run(ctx context.Context, c *config.Config, f runFlags) (err error) {
 	}
 	log.Info("oriond stopped")
 	return err
+}
+
+// standbyWorkers is how many workers are kept ready for each GPU: by default one where a driver takes long to start.
+func standbyWorkers(configured int, backend string) int {
+	switch {
+	case configured >= 0:
+		return configured
+	case backend == gpu.BackendCUDA:
+		return 1
+	}
+	return 0
 }
 
 // sessionLogs is the folder of the sessions' logs.

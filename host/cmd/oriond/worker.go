@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 
@@ -69,6 +70,19 @@ func serveSession() error {
 			return fmt.Errorf("forbid core dumps: %w", err)
 		}
 	}
+	var prepared *worker.Prepared
+	if conf.Standby {
+		if prepared, err = worker.Prepare(conf, openBackend); err != nil {
+			return fmt.Errorf("prepare worker: %w", err)
+		}
+		conf, err = worker.Await()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 	// Standard error will carry what kernels print to the client; the session's log keeps its descriptor.
 	fd, err := unix.FcntlInt(uintptr(unix.Stderr), unix.F_DUPFD_CLOEXEC, worker.FirstFreeFD)
 	if err != nil {
@@ -76,5 +90,5 @@ func serveSession() error {
 	}
 	log := slog.New(slog.NewTextHandler(os.NewFile(uintptr(fd), "session log"), &slog.HandlerOptions{Level: level}))
 	slog.SetDefault(log)
-	return worker.Run(conf, openBackend, log)
+	return worker.Run(conf, prepared, openBackend, log)
 }
