@@ -13,8 +13,9 @@ import (
 type side struct {
 	host         bool
 	addr         uint64
-	pitch, slice uint64 // bytes from row to row and from slice to slice
-	kept         []byte // what the host memory held when the copy was asked for
+	pitch, slice uint64    // bytes from row to row and from slice to slice
+	rest         [3]uint64 // of an array: bytes, rows and slices from here to its end
+	kept         []byte    // what the host memory held when the copy was asked for
 }
 
 // copyOp copies depth slices of height rows of width bytes.
@@ -61,6 +62,9 @@ func (o *copyOp) check(d *Driver) driver.Result {
 		return driver.Success
 	}
 	for _, s := range []*side{&o.dst, &o.src} {
+		if s.rest[0] != 0 && (o.width > s.rest[0] || o.height > s.rest[1] || o.depth > s.rest[2]) {
+			return driver.ErrorInvalidValue
+		}
 		n, ok := s.extent(o.width, o.height, o.depth)
 		if !ok || s.addr == 0 || !s.host && !d.space.Holds(s.addr, n) {
 			return driver.ErrorInvalidValue
@@ -158,18 +162,22 @@ func (t *thread) MemcpyPeerAsync(dst driver.DevicePtr, dstCtx driver.Context, sr
 const (
 	memoryHost    = 1
 	memoryDevice  = 2
+	memoryArray   = 3
 	memoryUnified = 4
 )
 
 // place reads one side of a CUDA_MEMCPY2D or 3D; words are its fields of eight bytes.
-func place(kind uint32, host, device, pitch, height, x, y, z uint64) (side, driver.Result) {
+func (d *Driver) place(kind uint32, host, device, array, pitch, height, x, y, z uint64) (side, driver.Result) {
+	if kind == memoryArray {
+		return d.placeArray(array, x, y, z)
+	}
 	s := side{addr: device, pitch: pitch, slice: pitch * height}
 	switch kind {
 	case memoryHost:
 		s.host, s.addr = true, host
 	case memoryDevice, memoryUnified:
 	default:
-		return s, driver.ErrorNotSupported // arrays
+		return s, driver.ErrorInvalidValue
 	}
 	if x > 1<<44 || y > 1<<44 || z > 1<<44 || pitch > 1<<44 || height > 1<<44 || s.addr == 0 {
 		return s, driver.ErrorInvalidValue
@@ -178,14 +186,30 @@ func place(kind uint32, host, device, pitch, height, x, y, z uint64) (side, driv
 	return s, driver.Success
 }
 
+// placeArray is a place in an array: x counts bytes.
+func (d *Driver) placeArray(h, x, y, z uint64) (side, driver.Result) {
+	a, r := find[*array](d, h)
+	if r != driver.Success {
+		return side{}, r
+	}
+	m := &a.image
+	row := uint64(m.Width * m.TexelBytes())
+	if x >= row || y >= uint64(m.Height) || z >= uint64(m.Depth) {
+		return side{}, driver.ErrorInvalidValue
+	}
+	s := side{addr: m.Base + z*m.Slice + y*m.Pitch + x, pitch: m.Pitch, slice: m.Slice}
+	s.rest = [3]uint64{row - x, uint64(m.Height) - y, uint64(m.Depth) - z}
+	return s, driver.Success
+}
+
 // parse2D reads a CUDA_MEMCPY2D of 128 bytes.
-func parse2D(b []byte) (*copyOp, driver.Result) {
+func (d *Driver) parse2D(b []byte) (*copyOp, driver.Result) {
 	w := func(i int) uint64 { return binary.LittleEndian.Uint64(b[8*i:]) }
-	src, r := place(uint32(w(2)), w(3), w(4), w(6), 0, w(0), w(1), 0)
+	src, r := d.place(uint32(w(2)), w(3), w(4), w(5), w(6), 0, w(0), w(1), 0)
 	if r != driver.Success {
 		return nil, r
 	}
-	dst, r := place(uint32(w(9)), w(10), w(11), w(13), 0, w(7), w(8), 0)
+	dst, r := d.place(uint32(w(9)), w(10), w(11), w(12), w(13), 0, w(7), w(8), 0)
 	if r != driver.Success {
 		return nil, r
 	}
@@ -210,13 +234,13 @@ func (o *copyOp) pack() {
 }
 
 // parse3D reads a CUDA_MEMCPY3D or CUDA_MEMCPY3D_PEER of 200 bytes.
-func parse3D(b []byte) (*copyOp, driver.Result) {
+func (d *Driver) parse3D(b []byte) (*copyOp, driver.Result) {
 	w := func(i int) uint64 { return binary.LittleEndian.Uint64(b[8*i:]) }
-	src, r := place(uint32(w(4)), w(5), w(6), w(9), w(10), w(0), w(1), w(2))
+	src, r := d.place(uint32(w(4)), w(5), w(6), w(7), w(9), w(10), w(0), w(1), w(2))
 	if r != driver.Success {
 		return nil, r
 	}
-	dst, r := place(uint32(w(15)), w(16), w(17), w(20), w(21), w(11), w(12), w(13))
+	dst, r := d.place(uint32(w(15)), w(16), w(17), w(18), w(20), w(21), w(11), w(12), w(13))
 	if r != driver.Success {
 		return nil, r
 	}
@@ -226,7 +250,7 @@ func parse3D(b []byte) (*copyOp, driver.Result) {
 }
 
 func (t *thread) Memcpy2DAsync(b []byte, s driver.Stream) driver.Result {
-	o, r := parse2D(b)
+	o, r := t.d.parse2D(b)
 	if r != driver.Success {
 		return r
 	}
@@ -234,7 +258,7 @@ func (t *thread) Memcpy2DAsync(b []byte, s driver.Stream) driver.Result {
 }
 
 func (t *thread) Memcpy2DUnaligned(b []byte) driver.Result {
-	o, r := parse2D(b)
+	o, r := t.d.parse2D(b)
 	if r != driver.Success {
 		return r
 	}
@@ -242,7 +266,7 @@ func (t *thread) Memcpy2DUnaligned(b []byte) driver.Result {
 }
 
 func (t *thread) Memcpy3DAsync(b []byte, s driver.Stream) driver.Result {
-	o, r := parse3D(b)
+	o, r := t.d.parse3D(b)
 	if r != driver.Success {
 		return r
 	}

@@ -23,6 +23,7 @@ const (
 	sharedOptIn     = 227 << 10
 	maxGridX        = 1<<31 - 1
 	maxGridYZ       = 65535
+	textureAlign    = mem.Granularity // every allocation can be bound to a texture
 )
 
 // device is one GPU.
@@ -101,11 +102,10 @@ func (t *thread) DeviceTotalMem(dev driver.Device) (uint64, driver.Result) {
 	return total, driver.Success
 }
 
-// attributes by number of CUdevice_attribute, those that are not 0 and the same for every GPU. Textures are
-// not served; their limits are those of real GPUs since programs print them.
+// attributes by number of CUdevice_attribute, those that are not 0 and the same for every GPU.
 var attributes = map[uint32]int32{
 	1: maxThreads, 2: 1024, 3: 1024, 4: 64, 5: maxGridX, 6: maxGridYZ, 7: maxGridYZ, 8: sharedPerBlock, 9: 64 << 10,
-	10: 32, 11: 1<<31 - 1, 12: registersPerSM, 13: 1_000_000, 14: 512, 15: 1, 16: multiprocessors, 19: 1,
+	10: 32, 11: 1<<31 - 1, 12: registersPerSM, 13: 1_000_000, 14: textureAlign, 15: 1, 16: multiprocessors, 19: 1,
 	21: 131072, 22: 131072, 23: 65536, 24: 16384, 25: 16384, 26: 16384, 27: 32768, 28: 32768, 29: 2048, 30: 512, 31: 1,
 	36: 1_000_000, 37: 256, 38: 32 << 20, 39: threadsPerSM, 40: 2, 41: 1, 42: 32768, 43: 2048, 44: 1, 45: 32768, 46: 32768,
 	47: 8192, 48: 8192, 49: 32768, 51: 32, 52: 32768, 53: 32768, 54: 2046, 55: 32768, 56: 131072, 57: 65536, 58: 16384,

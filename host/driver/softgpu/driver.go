@@ -42,8 +42,10 @@ type Driver struct {
 	virtual  virtual
 	contexts sync.Map   // *context to nothing: all that live
 	graphs   sync.Mutex // guards all graphs and captures
-	refused  sync.Map   // functions that were refused, to log each once
-	wg       sync.WaitGroup
+
+	references sync.Mutex // guards what texture and surface references are bound to
+	refused    sync.Map   // functions that were refused, to log each once
+	wg         sync.WaitGroup
 }
 
 var _ driver.Driver = (*Driver)(nil)

@@ -179,7 +179,7 @@ func (t *thread) GraphKernelNodeSetAttribute(h driver.GraphNode, attribute uint3
 
 // copyNode makes the operation of a copy node from a CUDA_MEMCPY3D.
 func (t *thread) copyNode(b []byte) (*copyOp, driver.Result) {
-	o, r := parse3D(b)
+	o, r := t.d.parse3D(b)
 	if r != driver.Success {
 		return nil, r
 	}

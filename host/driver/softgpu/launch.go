@@ -7,6 +7,7 @@ import (
 
 	"github.com/orion-vgpu/orion/host/driver"
 	"github.com/orion-vgpu/orion/host/driver/softgpu/simt"
+	"github.com/orion-vgpu/orion/host/driver/softgpu/texture"
 )
 
 // kernelOp runs a kernel.
@@ -18,6 +19,8 @@ type kernelOp struct {
 	asked       uint32 // as the caller said
 	params      []byte
 	cooperative bool
+	textures    map[uint64]*texture.Texture // that references are bound to
+	surfaces    map[uint64]*texture.Image
 }
 
 func (*kernelOp) kind() uint32 { return nodeKernel }
@@ -27,6 +30,7 @@ func (o *kernelOp) run(c *context) driver.Result {
 	l.Grid, l.Block, l.SharedBytes, l.Params, l.Cooperative = o.grid, o.block, o.shared, o.params, o.cooperative
 	c.mu.Lock()
 	machine := c.machine // limits may change while it runs
+	machine.Texture, machine.Surface = o.texture, o.surface
 	l.Machine = &machine
 	c.running[l] = struct{}{}
 	if c.dead.Load() {
@@ -121,7 +125,9 @@ func (f *function) operation(grid, block [3]uint32, shared uint32, params []byte
 	if pad := (p.SharedBytes+15)&^15 - p.SharedBytes; shared > 0 {
 		shared += uint32(pad)
 	}
-	return &kernelOp{f: f, p: p, grid: grid, block: block, shared: shared, asked: asked, params: copied}, driver.Success
+	o := &kernelOp{f: f, p: p, grid: grid, block: block, shared: shared, asked: asked, params: copied}
+	o.textures, o.surfaces = f.m.bound()
+	return o, driver.Success
 }
 
 // Clusters are not served.

@@ -24,6 +24,8 @@ type module struct {
 	memory    []uint64
 	mu        sync.Mutex
 	functions map[string]*function
+
+	references map[string]any // *texRef and *surfRef, by name
 }
 
 // function is a kernel of a module.
@@ -84,9 +86,14 @@ func (d *Driver) parse(image []byte, log *driver.JITLog) (*ptx.Module, driver.Re
 // load makes a module of a unit in a context.
 func (c *context) load(ast *ptx.Module, log *driver.JITLog) (*module, driver.Result) {
 	c = c.home()
-	m := &module{ctx: c, functions: map[string]*function{}}
+	m := &module{ctx: c, functions: map[string]*function{}, references: map[string]any{}}
 	var err error
 	m.code, err = simt.NewModule(ast, func(v *ptx.Var) (uint64, error) {
+		if v.Type.Opaque() {
+			r, handle := c.d.newReference(v)
+			m.references[v.Name] = r
+			return handle, nil
+		}
 		a, err := c.dev.memory.Alloc(uint64(max(v.Size, 1)), mem.Range{Symbol: true, Managed: v.Managed})
 		if err == nil {
 			m.memory = append(m.memory, a)
@@ -134,6 +141,9 @@ func (m *module) free() {
 	}
 	for _, f := range m.functions {
 		m.ctx.d.handles.remove(f.id)
+	}
+	for _, handle := range m.handles() {
+		m.ctx.d.handles.remove(handle)
 	}
 }
 

@@ -31,14 +31,16 @@ const (
 	F64
 	E4M3x2
 	E5M2x2
-	Opaque // texture, sampler and surface references
+	Texref // references have no bits that kernels could look at
+	Samplerref
+	Surfref
 )
 
 var typeNames = map[string]Type{
 	"pred": Pred, "b8": B8, "b16": B16, "b32": B32, "b64": B64, "b128": B128, "u8": U8, "u16": U16, "u32": U32,
 	"u64": U64, "s8": S8, "s16": S16, "s32": S32, "s64": S64, "f16": F16, "f16x2": F16x2, "bf16": BF16,
 	"bf16x2": BF16x2, "tf32": TF32, "f32": F32, "f64": F64, "e4m3x2": E4M3x2, "e5m2x2": E5M2x2,
-	"texref": Opaque, "samplerref": Opaque, "surfref": Opaque,
+	"texref": Texref, "samplerref": Samplerref, "surfref": Surfref,
 }
 
 // ParseType returns the type that a modifier names, without its dot.
@@ -66,13 +68,16 @@ func (t Type) Size() int {
 		return 2
 	case B32, U32, S32, F16x2, BF16x2, TF32, F32:
 		return 4
-	case B64, U64, S64, F64, Opaque:
+	case B64, U64, S64, F64, Texref, Samplerref, Surfref:
 		return 8
 	case B128:
 		return 16
 	}
 	return 0
 }
+
+// Opaque says whether a variable is a reference to a texture, sampler or surface.
+func (t Type) Opaque() bool { return t >= Texref }
 
 // Signed says whether values extend by their sign.
 func (t Type) Signed() bool { return t >= S8 && t <= S64 }

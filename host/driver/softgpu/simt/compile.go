@@ -316,8 +316,8 @@ func (c *compiler) symbol(name string) (base int32, at uint64) {
 		}
 		return 0, uint64(c.l.sharedOffset(v))
 	}
-	if v != nil && v.Type == ptx.Opaque {
-		c.throw(ErrUnsupported, "textures and surfaces (%s)", name)
+	if handle, ok := c.l.module.References[name]; ok && c.locals[name] == nil {
+		return 0, handle
 	}
 	addr, ok := c.l.module.address(name)
 	if !ok {

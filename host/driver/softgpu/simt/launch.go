@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"github.com/orion-vgpu/orion/host/driver/softgpu/mem"
+	"github.com/orion-vgpu/orion/host/driver/softgpu/texture"
 )
 
 // Machine is what kernels need of the GPU that they run on.
@@ -24,6 +25,9 @@ type Machine struct {
 	Print func(text []byte)
 	// PrintError takes the messages of failed assertions; Print does if it is nil.
 	PrintError func(text []byte)
+	// Texture and Surface find what a handle names, nil for nothing.
+	Texture func(handle uint64) *texture.Texture
+	Surface func(handle uint64) *texture.Image
 	// StackBytes of a thread, for calls whose depth is unknown.
 	StackBytes uint64
 	// Helpers run blocks beside the goroutine that launches; nil for none.

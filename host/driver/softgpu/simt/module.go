@@ -35,12 +35,14 @@ type Symbol struct {
 // Module is a PTX unit with its variables in memory. It is safe for concurrent use.
 type Module struct {
 	Symbols map[string]*Symbol
-	ast     *ptx.Module
-	vars    map[string]*ptx.Var
-	funcs   map[string]*ptx.Func
-	ids     []string       // functions by number
-	numbers map[string]int // and back
-	spread  bool           // tests: every register has a slot of its own
+	// References are the texture and surface references with their handles.
+	References map[string]uint64
+	ast        *ptx.Module
+	vars       map[string]*ptx.Var
+	funcs      map[string]*ptx.Func
+	ids        []string       // functions by number
+	numbers    map[string]int // and back
+	spread     bool           // tests: every register has a slot of its own
 
 	mu       sync.Mutex
 	programs map[string]*Program
@@ -48,9 +50,9 @@ type Module struct {
 }
 
 // NewModule places the variables of a unit with alloc, which returns zeroed or old memory, and initialises
-// them. Errors match ErrInvalid, ErrUnsupported or what alloc returned.
+// them. For a texture or surface reference alloc returns the handle that kernels are to use. Errors match ErrInvalid, ErrUnsupported or what alloc returned.
 func NewModule(ast *ptx.Module, alloc func(v *ptx.Var) (uint64, error)) (*Module, error) {
-	m := &Module{Symbols: map[string]*Symbol{}, ast: ast, vars: map[string]*ptx.Var{}, funcs: map[string]*ptx.Func{},
+	m := &Module{Symbols: map[string]*Symbol{}, References: map[string]uint64{}, ast: ast, vars: map[string]*ptx.Var{}, funcs: map[string]*ptx.Func{},
 		numbers: map[string]int{}, programs: map[string]*Program{}, errs: map[string]error{}}
 	if ast.AddressSize != 64 {
 		return nil, fmt.Errorf("%w: %d-bit addresses", ErrUnsupported, ast.AddressSize)
@@ -71,12 +73,16 @@ func NewModule(ast *ptx.Module, alloc func(v *ptx.Var) (uint64, error)) (*Module
 		m.vars[v.Name] = v
 	}
 	for name, v := range m.vars {
-		if v.Space != ptx.Global && v.Space != ptx.Const || v.Type == ptx.Opaque || v.Extern {
+		if v.Space != ptx.Global && v.Space != ptx.Const || v.Extern {
 			continue
 		}
 		addr, err := alloc(v)
 		if err != nil {
 			return nil, fmt.Errorf("place %s: %w", name, err)
+		}
+		if v.Type.Opaque() {
+			m.References[name] = addr
+			continue
 		}
 		m.Symbols[name] = &Symbol{Name: name, Addr: addr, Bytes: uint64(v.Size), Managed: v.Managed}
 	}

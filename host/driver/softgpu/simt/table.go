@@ -43,6 +43,8 @@ func init() {
 		"nanosleep":      func(c *compiler, m *mods) { m.typ(); c.add(instr{exec: execSleep}) },
 		"shfl":           translateShfl, "vote": translateVote, "match": translateMatch, "redux": translateRedux,
 		"cp": translateCp, "mbarrier": translateMbarrier, "wmma": translateWmma,
+		"tex": translateTex, "tld4": translateTld4, "txq": translateQuery(false), "suq": translateQuery(true),
+		"suld": translateSuld, "sust": translateSust, "sured": translateSured,
 		"activemask": translateActivemask, "elect": translateElect,
 	}
 }
@@ -52,7 +54,7 @@ func execSleep(w *warp, _ *instr) { w.budget -= sliceLength / 8 }
 
 // unserved are the instructions of PTX that have no translator: they are refused by name, and not taken for
 // mistakes.
-var unserved = set("tex", "tld4", "txq", "istypep", "suld", "sust", "sured", "suq", "mma", "wgmma", "ldmatrix",
+var unserved = set("istypep", "mma", "wgmma", "ldmatrix",
 	"stmatrix", "movmatrix", "tensormap", "mapa", "getctarank", "clusterlaunchcontrol", "multimem",
 	"createpolicy", "stackrestore", "stacksave", "alloca", "tcgen05", "vadd", "vsub", "vabsdiff", "vmin", "vmax", "vshl",
 	"vshr", "vmad", "vset", "vset2", "vset4")
