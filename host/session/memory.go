@@ -31,7 +31,8 @@ func (s *Server) memory(conn *entrance.Conn, h wire.Hello) (memory, error) {
 	case errors.Is(err, vmm.ErrStaleNonce):
 		return memory{}, refuse(driver.ErrorNotReady, "%v", err)
 	case err != nil:
-		return memory{}, refuse(driver.ErrorOutOfMemory, "no shared memory for this program: %v", err)
+		// The client may have another way.
+		return memory{}, refuse(driver.ErrorNotSupported, "no shared memory for this program: %v", err)
 	}
 	m := memory{carrier: h.Carrier, offset: slice.Offset(), size: slice.Size(), slice: slice}
 	if err := region.Check(m.size); err != nil {
@@ -51,7 +52,7 @@ func (s *Server) checkCarrier(conn *entrance.Conn, carrier uint32) error {
 		return refuse(driver.ErrorInvalidValue, "shared memory was asked for by %s: only programs of this host can have it, by the unix socket", conn.Source())
 	case wire.CarrierDevice:
 		if s.opt.Domains == nil {
-			return refuse(driver.ErrorNoDevice, "this oriond serves no virtual machines (key enable_kvm in section [server])")
+			return refuse(driver.ErrorNotSupported, "this oriond serves no virtual machines (key enable_kvm in section [server])")
 		}
 		if conn.Kind != entrance.Unix {
 			return nil
