@@ -65,19 +65,22 @@ func testWorker() {
 	c, err := net.FileConn(file)
 	must(err)
 	file.Close()
-	conn := c.(*net.UnixConn)
 	w := wire.Welcome{
-		Version: wire.Version, Size: conf.RegionSize, Base: conf.RegionBase, Devices: uint32(len(conf.VGPUs)),
+		Version: wire.Version, Size: conf.RegionSize, Base: conf.RegionBase, Offset: conf.RegionOffset, Devices: uint32(len(conf.VGPUs)),
 		Session: conf.Session, Release: conf.Release, Message: report,
 	}
 	b, err := w.MarshalBinary()
 	must(err)
-	_, _, err = conn.WriteMsgUnix(b, unix.UnixRights(worker.RegionFD), nil)
+	if conf.Carrier == wire.CarrierMemory {
+		_, _, err = c.(*net.UnixConn).WriteMsgUnix(b, unix.UnixRights(worker.RegionFD), nil)
+	} else {
+		_, err = c.Write(b)
+	}
 	must(err)
 	if conf.Program == "stuck" {
 		select {}
 	}
-	if _, err := conn.Read(make([]byte, 1)); err == nil {
+	if _, err := c.Read(make([]byte, 1)); err == nil {
 		unix.Kill(os.Getpid(), unix.SIGSEGV) // any byte: crash
 		select {}
 	}
