@@ -46,6 +46,9 @@ func TestPrograms(t *testing.T) {
 						if reason := lacking[p.Name]; reason != "" && g.soft {
 							t.Skip("software GPU: " + reason)
 						}
+						if g.most > 0 && p.GPUs > g.most {
+							t.Skipf("needs %d GPUs, ORION_TEST_GPUS says %d", p.GPUs, g.most)
+						}
 						runProgram(t, p, out, linkage, g.env)
 					})
 				}
