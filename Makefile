@@ -91,7 +91,7 @@ GOTEST ?= go run gotest.tools/gotestsum@v1.13.0 --format pkgname-and-test-fails 
 test: ## Set up, build, and run every test that needs no GPU
 	@packaging/setup build test
 	@tests/cuda/toolchain
-	@$(MAKE) --no-print-directory --keep-going build vet test-go test-chain
+	@$(MAKE) --no-print-directory --keep-going build vet test-go test-chain test-vm
 
 .PHONY: vet
 vet: ## Check Go code by go vet and gofmt
@@ -107,7 +107,12 @@ test-go: ## Test the Go packages under the race detector, and with them the C li
 .PHONY: test-chain
 test-chain: libraries programs ## Run real CUDA programs through the whole chain on software GPUs
 	@mkdir -p $(BUILD)
-	$(GOTEST) -count=1 -timeout 15m -run '$(RUN)' ./tests/...
+	$(GOTEST) -count=1 -timeout 15m -run '$(RUN)' $$(go list ./tests/... | grep -v '/tests/vm')
+
+.PHONY: test-vm
+test-vm: libraries programs ## Run CUDA programs in virtual machines (as root, with libvirt and QEMU)
+	@mkdir -p $(BUILD)
+	$(GOTEST) -count=1 -timeout 20m -run '$(RUN)' ./tests/vm/...
 
 .PHONY: fuzz
 fuzz: ## Run each fuzzer, or those that FUZZERS matches, for FUZZ=30s

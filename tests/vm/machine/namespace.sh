@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# libvirtd DIR CACHE ACCEL: the first process of the namespaces that libvirtd and its guests run in. It ends with its
+# standard input, and all others with it.
+set -eu
+dir=$1 cache=$2 accel=$3
+export LC_ALL=C
+mount --make-rprivate /
+mount -t proc proc /proc
+
+# The daemon's folders are fixed when it is built.
+mkdir -p "$dir"/{run,lib,log,etc} /run/libvirt /var/{lib,log,cache}/libvirt /etc/libvirt
+mount --bind "$dir/run" /run/libvirt
+mount --bind "$dir/lib" /var/lib/libvirt
+mount --bind "$dir/log" /var/log/libvirt
+mount --bind "$dir/etc" /etc/libvirt
+mount --bind "$cache" /var/cache/libvirt
+# A KVM that does not work makes libvirt wait for QEMU, where one that is not there does not.
+[ "$accel" = kvm ] || ! [ -e /dev/kvm ] || mount --bind /dev/null /dev/kvm
+
+cat >/etc/libvirt/qemu.conf <<END
+stdio_handler = "file"
+security_driver = "none"
+namespaces = []
+cgroup_controllers = []
+END
+cat >/etc/libvirt/libvirtd.conf <<END
+auth_unix_rw = "none"
+unix_sock_rw_perms = "0700"
+END
+
+# As a process of the shell's: libvirt counts on somebody to wait for the orphans that QEMU makes when it goes into
+# the background.
+exec 3<&0
+libvirtd --pid-file /run/libvirt/libvirtd.pid </dev/null &
+cat <&3 >/dev/null &
+wait -n || true
+kill -KILL -1 2>/dev/null || true
+rm -rf "$dir"
