@@ -35,8 +35,9 @@ func Dial(ctx context.Context, path string) (*Client, error) {
 	}
 }
 
-// patience is how long one question waits for an answer, before it is asked anew.
-const patience = 10 * time.Second
+// patience is how long one question waits for an answer, before it is asked anew: a port that was in use may have
+// swallowed it.
+const patience = 3 * time.Second
 
 func dial(ctx context.Context, path string) (*Client, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)

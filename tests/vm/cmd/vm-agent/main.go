@@ -5,7 +5,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net/rpc"
 	"os"
 	"path/filepath"
@@ -21,30 +23,39 @@ func main() {
 		fmt.Fprintln(os.Stderr, "vm-agent:", err)
 		os.Exit(1)
 	}
-	for ; ; time.Sleep(20 * time.Millisecond) {
-		if err := serve(server); err != nil {
-			// The host is not there, which is no matter for the console.
-			continue
-		}
+	if err := serve(server); err != nil { // init starts the agent again
+		fmt.Fprintln(os.Stderr, "vm-agent:", err)
+		time.Sleep(time.Second)
+		os.Exit(1)
 	}
 }
+
+// pause is between looks at a port whose other end nobody has.
+const pause = 20 * time.Millisecond
 
 func serve(server *rpc.Server) error {
 	path, err := find()
 	if err != nil {
 		return err
 	}
-	port, err := os.OpenFile(path, os.O_RDWR, 0)
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
-	defer port.Close()
-	if err := agent.Await(port); err != nil {
-		return err
+	for ; ; time.Sleep(pause) {
+		switch err := agent.Await(file); {
+		case err == nil:
+			server.ServeConn(port{file})
+		case !errors.Is(err, io.EOF):
+			return err
+		}
 	}
-	server.ServeConn(port)
-	return nil
 }
+
+// port stays open between conversations: closing it would discard the next one's beginning.
+type port struct{ *os.File }
+
+func (port) Close() error { return nil }
 
 // find returns the device of the port: without udev there are no links by name.
 func find() (string, error) {
