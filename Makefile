@@ -22,7 +22,9 @@ include guest/libnvidia-ml/build.mk
 # calls some of them deprecated.
 export CGO_LDFLAGS := -O2 -g -Wl,-z,lazy
 export CGO_CFLAGS := -O2 -g -Wno-deprecated-declarations
-GO_BUILD = go build -trimpath -ldflags '-X github.com/orion-vgpu/orion/host/release.Version=$(RELEASE)'
+# libvirt is loaded where there is one, and not linked.
+TAGS = libvirt_dlopen
+GO_BUILD = go build -tags $(TAGS) -trimpath -ldflags '-X github.com/orion-vgpu/orion/host/release.Version=$(RELEASE)'
 
 .PHONY: help
 help: ## Show this help
@@ -96,13 +98,14 @@ test: ## Set up, build, and run every test that needs no GPU
 .PHONY: vet
 vet: ## Check Go code by go vet and gofmt
 	go vet ./...
+	go vet -tags $(TAGS) ./vmm/... ./host/cmd/...
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "gofmt -w:" $$unformatted; exit 1; }
 
 # The chain's programs are compiled and run as processes, where the race detector sees nothing.
 .PHONY: test-go
 test-go: ## Test the Go packages under the race detector, and with them the C libraries
 	@mkdir -p $(BUILD)
-	$(GOTEST) -race -timeout 10m -run '$(RUN)' $$(go list ./... | grep -v '/orion/tests/')
+	$(GOTEST) -tags $(TAGS) -race -timeout 10m -run '$(RUN)' $$(go list ./... | grep -v '/orion/tests/')
 
 .PHONY: test-chain
 test-chain: libraries programs ## Run real CUDA programs through the whole chain on software GPUs

@@ -41,6 +41,7 @@ type Server struct {
 	BindNet          string // a network in CIDR form, one of whose addresses this host has
 	ListenPort       int
 	EnableKVM        bool
+	LibvirtURI       string // whose virtual machines can opt in
 	EnableShm        bool
 	EnableRDMA       bool
 	IbverbsDevice    string // empty: the first
@@ -93,6 +94,7 @@ func (c *Config) schema() *keyfile.Schema {
 	s.Func("server", "bind_net", "", network(&v.BindNet))
 	s.Int(&v.ListenPort, "server", "listen_port", 9960, 0, 65535)
 	s.Bool(&v.EnableKVM, "server", "enable_kvm", true)
+	s.String(&v.LibvirtURI, "server", "libvirt_uri", "qemu:///system")
 	s.Bool(&v.EnableShm, "server", "enable_shm", true)
 	s.Bool(&v.EnableRDMA, "server", "enable_rdma", true)
 	s.String(&v.IbverbsDevice, "server", "ibverbs_device", "")

@@ -37,7 +37,7 @@ func TestDefaults(t *testing.T) {
 		Log: logging.Config{WithTime: true, ToScreen: true, ToFile: true, Level: "INFO", FileLevel: "INFO",
 			Dir: "/var/log/orion", File: "server.log"},
 		Controller: "127.0.0.1:9123",
-		Server: Server{VGPUCount: 4, BindAddr: "127.0.0.1", ListenPort: 9960, EnableKVM: true, EnableShm: true, EnableRDMA: true,
+		Server: Server{VGPUCount: 4, BindAddr: "127.0.0.1", ListenPort: 9960, LibvirtURI: "qemu:///system", EnableKVM: true, EnableShm: true, EnableRDMA: true,
 			Socket: "/run/orion/oriond.sock", GPUs: "auto", SoftGPUDevices: 2, SoftGPUMemoryMiB: 4096, NodeName: host, MaxSessions: 256, StandbyWorkers: -1},
 		NCCL:     NCCL{CommID: "127.0.0.1:9970"},
 		Throttle: Throttle{Level: 100, EnableCompute: true, ComputationMode2: true},
@@ -73,6 +73,7 @@ vgpu_count = 8
 bind_net = 127.0.0.0/8
 listen_port = 1
 enable_kvm = false
+libvirt_uri = qemu:///session
 enable_shm = false
 enable_rdma = false
 ibverbs_device = mlx5_0
@@ -95,7 +96,7 @@ computation_throttle_mode2 = false
 	want := Config{
 		Log:        logging.Config{Level: "DEBUG", FileLevel: "ERROR", Dir: "/tmp/x", File: "server.log"},
 		Controller: "ctl:1",
-		Server: Server{VGPUCount: 8, BindAddr: "127.0.0.1", BindNet: "127.0.0.0/8", ListenPort: 1, IbverbsDevice: "mlx5_0",
+		Server: Server{VGPUCount: 8, BindAddr: "127.0.0.1", BindNet: "127.0.0.0/8", ListenPort: 1, LibvirtURI: "qemu:///session", IbverbsDevice: "mlx5_0",
 			Socket: "/tmp/o.sock", GPUs: "softgpu", SoftGPUDevices: 3, SoftGPUMemoryMiB: 128, NodeName: "n1", MaxSessions: 9, StandbyWorkers: -1},
 		NCCL:     NCCL{CommID: "[::1]:2"},
 		Throttle: Throttle{Level: 50},

@@ -34,6 +34,7 @@ exit status is 1.`,
 				{"controller", c.Controller},
 				{"socket", socketText(c)},
 				{"data plane", data},
+				{"virtual machines", machinesText(c)},
 				{"GPUs", gpuText(c)},
 				{"vGPUs per GPU", c.Server.VGPUCount},
 				{"sessions at most", c.Server.MaxSessions},
@@ -51,6 +52,13 @@ func socketText(c *config.Config) string {
 		return "none (enable_shm=false)"
 	}
 	return c.Server.Socket
+}
+
+func machinesText(c *config.Config) string {
+	if !c.Server.EnableKVM {
+		return "none (enable_kvm=false)"
+	}
+	return "those of " + c.Server.LibvirtURI + " that opt in"
 }
 
 func gpuText(c *config.Config) string {

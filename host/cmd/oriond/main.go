@@ -45,7 +45,10 @@ over. "oriond sessions kill" ends them.`,
 
   # What runs here? End all of it.
   oriond sessions list
-  oriond sessions kill --all`,
+  oriond sessions kill --all
+
+  # A virtual machine gets vGPUs
+  oriond vm enable web1`,
 		Args:          cobra.NoArgs,
 		Version:       release.Version,
 		RunE:          run.RunE,
@@ -54,6 +57,6 @@ over. "oriond sessions kill" ends them.`,
 	}
 	root.PersistentFlags().StringVarP(&path, "config", "c", "", "configuration file (default "+config.Path+", which may be absent)")
 	root.Flags().AddFlagSet(run.Flags())
-	root.AddCommand(run, sessionsCommand(&path), checkCommand(&path), versionCommand(), workerCommand())
+	root.AddCommand(run, sessionsCommand(&path), vmCommand(&path), checkCommand(&path), versionCommand(), workerCommand())
 	return root
 }

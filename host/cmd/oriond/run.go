@@ -106,15 +106,22 @@ func run(ctx context.Context, c *config.Config, f runFlags) (err error) {
 		GPUs: gpus, Log: log,
 		Sessions: func() []pool.Session { return poolSessions(server.Sessions()) },
 	})
-	server, err = session.Open(session.Options{
+	machines, err := openMachines(c, log, data, func(name string) { server.EndDomain(name) })
+	if err != nil {
+		return err
+	}
+	options := session.Options{
 		Socket: c.Server.Socket, SocketMode: os.FileMode(mode), NoListen: !c.Server.EnableShm,
 		Listeners: entrances, LogDir: sessionLogs(c), WorkerLogLevel: c.Log.FileLevel,
 		Node: c.Server.NodeName, Release: release.Version, Spec: cuda.SpecHash,
 		RegionBytes: f.regionMiB << 20, MaxSessions: c.Server.MaxSessions, WorkerUser: f.workerUser,
 		Standby: standbyWorkers(c.Server.StandbyWorkers, gpus.Backend()),
 		Pool:    poolClient{client}, GPUs: gpus, Logger: log,
-	})
-	if err != nil {
+	}
+	if machines != nil {
+		options.Domains = machines
+	}
+	if server, err = session.Open(options); err != nil {
 		return err
 	}
 
@@ -125,6 +132,8 @@ func run(ctx context.Context, c *config.Config, f runFlags) (err error) {
 	defer heart.Wait()
 	defer stopBeating()
 
+	wait := runMachines(ctx, machines, c, log)
+	defer wait()
 	log.Info("oriond serves", "release", release.Version, "node", c.Server.NodeName, "backend", gpus.Backend(),
 		"socket", socketText(c), "controller", c.Controller)
 	if err := notify("READY=1"); err != nil {
