@@ -45,7 +45,12 @@ func (s *server) onPrimaryReset(api driver.API, d driver.Device) driver.Result {
 		api.MemHostUnregister(driver.HostPtr(uint64(s.region.base) + part[0]))
 	}
 	r := api.DevicePrimaryCtxReset(d)
-	if again := s.registerRegion(); r == driver.Success {
+	home, again := api.DevicePrimaryCtxRetain(d) // a reset ends what the worker itself had of it
+	if again == driver.Success {
+		s.home = home
+		again = s.registerRegion()
+	}
+	if r == driver.Success {
 		r = again
 	}
 	return r
