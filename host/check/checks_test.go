@@ -20,6 +20,7 @@ import (
 	"github.com/orion-vgpu/orion/host/release"
 	"github.com/orion-vgpu/orion/proto/cuda"
 	poolv1 "github.com/orion-vgpu/orion/proto/pool/v1"
+	"github.com/orion-vgpu/orion/vmm"
 )
 
 var refused = errors.New("connection refused")
@@ -44,7 +45,7 @@ func healthy(t *testing.T) *Facts {
 		Data:      "127.0.0.1:9960", LogDir: "/var/log/orion", SELinux: "off", AppArmor: "on",
 		Driver: Driver{Version: "580.1", GPUs: []string{"H200 at 0000:01:00.0"}, Cuda: linker.Found{Path: "/l/libcuda.so.1"}, NVML: linker.Found{Path: "/l/libnvidia-ml.so.1"}},
 		Kernel: Kernel{Release: "6.1.0", Major: 6, Minor: 1, ShmBytes: 1 << 34, ShmFree: 1 << 33},
-		VM:     VM{Libvirt: "/run/libvirt/libvirt-sock", Version: "9.0.0", KVM: true, VSock: true, Domains: []Domain{{"vm", "running", ""}}},
+		VM:     VM{Libvirt: "/run/libvirt/libvirt-sock", Version: "9.0.0", KVM: true, VSock: true, Domains: []Domain{{"vm", vmm.Attached, ""}}},
 		Pool:   &pool.Pool{Release: "1", Total: 4, Free: 4, Nodes: []*poolv1.NodeStatus{status}},
 	}
 }
@@ -112,7 +113,7 @@ func TestChecks(t *testing.T) {
 		{"no libvirt", func(f *Facts) { f.VM.Libvirt = "" }, "libvirt", pass, "by hand"},
 		{"mute libvirt", func(f *Facts) { f.VM.VersionErr = refused }, "libvirt", warn, "restart libvirtd"},
 		{"no vhost-vsock", func(f *Facts) { f.VM.VSock = false }, "vhost-vsock", warn, "modprobe vhost_vsock"},
-		{"a domain without", func(f *Facts) { f.VM.Domains[0].Why = "no slot" }, "domains", warn, "oriond vm status vm"},
+		{"a domain without", func(f *Facts) { f.VM.Domains[0].State, f.VM.Domains[0].Reason = vmm.Failed, "no slot" }, "domains", warn, "oriond vm status vm"},
 		{"domains unknown", func(f *Facts) { f.VM.DomainsErr = refused }, "domains", warn, "oriond vm"},
 		{"SELinux", func(f *Facts) { f.SELinux, f.AnswerErr = "enforcing", refused }, "security", warn, "ausearch"},
 		{"no RDMA device", func(f *Facts) { f.Config.Server.IbverbsDevice = "mlx5_0" }, "rdma", warn, "mlx5_0"},

@@ -99,7 +99,7 @@ func Gather(ctx context.Context, s *system.System, o Options) *Facts {
 		return f
 	}
 	f.daemon(ctx, s)
-	f.VM = machines(ctx, s, f.ConfigPath)
+	f.VM = machines(ctx, s, f)
 	f.ControllerSet = f.Config.Source("controller", "controller_addr")
 	f.Pool, f.PoolErr = pool.Ask(ctx, f.Config.Controller)
 	return f

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/orion-vgpu/orion/guest/check/system"
+	"github.com/orion-vgpu/orion/vmm"
 )
 
 func TestFlag(t *testing.T) {
@@ -64,8 +65,8 @@ func TestGather(t *testing.T) {
 			switch name {
 			case "virsh":
 				return "Compiled against library: libvirt 9.0.0\nUsing library: libvirt 9.0.0\nUsing API: QEMU 9.0.0\nRunning hypervisor: QEMU 7.2.15", nil
-			case "oriond":
-				return `[{"name": "vm1", "state": "running", "reason": "no slot"}]`, nil
+			case "/usr/bin/oriond":
+				return `[{"name": "vm1", "state": "failed", "reason": "no slot"}]`, nil
 			}
 			return "", errors.New("not here")
 		}}
@@ -76,10 +77,10 @@ func TestGather(t *testing.T) {
 	if d := f.Driver; d.Version != "580.65.06" || !slices.Equal(d.GPUs, []string{"NVIDIA H200 at 0"}) || !slices.Equal(d.Nodes, []string{"/dev/nvidia0", "/dev/nvidia-uvm"}) {
 		t.Errorf("driver %+v", d)
 	}
-	if v := f.VM; v.Version != "9.0.0" || !v.KVM || v.VSock || len(v.Domains) != 1 || v.Domains[0] != (Domain{"vm1", "running", "no slot"}) {
+	if v := f.VM; v.Version != "9.0.0" || !v.KVM || v.VSock || len(v.Domains) != 1 || v.Domains[0] != (Domain{"vm1", vmm.Failed, "no slot"}) {
 		t.Errorf("virtual machines %+v", v)
 	}
-	if !slices.Contains(ran, "oriond vm list -o json --config "+conf) {
+	if !slices.Contains(ran, "/usr/bin/oriond vm list -o json --config "+conf) {
 		t.Errorf("ran %q", ran)
 	}
 	if f.Kernel.Major != 6 || f.PoolErr == nil || f.ControllerSet != conf+":8" || len(f.RDMA) != 1 {

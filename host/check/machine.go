@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/orion-vgpu/orion/guest/check"
+	"github.com/orion-vgpu/orion/vmm"
 )
 
 // software says whether the node is to have software GPUs only.
@@ -130,16 +131,16 @@ func domains(f *Facts) check.Finding {
 	if v.DomainsErr != nil {
 		return check.Warned("oriond vm list: %v", v.DomainsErr)
 	}
-	var running int
+	var attached int
 	for _, d := range v.Domains {
-		if d.Why != "" {
-			return check.Warned("%s (%s) has no device: %s", d.Name, d.State, d.Why).By("oriond vm status %s", d.Name)
-		}
-		if d.State == "running" {
-			running++
+		switch d.State {
+		case vmm.Failed, vmm.Waiting:
+			return check.Warned("%s (%s) has no device: %s", d.Name, d.State, d.Reason).By("oriond vm status %s", d.Name)
+		case vmm.Attached:
+			attached++
 		}
 	}
-	return check.Passed("%d domains opted in, %d of them run", len(v.Domains), running)
+	return check.Passed("%d domains opted in, %d of them have their device", len(v.Domains), attached)
 }
 
 func security(f *Facts) check.Finding {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/orion-vgpu/orion/guest/check/system"
+	"github.com/orion-vgpu/orion/vmm"
 )
 
 // VM is what virtual machines need.
@@ -24,15 +25,15 @@ type VM struct {
 
 // Domain is a virtual machine that has opted in.
 type Domain struct {
-	Name  string
-	State string
-	Why   string // its device is not attached; empty: it is
+	Name   string    `json:"name"`
+	State  vmm.State `json:"state"`
+	Reason string    `json:"reason"`
 }
 
 // sockets of libvirt, of its daemon for QEMU alone and of the one for all.
 var libvirtSockets = []string{"/run/libvirt/virtqemud-sock", "/run/libvirt/libvirt-sock", "/var/run/libvirt/libvirt-sock"}
 
-func machines(ctx context.Context, s *system.System, conf string) VM {
+func machines(ctx context.Context, s *system.System, f *Facts) VM {
 	v := VM{KVM: s.Exists("/dev/kvm"), VSock: s.Exists("/dev/vhost-vsock"), Regions: s.Glob("/dev/shm/orion-*")}
 	for _, path := range libvirtSockets {
 		if v.Libvirt == "" && s.Exists(path) {
@@ -41,7 +42,7 @@ func machines(ctx context.Context, s *system.System, conf string) VM {
 	}
 	if v.Libvirt != "" {
 		var out string
-		out, v.VersionErr = s.Run(ctx, "virsh", "-c", "qemu:///system", "version")
+		out, v.VersionErr = s.Run(ctx, "virsh", "-c", f.Config.Server.LibvirtURI, "version")
 		for _, line := range strings.Split(out, "\n") {
 			if _, version, ok := strings.Cut(line, "Using API: QEMU "); ok {
 				v.Version = version
@@ -51,29 +52,19 @@ func machines(ctx context.Context, s *system.System, conf string) VM {
 		}
 	}
 	args := []string{"vm", "list", "-o", "json"}
-	if conf != "" {
-		args = append(args, "--config", conf)
+	if f.ConfigPath != "" {
+		args = append(args, "--config", f.ConfigPath)
 	}
-	out, err := s.Run(ctx, "oriond", args...)
-	if v.DomainsErr = err; err == nil {
-		v.Domains, v.DomainsErr = parseDomains(out)
+	oriond := "oriond"
+	if len(f.Processes) > 0 {
+		if path, _, _ := strings.Cut(f.Processes[0].Command, " "); strings.HasPrefix(path, "/") {
+			oriond = path
+		}
 	}
+	out, err := s.Run(ctx, oriond, args...)
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &v.Domains)
+	}
+	v.DomainsErr = err
 	return v
-}
-
-// parseDomains reads the answer of oriond vm list -o json.
-func parseDomains(text string) ([]Domain, error) {
-	var list []struct {
-		Name  string `json:"name"`
-		State string `json:"state"`
-		Why   string `json:"reason"`
-	}
-	if err := json.Unmarshal([]byte(text), &list); err != nil {
-		return nil, err
-	}
-	var domains []Domain
-	for _, d := range list {
-		domains = append(domains, Domain{d.Name, d.State, d.Why})
-	}
-	return domains, nil
 }
