@@ -134,8 +134,8 @@ EXPORT int cuDeviceGetAttribute(int *value, int attribute, int device)
 	 * itself, and its registration at the program's own address. */
 	enum { MANAGED = 83, CONCURRENT_MANAGED = 89, PAGEABLE = 88, PAGEABLE_BY_TABLES = 100, HOST_REGISTER = 99,
 	       HOST_POINTER_FOR_REGISTERED = 91, DIRECT_MANAGED_FROM_HOST = 101, HOST_REGISTER_READ_ONLY = 113,
-	       HANDLE_POSIX_FD = 103, GPU_DIRECT_RDMA = 116, MEMPOOL_HANDLE_TYPES = 119, DEFERRED_MAPPING = 121,
-	       IPC_EVENT = 125, DMA_BUF = 124, HANDLE_FABRIC = 128,
+	       GPU_DIRECT_RDMA = 116, MEMPOOL_HANDLE_TYPES = 119, DEFERRED_MAPPING = 121,
+	       DMA_BUF = 124, HANDLE_FABRIC = 128,
 	       UNIFIED_FUNCTIONS = 129, NUMA_HOST = 130, HOST_NUMA_POOLS = 142, MULTICAST = 132 };
 	if (!value)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -150,17 +150,17 @@ EXPORT int cuDeviceGetAttribute(int *value, int attribute, int device)
 	case HOST_POINTER_FOR_REGISTERED:
 	case DIRECT_MANAGED_FROM_HOST:
 	case HOST_REGISTER_READ_ONLY:
-	case HANDLE_POSIX_FD:
 	case GPU_DIRECT_RDMA:
-	case MEMPOOL_HANDLE_TYPES:
 	case DEFERRED_MAPPING:
-	case IPC_EVENT:
 	case DMA_BUF:
 	case HANDLE_FABRIC:
 	case UNIFIED_FUNCTIONS:
 	case MULTICAST:
 	case HOST_NUMA_POOLS:
 		*value = 0;
+		break;
+	case MEMPOOL_HANDLE_TYPES: /* files only */
+		*value &= 1;
 		break;
 	case MANAGED:
 		*value = 1;

@@ -52,6 +52,8 @@ static int known(void *data, uint32_t attribute, uint64_t address, const struct 
 		put32(data, range->device);
 		break;
 	case IS_LEGACY_IPC:
+		put_bool(data, range->type == MEMORY_DEVICE && !range->asynchronous);
+		break;
 	case IS_GPU_DIRECT:
 	case HW_DECOMPRESS:
 		put_bool(data, false);

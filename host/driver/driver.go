@@ -79,6 +79,7 @@ type Driver interface {
 type API interface {
 	Functions
 	Composite
+	Sharing
 	Close() error
 }
 

@@ -2260,6 +2260,13 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			reply.blob(facts)
 		}
 		return r
+	case cuda.OpDropMemory:
+		ptr := driver.DevicePtr(a.u64())
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onDropMemory(api, ptr)
+		return r
 	case cuda.OpEventWait:
 		event := driver.Event(a.handle(s, cuda.KindEvent))
 		if r := a.result(); r != driver.Success {
@@ -2935,6 +2942,71 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			reply.blob(list)
 		}
 		return r
+	case cuda.OpShareEvent:
+		event := driver.Event(a.handle(s, cuda.KindEvent))
+		token := a.out(64)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onShareEvent(api, event, token)
+		if r == driver.Success {
+			reply.blob(token)
+		} else if r != pending {
+			reply.blob(token)
+		}
+		return r
+	case cuda.OpShareHandle:
+		handle := driver.MemHandle(a.handle(s, cuda.KindMemHandle))
+		token := a.out(64)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onShareHandle(api, handle, token)
+		if r == driver.Success {
+			reply.blob(token)
+		} else if r != pending {
+			reply.blob(token)
+		}
+		return r
+	case cuda.OpShareMemory:
+		ptr := driver.DevicePtr(a.u64())
+		token := a.out(64)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onShareMemory(api, ptr, token)
+		if r == driver.Success {
+			reply.blob(token)
+		} else if r != pending {
+			reply.blob(token)
+		}
+		return r
+	case cuda.OpSharePointer:
+		ptr := driver.DevicePtr(a.u64())
+		token := a.out(64)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onSharePointer(api, ptr, token)
+		if r == driver.Success {
+			reply.blob(token)
+		} else if r != pending {
+			reply.blob(token)
+		}
+		return r
+	case cuda.OpSharePool:
+		pool := driver.MemPool(a.handle(s, cuda.KindMemPool))
+		token := a.out(64)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onSharePool(api, pool, token)
+		if r == driver.Success {
+			reply.blob(token)
+		} else if r != pending {
+			reply.blob(token)
+		}
+		return r
 	case cuda.OpStreamSync:
 		stream := driver.Stream(a.handle(s, cuda.KindStream))
 		if r := a.result(); r != driver.Success {
@@ -2959,6 +3031,68 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			return r
 		}
 		r := s.onSurfObjectDestroy(api, object)
+		return r
+	case cuda.OpTakeEvent:
+		eventID := a.newID()
+		token := a.blob()
+		a.length(token, 64)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		event, r := s.onTakeEvent(api, token)
+		if r == driver.Success {
+			s.handles.bind(eventID, cuda.KindEvent, uint64(event))
+		}
+		return r
+	case cuda.OpTakeHandle:
+		handleID := a.newID()
+		token := a.blob()
+		a.length(token, 64)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		handle, r := s.onTakeHandle(api, token)
+		if r == driver.Success {
+			s.handles.bind(handleID, cuda.KindMemHandle, uint64(handle))
+		}
+		return r
+	case cuda.OpTakeMemory:
+		token := a.blob()
+		flags := uint32(a.u64())
+		a.length(token, 64)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		ptr, size, r := s.onTakeMemory(api, token, flags)
+		if r == driver.Success {
+			reply.u64(uint64(ptr))
+			reply.u64(uint64(size))
+		}
+		return r
+	case cuda.OpTakePointer:
+		pool := driver.MemPool(a.handle(s, cuda.KindMemPool))
+		token := a.blob()
+		a.length(token, 64)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		ptr, size, r := s.onTakePointer(api, pool, token)
+		if r == driver.Success {
+			reply.u64(uint64(ptr))
+			reply.u64(uint64(size))
+		}
+		return r
+	case cuda.OpTakePool:
+		poolID := a.newID()
+		token := a.blob()
+		a.length(token, 64)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		pool, r := s.onTakePool(api, token)
+		if r == driver.Success {
+			s.handles.bind(poolID, cuda.KindMemPool, uint64(pool))
+		}
 		return r
 	case cuda.OpTexObjectCreate:
 		res := a.blob()

@@ -154,6 +154,27 @@ func (refusing) GraphExecSetKernelParams(driver.GraphExec, driver.GraphNode, *dr
 func (refusing) GraphAddHost(driver.Graph, []driver.GraphNode, driver.HostCall) (driver.GraphNode, driver.Result) {
 	return 0, no
 }
+func (refusing) IpcGetMem(driver.DevicePtr) (driver.Shared, driver.Result) {
+	return driver.Shared{}, no
+}
+func (refusing) IpcOpenMem(driver.Shared, uint32) (driver.DevicePtr, driver.Result) { return 0, no }
+func (refusing) IpcCloseMem(driver.DevicePtr) driver.Result                         { return no }
+func (refusing) IpcGetEvent(driver.Event) (driver.Shared, driver.Result) {
+	return driver.Shared{}, no
+}
+func (refusing) IpcOpenEvent(driver.Shared) (driver.Event, driver.Result) { return 0, no }
+func (refusing) MemExport(driver.MemHandle) (driver.Shared, driver.Result) {
+	return driver.Shared{}, no
+}
+func (refusing) MemImport(driver.Shared) (driver.MemHandle, driver.Result) { return 0, no }
+func (refusing) PoolExport(driver.MemPool) (driver.Shared, driver.Result)  { return driver.Shared{}, no }
+func (refusing) PoolImport(driver.Shared) (driver.MemPool, driver.Result)  { return 0, no }
+func (refusing) PoolExportPointer(driver.DevicePtr) (driver.Shared, driver.Result) {
+	return driver.Shared{}, no
+}
+func (refusing) PoolImportPointer(driver.MemPool, driver.Shared) (driver.DevicePtr, driver.Result) {
+	return 0, no
+}
 func (refusing) MaxActiveClusters(driver.Function, *driver.LaunchConfig) (int32, driver.Result) {
 	return 0, no
 }

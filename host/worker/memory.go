@@ -73,6 +73,14 @@ func (m *memory) forget(p driver.DevicePtr) {
 	delete(m.device, p)
 }
 
+// size is that of an allocation of this session.
+func (m *memory) size(p driver.DevicePtr) (uint64, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	a, ok := m.device[p]
+	return a.bytes, ok
+}
+
 // free is what a vGPU has left, of what its GPU has free.
 func (m *memory) free(gpu int, physical uint64) (free, total uint64) {
 	m.mu.Lock()

@@ -52,6 +52,7 @@ func (s *server) onMemAllocPitch(api driver.API, width, height uint64, element u
 }
 
 func (s *server) onMemFree(api driver.API, p driver.DevicePtr) driver.Result {
+	s.withdrawOne(sharedMemory, uint64(p))
 	r := api.MemFree(p)
 	if r == driver.Success {
 		s.memory.forget(p)
@@ -69,6 +70,7 @@ func (s *server) onMemAllocAsync(api driver.API, bytes uint64, pool driver.MemPo
 }
 
 func (s *server) onMemFreeAsync(api driver.API, p driver.DevicePtr, stream driver.Stream) driver.Result {
+	s.withdrawOne(sharedPointer, uint64(p))
 	r := api.MemFreeAsync(p, stream)
 	if r == driver.Success {
 		s.memory.forget(p)
@@ -98,6 +100,7 @@ func (s *server) onMemCreate(api driver.API, bytes uint64, prop []byte, flags ui
 }
 
 func (s *server) onMemRelease(api driver.API, h driver.MemHandle) driver.Result {
+	s.withdrawOne(sharedHandle, uint64(h))
 	r := api.MemRelease(h)
 	if r == driver.Success {
 		s.memory.forgetHandle(h)

@@ -38,6 +38,7 @@ type server struct {
 	linked  map[driver.LinkState][]byte // images that the linker made
 	greens  greens
 	objects objects
+	shares  shares
 
 	launchConfig driver.LaunchConfig // reused by every launch
 	asyncSeq     uint32
@@ -109,7 +110,7 @@ func endsCapture(r driver.Result) bool {
 	return false
 }
 
-// beforeEnd has the watch forget what a command is about to destroy.
+// beforeEnd has the watch forget what a command is about to destroy, and ends what is shared of it.
 func (s *server) beforeEnd(op uint16, a *args) {
 	switch op {
 	case cuda.OpCuStreamDestroy_v2:
@@ -118,6 +119,18 @@ func (s *server) beforeEnd(op uint16, a *args) {
 		}
 	case cuda.OpCuCtxDestroy_v2, cuda.OpPrimaryReset:
 		s.watch.forget(func(watched) bool { return true })
+		v, ok := s.handles.lookup(a.peek(), cuda.KindContext)
+		s.withdraw(func(t sharedThing, o offer) bool {
+			return t.kind != sharedHandle && t.kind != sharedPool && (op == cuda.OpPrimaryReset || ok && uint64(o.context) == v)
+		})
+	case cuda.OpCuEventDestroy_v2:
+		if v, ok := s.handles.lookup(a.peek(), cuda.KindEvent); ok {
+			s.withdrawOne(sharedEvent, v)
+		}
+	case cuda.OpCuMemPoolDestroy:
+		if v, ok := s.handles.lookup(a.peek(), cuda.KindMemPool); ok {
+			s.withdrawOne(sharedPool, v)
+		}
 	}
 }
 

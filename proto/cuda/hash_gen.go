@@ -4,4 +4,4 @@
 package cuda
 
 // SpecHash identifies the set of commands that this build understands.
-const SpecHash uint64 = 0xd0a9cba37f9aed5f
+const SpecHash uint64 = 0x1be448e37dcf238a

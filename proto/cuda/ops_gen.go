@@ -216,66 +216,77 @@ const (
 	OpCuTexRefSetMipmappedArray                            = 209
 	OpCuThreadExchangeStreamCaptureMode                    = 210
 	OpDeviceFacts                                          = 211
-	OpEventWait                                            = 212
-	OpFunctionAttribute                                    = 213
-	OpGraphAddHost                                         = 214
-	OpGraphAddKernel                                       = 215
-	OpGraphAddMemcpy                                       = 216
-	OpGraphGetKernel                                       = 217
-	OpGraphList                                            = 218
-	OpGraphSetKernel                                       = 219
-	OpGraphSetMemcpy                                       = 220
-	OpGreenCreate                                          = 221
-	OpGreenDestroy                                         = 222
-	OpHostAlloc                                            = 223
-	OpHostFree                                             = 224
-	OpHostFunc                                             = 225
-	OpImageAppend                                          = 226
-	OpKernelAttribute                                      = 227
-	OpKernelFunction                                       = 228
-	OpLaunch                                               = 229
-	OpLaunchEx                                             = 230
-	OpLibraryKernel                                        = 231
-	OpLibraryLoad                                          = 232
-	OpLinkAdd                                              = 233
-	OpLinkComplete                                         = 234
-	OpLinkCreate                                           = 235
-	OpLinkDestroy                                          = 236
-	OpLinkRead                                             = 237
-	OpMapArrays                                            = 238
-	OpMemAlloc                                             = 239
-	OpMemAllocAsync                                        = 240
-	OpMemAllocPitch                                        = 241
-	OpMemCreate                                            = 242
-	OpMemDecompress                                        = 243
-	OpMemFree                                              = 244
-	OpMemFreeAsync                                         = 245
-	OpMemInfo                                              = 246
-	OpMemRelease                                           = 247
-	OpMemReserve                                           = 248
-	OpMemRetainHandle                                      = 249
-	OpMemUnreserve                                         = 250
-	OpModuleFunction                                       = 251
-	OpModuleLoad                                           = 252
-	OpModuleNames                                          = 253
-	OpMulticastCreate                                      = 254
-	OpOccupancyClusters                                    = 255
-	OpPointerAttribute                                     = 256
-	OpPrimaryReset                                         = 257
-	OpPrimaryRetain                                        = 258
-	OpResourceDescribe                                     = 259
-	OpResourceGet                                          = 260
-	OpResourceSplit                                        = 261
-	OpStreamSync                                           = 262
-	OpSurfObjectCreate                                     = 263
-	OpSurfObjectDestroy                                    = 264
-	OpTexObjectCreate                                      = 265
-	OpTexObjectDestroy                                     = 266
-	OpTexObjectGet                                         = 267
-	OpWriteFlag                                            = 268
+	OpDropMemory                                           = 212
+	OpEventWait                                            = 213
+	OpFunctionAttribute                                    = 214
+	OpGraphAddHost                                         = 215
+	OpGraphAddKernel                                       = 216
+	OpGraphAddMemcpy                                       = 217
+	OpGraphGetKernel                                       = 218
+	OpGraphList                                            = 219
+	OpGraphSetKernel                                       = 220
+	OpGraphSetMemcpy                                       = 221
+	OpGreenCreate                                          = 222
+	OpGreenDestroy                                         = 223
+	OpHostAlloc                                            = 224
+	OpHostFree                                             = 225
+	OpHostFunc                                             = 226
+	OpImageAppend                                          = 227
+	OpKernelAttribute                                      = 228
+	OpKernelFunction                                       = 229
+	OpLaunch                                               = 230
+	OpLaunchEx                                             = 231
+	OpLibraryKernel                                        = 232
+	OpLibraryLoad                                          = 233
+	OpLinkAdd                                              = 234
+	OpLinkComplete                                         = 235
+	OpLinkCreate                                           = 236
+	OpLinkDestroy                                          = 237
+	OpLinkRead                                             = 238
+	OpMapArrays                                            = 239
+	OpMemAlloc                                             = 240
+	OpMemAllocAsync                                        = 241
+	OpMemAllocPitch                                        = 242
+	OpMemCreate                                            = 243
+	OpMemDecompress                                        = 244
+	OpMemFree                                              = 245
+	OpMemFreeAsync                                         = 246
+	OpMemInfo                                              = 247
+	OpMemRelease                                           = 248
+	OpMemReserve                                           = 249
+	OpMemRetainHandle                                      = 250
+	OpMemUnreserve                                         = 251
+	OpModuleFunction                                       = 252
+	OpModuleLoad                                           = 253
+	OpModuleNames                                          = 254
+	OpMulticastCreate                                      = 255
+	OpOccupancyClusters                                    = 256
+	OpPointerAttribute                                     = 257
+	OpPrimaryReset                                         = 258
+	OpPrimaryRetain                                        = 259
+	OpResourceDescribe                                     = 260
+	OpResourceGet                                          = 261
+	OpResourceSplit                                        = 262
+	OpShareEvent                                           = 263
+	OpShareHandle                                          = 264
+	OpShareMemory                                          = 265
+	OpSharePointer                                         = 266
+	OpSharePool                                            = 267
+	OpStreamSync                                           = 268
+	OpSurfObjectCreate                                     = 269
+	OpSurfObjectDestroy                                    = 270
+	OpTakeEvent                                            = 271
+	OpTakeHandle                                           = 272
+	OpTakeMemory                                           = 273
+	OpTakePointer                                          = 274
+	OpTakePool                                             = 275
+	OpTexObjectCreate                                      = 276
+	OpTexObjectDestroy                                     = 277
+	OpTexObjectGet                                         = 278
+	OpWriteFlag                                            = 279
 
 	// OpCount is one more than the highest opcode.
-	OpCount = 269
+	OpCount = 280
 )
 
 // OpNames are the commands' names, for logs.
@@ -491,6 +502,7 @@ var OpNames = [OpCount]string{
 	OpCuTexRefSetMipmappedArray:         "cuTexRefSetMipmappedArray",
 	OpCuThreadExchangeStreamCaptureMode: "cuThreadExchangeStreamCaptureMode",
 	OpDeviceFacts:                       "device_facts",
+	OpDropMemory:                        "drop_memory",
 	OpEventWait:                         "event_wait",
 	OpFunctionAttribute:                 "function_attribute",
 	OpGraphAddHost:                      "graph_add_host",
@@ -541,9 +553,19 @@ var OpNames = [OpCount]string{
 	OpResourceDescribe:                  "resource_describe",
 	OpResourceGet:                       "resource_get",
 	OpResourceSplit:                     "resource_split",
+	OpShareEvent:                        "share_event",
+	OpShareHandle:                       "share_handle",
+	OpShareMemory:                       "share_memory",
+	OpSharePointer:                      "share_pointer",
+	OpSharePool:                         "share_pool",
 	OpStreamSync:                        "stream_sync",
 	OpSurfObjectCreate:                  "surf_object_create",
 	OpSurfObjectDestroy:                 "surf_object_destroy",
+	OpTakeEvent:                         "take_event",
+	OpTakeHandle:                        "take_handle",
+	OpTakeMemory:                        "take_memory",
+	OpTakePointer:                       "take_pointer",
+	OpTakePool:                          "take_pool",
 	OpTexObjectCreate:                   "tex_object_create",
 	OpTexObjectDestroy:                  "tex_object_destroy",
 	OpTexObjectGet:                      "tex_object_get",

@@ -220,6 +220,7 @@ const char *const op_names[] = {
 	[OP_cuTexRefSetMipmappedArray] = "cuTexRefSetMipmappedArray",
 	[OP_cuThreadExchangeStreamCaptureMode] = "cuThreadExchangeStreamCaptureMode",
 	[OP_device_facts] = "device_facts",
+	[OP_drop_memory] = "drop_memory",
 	[OP_event_wait] = "event_wait",
 	[OP_function_attribute] = "function_attribute",
 	[OP_graph_add_host] = "graph_add_host",
@@ -270,9 +271,19 @@ const char *const op_names[] = {
 	[OP_resource_describe] = "resource_describe",
 	[OP_resource_get] = "resource_get",
 	[OP_resource_split] = "resource_split",
+	[OP_share_event] = "share_event",
+	[OP_share_handle] = "share_handle",
+	[OP_share_memory] = "share_memory",
+	[OP_share_pointer] = "share_pointer",
+	[OP_share_pool] = "share_pool",
 	[OP_stream_sync] = "stream_sync",
 	[OP_surf_object_create] = "surf_object_create",
 	[OP_surf_object_destroy] = "surf_object_destroy",
+	[OP_take_event] = "take_event",
+	[OP_take_handle] = "take_handle",
+	[OP_take_memory] = "take_memory",
+	[OP_take_pointer] = "take_pointer",
+	[OP_take_pool] = "take_pool",
 	[OP_tex_object_create] = "tex_object_create",
 	[OP_tex_object_destroy] = "tex_object_destroy",
 	[OP_tex_object_get] = "tex_object_get",
@@ -5619,6 +5630,18 @@ int wire_device_facts(int dev, void *facts)
 	return r;
 }
 
+int wire_drop_memory(uint64_t ptr)
+{
+	struct call c;
+	int r = call_begin(&c, OP_drop_memory, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, ptr);
+	r = call_end(&c);
+	return r;
+}
+
 int wire_event_wait(void *event)
 {
 	uint64_t event_wire;
@@ -6909,6 +6932,115 @@ int wire_resource_split(unsigned int groups, const void *input, unsigned int fla
 	return r;
 }
 
+int wire_share_event(void *event, void *token)
+{
+	uint64_t event_wire;
+	if (!handle_id(event, KIND_EVENT, &event_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!token)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_share_event, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, event_wire);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		reply_blob(&c, token, 64);
+	} else {
+		if (c.reply_bytes == 64)
+			reply_blob(&c, token, 64);
+	}
+	return r;
+}
+
+int wire_share_handle(void *handle, void *token)
+{
+	uint64_t handle_wire;
+	if (!handle_id(handle, KIND_MEMH, &handle_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!token)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_share_handle, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, handle_wire);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		reply_blob(&c, token, 64);
+	} else {
+		if (c.reply_bytes == 64)
+			reply_blob(&c, token, 64);
+	}
+	return r;
+}
+
+int wire_share_memory(uint64_t ptr, void *token)
+{
+	if (!token)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_share_memory, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, ptr);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		reply_blob(&c, token, 64);
+	} else {
+		if (c.reply_bytes == 64)
+			reply_blob(&c, token, 64);
+	}
+	return r;
+}
+
+int wire_share_pointer(uint64_t ptr, void *token)
+{
+	if (!token)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_share_pointer, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, ptr);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		reply_blob(&c, token, 64);
+	} else {
+		if (c.reply_bytes == 64)
+			reply_blob(&c, token, 64);
+	}
+	return r;
+}
+
+int wire_share_pool(void *pool, void *token)
+{
+	uint64_t pool_wire;
+	if (!handle_id(pool, KIND_POOL, &pool_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!token)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_share_pool, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, pool_wire);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		reply_blob(&c, token, 64);
+	} else {
+		if (c.reply_bytes == 64)
+			reply_blob(&c, token, 64);
+	}
+	return r;
+}
+
 int wire_stream_sync(void *stream)
 {
 	uint64_t stream_wire;
@@ -6953,6 +7085,138 @@ int wire_surf_object_destroy(uint64_t object)
 	}
 	call_u64(&c, object);
 	r = call_end(&c);
+	return r;
+}
+
+int wire_take_event(void **event, const void *token)
+{
+	size_t token_bytes = token ? (size_t)(64) : 0;
+	if (!token && (64) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!event)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct object *event_object = object_new(KIND_EVENT);
+	if (!event_object)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	struct call c;
+	int r = call_begin(&c, OP_take_event, 16 + call_pad(token_bytes), CALL_WAIT);
+	if (r) {
+		object_free(event_object);
+		return r;
+	}
+	call_u64(&c, object_id(event_object));
+	call_blob(&c, token, token_bytes);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*event = event_object;
+	} else {
+		object_free(event_object);
+	}
+	return r;
+}
+
+int wire_take_handle(void **handle, const void *token)
+{
+	size_t token_bytes = token ? (size_t)(64) : 0;
+	if (!token && (64) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!handle)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct object *handle_object = object_new(KIND_MEMH);
+	if (!handle_object)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	struct call c;
+	int r = call_begin(&c, OP_take_handle, 16 + call_pad(token_bytes), CALL_WAIT);
+	if (r) {
+		object_free(handle_object);
+		return r;
+	}
+	call_u64(&c, object_id(handle_object));
+	call_blob(&c, token, token_bytes);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*handle = handle_object;
+	} else {
+		object_free(handle_object);
+	}
+	return r;
+}
+
+int wire_take_memory(const void *token, unsigned int flags, uint64_t *ptr, uint64_t *size)
+{
+	size_t token_bytes = token ? (size_t)(64) : 0;
+	if (!token && (64) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!ptr)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!size)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_take_memory, 16 + call_pad(token_bytes), CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_blob(&c, token, token_bytes);
+	call_u64(&c, flags);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*ptr = (uint64_t)reply_u64(&c);
+		*size = (uint64_t)reply_u64(&c);
+	}
+	return r;
+}
+
+int wire_take_pointer(void *pool, const void *token, uint64_t *ptr, uint64_t *size)
+{
+	uint64_t pool_wire;
+	if (!handle_id(pool, KIND_POOL, &pool_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	size_t token_bytes = token ? (size_t)(64) : 0;
+	if (!token && (64) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!ptr)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!size)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_take_pointer, 16 + call_pad(token_bytes), CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, pool_wire);
+	call_blob(&c, token, token_bytes);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*ptr = (uint64_t)reply_u64(&c);
+		*size = (uint64_t)reply_u64(&c);
+	}
+	return r;
+}
+
+int wire_take_pool(void **pool, const void *token)
+{
+	size_t token_bytes = token ? (size_t)(64) : 0;
+	if (!token && (64) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!pool)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct object *pool_object = object_new(KIND_POOL);
+	if (!pool_object)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	struct call c;
+	int r = call_begin(&c, OP_take_pool, 16 + call_pad(token_bytes), CALL_WAIT);
+	if (r) {
+		object_free(pool_object);
+		return r;
+	}
+	call_u64(&c, object_id(pool_object));
+	call_blob(&c, token, token_bytes);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*pool = pool_object;
+	} else {
+		object_free(pool_object);
+	}
 	return r;
 }
 

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ORION_SPEC_HASH 0xd0a9cba37f9aed5full
+#define ORION_SPEC_HASH 0x1be448e37dcf238aull
 
 enum kind {
 	KIND_CTX = 1,
@@ -243,63 +243,74 @@ enum op {
 	OP_cuTexRefSetMipmappedArray = 209,
 	OP_cuThreadExchangeStreamCaptureMode = 210,
 	OP_device_facts = 211,
-	OP_event_wait = 212,
-	OP_function_attribute = 213,
-	OP_graph_add_host = 214,
-	OP_graph_add_kernel = 215,
-	OP_graph_add_memcpy = 216,
-	OP_graph_get_kernel = 217,
-	OP_graph_list = 218,
-	OP_graph_set_kernel = 219,
-	OP_graph_set_memcpy = 220,
-	OP_green_create = 221,
-	OP_green_destroy = 222,
-	OP_host_alloc = 223,
-	OP_host_free = 224,
-	OP_host_func = 225,
-	OP_image_append = 226,
-	OP_kernel_attribute = 227,
-	OP_kernel_function = 228,
-	OP_launch = 229,
-	OP_launch_ex = 230,
-	OP_library_kernel = 231,
-	OP_library_load = 232,
-	OP_link_add = 233,
-	OP_link_complete = 234,
-	OP_link_create = 235,
-	OP_link_destroy = 236,
-	OP_link_read = 237,
-	OP_map_arrays = 238,
-	OP_mem_alloc = 239,
-	OP_mem_alloc_async = 240,
-	OP_mem_alloc_pitch = 241,
-	OP_mem_create = 242,
-	OP_mem_decompress = 243,
-	OP_mem_free = 244,
-	OP_mem_free_async = 245,
-	OP_mem_info = 246,
-	OP_mem_release = 247,
-	OP_mem_reserve = 248,
-	OP_mem_retain_handle = 249,
-	OP_mem_unreserve = 250,
-	OP_module_function = 251,
-	OP_module_load = 252,
-	OP_module_names = 253,
-	OP_multicast_create = 254,
-	OP_occupancy_clusters = 255,
-	OP_pointer_attribute = 256,
-	OP_primary_reset = 257,
-	OP_primary_retain = 258,
-	OP_resource_describe = 259,
-	OP_resource_get = 260,
-	OP_resource_split = 261,
-	OP_stream_sync = 262,
-	OP_surf_object_create = 263,
-	OP_surf_object_destroy = 264,
-	OP_tex_object_create = 265,
-	OP_tex_object_destroy = 266,
-	OP_tex_object_get = 267,
-	OP_write_flag = 268,
+	OP_drop_memory = 212,
+	OP_event_wait = 213,
+	OP_function_attribute = 214,
+	OP_graph_add_host = 215,
+	OP_graph_add_kernel = 216,
+	OP_graph_add_memcpy = 217,
+	OP_graph_get_kernel = 218,
+	OP_graph_list = 219,
+	OP_graph_set_kernel = 220,
+	OP_graph_set_memcpy = 221,
+	OP_green_create = 222,
+	OP_green_destroy = 223,
+	OP_host_alloc = 224,
+	OP_host_free = 225,
+	OP_host_func = 226,
+	OP_image_append = 227,
+	OP_kernel_attribute = 228,
+	OP_kernel_function = 229,
+	OP_launch = 230,
+	OP_launch_ex = 231,
+	OP_library_kernel = 232,
+	OP_library_load = 233,
+	OP_link_add = 234,
+	OP_link_complete = 235,
+	OP_link_create = 236,
+	OP_link_destroy = 237,
+	OP_link_read = 238,
+	OP_map_arrays = 239,
+	OP_mem_alloc = 240,
+	OP_mem_alloc_async = 241,
+	OP_mem_alloc_pitch = 242,
+	OP_mem_create = 243,
+	OP_mem_decompress = 244,
+	OP_mem_free = 245,
+	OP_mem_free_async = 246,
+	OP_mem_info = 247,
+	OP_mem_release = 248,
+	OP_mem_reserve = 249,
+	OP_mem_retain_handle = 250,
+	OP_mem_unreserve = 251,
+	OP_module_function = 252,
+	OP_module_load = 253,
+	OP_module_names = 254,
+	OP_multicast_create = 255,
+	OP_occupancy_clusters = 256,
+	OP_pointer_attribute = 257,
+	OP_primary_reset = 258,
+	OP_primary_retain = 259,
+	OP_resource_describe = 260,
+	OP_resource_get = 261,
+	OP_resource_split = 262,
+	OP_share_event = 263,
+	OP_share_handle = 264,
+	OP_share_memory = 265,
+	OP_share_pointer = 266,
+	OP_share_pool = 267,
+	OP_stream_sync = 268,
+	OP_surf_object_create = 269,
+	OP_surf_object_destroy = 270,
+	OP_take_event = 271,
+	OP_take_handle = 272,
+	OP_take_memory = 273,
+	OP_take_pointer = 274,
+	OP_take_pool = 275,
+	OP_tex_object_create = 276,
+	OP_tex_object_destroy = 277,
+	OP_tex_object_get = 278,
+	OP_write_flag = 279,
 	OP_COUNT,
 };
 
@@ -516,6 +527,7 @@ int wire_cuTexRefSetMipmapLevelClamp(void *texRef, float minMipmapLevelClamp, fl
 int wire_cuTexRefSetMipmappedArray(void *texRef, void *mipmappedArray, unsigned int flags);
 int wire_cuThreadExchangeStreamCaptureMode(unsigned int *mode);
 int wire_device_facts(int dev, void *facts);
+int wire_drop_memory(uint64_t ptr);
 int wire_event_wait(void *event);
 int wire_function_attribute(void *function, unsigned int attribute, int *value);
 int wire_graph_add_host(void **result, void *graph, void *const *deps, uint64_t depCount, uint64_t id);
@@ -566,9 +578,19 @@ int wire_primary_retain(int dev, void **ctx);
 int wire_resource_describe(void **desc, const void *resources, unsigned int count);
 int wire_resource_get(unsigned int of, int dev, void *ctx, void *green, unsigned int kind, void *resource);
 int wire_resource_split(unsigned int groups, const void *input, unsigned int flags, unsigned int minimum, unsigned int start, unsigned int *total, void *rest, void *list);
+int wire_share_event(void *event, void *token);
+int wire_share_handle(void *handle, void *token);
+int wire_share_memory(uint64_t ptr, void *token);
+int wire_share_pointer(uint64_t ptr, void *token);
+int wire_share_pool(void *pool, void *token);
 int wire_stream_sync(void *stream);
 int wire_surf_object_create(const void *res, uint64_t *object);
 int wire_surf_object_destroy(uint64_t object);
+int wire_take_event(void **event, const void *token);
+int wire_take_handle(void **handle, const void *token);
+int wire_take_memory(const void *token, unsigned int flags, uint64_t *ptr, uint64_t *size);
+int wire_take_pointer(void *pool, const void *token, uint64_t *ptr, uint64_t *size);
+int wire_take_pool(void **pool, const void *token);
 int wire_tex_object_create(const void *res, const void *tex, const void *view, uint64_t *object);
 int wire_tex_object_destroy(uint64_t object);
 int wire_tex_object_get(unsigned int what, uint64_t object, void *desc);

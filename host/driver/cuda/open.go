@@ -30,15 +30,17 @@ var _ driver.Driver = (*Driver)(nil)
 
 // extraSymbols are functions that Composite needs and the generated interface does not have.
 type extraSymbols struct {
-	launchKernel, launchKernelEx, launchHostFunc, writeValue32             unsafe.Pointer
-	moduleLoadDataEx, libraryLoadData                                      unsafe.Pointer
-	moduleFunctionCount, moduleEnumerate, funcGetName                      unsafe.Pointer
-	libraryKernelCount, libraryEnumerate, kernelGetName                    unsafe.Pointer
-	linkCreate, linkAddData, linkComplete, linkDestroy                     unsafe.Pointer
-	graphGetNodes, graphGetRootNodes, graphGetEdges, nodeDeps, nodeDepends unsafe.Pointer
-	captureInfo2, captureInfo3                                             unsafe.Pointer
-	addNode, addKernel, getKernel, setKernel, execSetKernel, addHost       unsafe.Pointer
-	maxActiveClusters, maxClusterSize                                      unsafe.Pointer
+	launchKernel, launchKernelEx, launchHostFunc, writeValue32                         unsafe.Pointer
+	moduleLoadDataEx, libraryLoadData                                                  unsafe.Pointer
+	moduleFunctionCount, moduleEnumerate, funcGetName                                  unsafe.Pointer
+	libraryKernelCount, libraryEnumerate, kernelGetName                                unsafe.Pointer
+	linkCreate, linkAddData, linkComplete, linkDestroy                                 unsafe.Pointer
+	graphGetNodes, graphGetRootNodes, graphGetEdges, nodeDeps, nodeDepends             unsafe.Pointer
+	captureInfo2, captureInfo3                                                         unsafe.Pointer
+	addNode, addKernel, getKernel, setKernel, execSetKernel, addHost                   unsafe.Pointer
+	maxActiveClusters, maxClusterSize                                                  unsafe.Pointer
+	ipcGetMem, ipcOpenMem, ipcCloseMem, ipcGetEvent, ipcOpenEvent                      unsafe.Pointer
+	memExport, memImport, poolExport, poolImport, poolExportPointer, poolImportPointer unsafe.Pointer
 }
 
 // Open loads path ("" for libcuda.so.1 as the dynamic linker finds it) and initialises the driver.
@@ -74,6 +76,11 @@ func Open(path string) (*Driver, error) {
 		&x.captureInfo2: "cuStreamGetCaptureInfo_v2", &x.captureInfo3: "cuStreamGetCaptureInfo_v3",
 		&x.addNode: "cuGraphAddNode_v2", &x.addKernel: "cuGraphAddKernelNode_v2", &x.getKernel: "cuGraphKernelNodeGetParams_v2", &x.setKernel: "cuGraphKernelNodeSetParams_v2",
 		&x.execSetKernel: "cuGraphExecKernelNodeSetParams_v2", &x.addHost: "cuGraphAddHostNode",
+		&x.ipcGetMem: "cuIpcGetMemHandle", &x.ipcOpenMem: "cuIpcOpenMemHandle_v2", &x.ipcCloseMem: "cuIpcCloseMemHandle",
+		&x.ipcGetEvent: "cuIpcGetEventHandle", &x.ipcOpenEvent: "cuIpcOpenEventHandle",
+		&x.memExport: "cuMemExportToShareableHandle", &x.memImport: "cuMemImportFromShareableHandle",
+		&x.poolExport: "cuMemPoolExportToShareableHandle", &x.poolImport: "cuMemPoolImportFromShareableHandle",
+		&x.poolExportPointer: "cuMemPoolExportPointer", &x.poolImportPointer: "cuMemPoolImportPointer",
 		&x.maxActiveClusters: "cuOccupancyMaxActiveClusters", &x.maxClusterSize: "cuOccupancyMaxPotentialClusterSize",
 	} {
 		*p = d.symbol(s)

@@ -3,6 +3,7 @@
 package softgpu
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,6 +41,8 @@ type Driver struct {
 	helpers  *simt.Pool
 	handles  handles
 	virtual  virtual
+	origin   [16]byte // names this driver to other processes
+	imports  imports
 	contexts sync.Map   // *context to nothing: all that live
 	graphs   sync.Mutex // guards all graphs and captures
 
@@ -71,7 +74,9 @@ func New(cfg Config) (driver.Driver, error) {
 		return nil, fmt.Errorf("make software GPUs: %d asked, 1 to 64 are possible", cfg.Devices)
 	}
 	d := &Driver{cfg: cfg, log: cfg.Log, space: mem.NewSpace(), handles: handles{objects: map[uint64]any{}, last: 0xf00},
+		imports: imports{byAt: map[uint64]*imported{}, byIt: map[where]*imported{}},
 		virtual: virtual{reservations: map[uint64]reserved{}, mappings: map[uint64]*mapping{}}}
+	_, _ = rand.Read(d.origin[:]) // never fails
 	for i := range cfg.Devices {
 		index := i
 		if i < len(cfg.Indices) {

@@ -18,6 +18,7 @@ type event struct {
 	when     time.Time
 	captured *capture // recorded in a capture: what a wait depends on
 	after    []*node
+	shared   *sharedEvent // of several processes, or nil
 }
 
 // recordOp notes the time.
@@ -59,6 +60,12 @@ func (t *thread) EventCreate(flags uint32) (driver.Event, driver.Result) {
 		return 0, driver.ErrorInvalidValue
 	}
 	e := &event{ctx: c}
+	if flags&4 != 0 {
+		var err error
+		if e.shared, err = newSharedEvent(); err != nil {
+			return 0, driver.ErrorOutOfMemory
+		}
+	}
 	e.id = t.d.handles.add(e)
 	return driver.Event(e.id), driver.Success
 }
@@ -67,6 +74,9 @@ func (t *thread) EventDestroy(h driver.Event) driver.Result {
 	e, r := find[*event](t.d, h)
 	if r == driver.Success {
 		t.d.handles.remove(e.id)
+		if e.shared != nil {
+			e.shared.file.Close() // streams may still use the page
+		}
 	}
 	return r
 }
@@ -114,6 +124,10 @@ func (t *thread) EventRecordWithFlags(h driver.Event, sh driver.Stream, flags ui
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.captured, e.after = nil, nil
+	if e.shared != nil {
+		e.fence = s.submit(sharedRecordOp{e.shared, e.shared.record()})
+		return driver.Success
+	}
 	e.fence = s.submit(recordOp{e})
 	return driver.Success
 }
@@ -129,7 +143,7 @@ func (t *thread) EventQuery(h driver.Event) driver.Result {
 	if e.isCaptured() {
 		return driver.ErrorCapturedEvent
 	}
-	if !e.tail().passed() {
+	if e.shared != nil && !e.shared.passed(e.shared.recorded()) || !e.tail().passed() {
 		return driver.ErrorNotReady
 	}
 	return e.ctx.result()
@@ -149,6 +163,9 @@ func (t *thread) EventSynchronize(h driver.Event) driver.Result {
 	if e.isCaptured() {
 		return driver.ErrorCapturedEvent
 	}
+	if e.shared != nil {
+		e.shared.wait(e.ctx, e.shared.recorded())
+	}
 	e.tail().wait()
 	return e.ctx.result()
 }
@@ -167,6 +184,10 @@ func (t *thread) StreamWaitEvent(sh driver.Stream, h driver.Event, flags uint32)
 	}
 	if captured, r := t.d.waitCaptured(s, e); captured {
 		return r
+	}
+	if e.shared != nil {
+		s.submit(sharedWaitOp{e.shared, e.shared.recorded()})
+		return driver.Success
 	}
 	if f := e.tail(); !f.passed() {
 		s.submit(waitOp{}, f)
@@ -191,6 +212,10 @@ func (t *thread) CtxRecordEvent(ctx driver.Context, h driver.Event) driver.Resul
 	c.order.Unlock()
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.shared != nil {
+		e.fence = c.legacy.submit(sharedRecordOp{e.shared, e.shared.record()}, tails...)
+		return driver.Success
+	}
 	e.fence = c.legacy.submit(recordOp{e}, tails...)
 	return driver.Success
 }
@@ -211,6 +236,10 @@ func (t *thread) CtxWaitEvent(ctx driver.Context, h driver.Event) driver.Result 
 	}
 	c.order.Unlock()
 	for _, s := range streams {
+		if e.shared != nil {
+			s.submit(sharedWaitOp{e.shared, e.shared.recorded()})
+			continue
+		}
 		s.submit(waitOp{}, e.tail())
 	}
 	return driver.Success

@@ -72,6 +72,10 @@ func (t *thread) MemFree(p driver.DevicePtr) driver.Result {
 	if p == 0 {
 		return driver.Success
 	}
+	if t.d.isImported(uint64(p)) {
+		t.d.eachContext((*context).wait)
+		return t.d.drop(uint64(p))
+	}
 	dev, found, ok := t.d.owner(uint64(p))
 	if !ok || found.Symbol || found.Lo != uint64(p) {
 		return driver.ErrorInvalidValue

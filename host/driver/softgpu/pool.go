@@ -4,6 +4,7 @@ package softgpu
 
 import (
 	"encoding/binary"
+	"os"
 	"sync"
 
 	"github.com/orion-vgpu/orion/host/driver"
@@ -20,6 +21,10 @@ type pool struct {
 	high   uint64
 	values map[uint32]uint64 // attributes that only answer what was set
 	live   map[uint64]uint64 // sizes
+	// A shareable pool may be given to other processes; one of another process has its file and origin.
+	shareable bool
+	other     *[16]byte
+	file      *os.File
 }
 
 func (d *Driver) newPool(dev *device) *pool {
@@ -66,6 +71,9 @@ func (t *thread) MemAllocFromPoolAsync(n uint64, h driver.MemPool, s driver.Stre
 	p, r := find[*pool](t.d, h)
 	if r != driver.Success {
 		return 0, r
+	}
+	if p.other != nil { // its own process allocates from it
+		return 0, driver.ErrorInvalidValue
 	}
 	return t.allocFrom(p, n, s)
 }
@@ -119,6 +127,10 @@ func (t *thread) MemFreeAsync(p driver.DevicePtr, sh driver.Stream) driver.Resul
 	if r != driver.Success {
 		return r
 	}
+	if t.d.isImported(uint64(p)) {
+		s.submit(dropOp{t.d, uint64(p)})
+		return driver.Success
+	}
 	dev, found, ok := t.d.owner(uint64(p))
 	if !ok || found.Symbol || found.Lo != uint64(p) {
 		return driver.ErrorInvalidValue
@@ -136,14 +148,18 @@ func (t *thread) MemPoolCreate(props []byte) (driver.MemPool, driver.Result) {
 	if len(props) < 16 {
 		return 0, driver.ErrorInvalidValue
 	}
-	if binary.LittleEndian.Uint32(props[4:]) != 0 { // handles for other processes
+	const asFile = 1
+	shared := binary.LittleEndian.Uint32(props[4:])
+	if shared&^asFile != 0 {
 		return 0, driver.ErrorNotSupported
 	}
 	dev, r := t.d.device(driver.Device(binary.LittleEndian.Uint32(props[12:])))
 	if r != driver.Success {
 		return 0, driver.ErrorInvalidValue
 	}
-	return driver.MemPool(t.d.newPool(dev).id), driver.Success
+	p := t.d.newPool(dev)
+	p.shareable = shared != 0
+	return driver.MemPool(p.id), driver.Success
 }
 
 func (t *thread) MemPoolDestroy(h driver.MemPool) driver.Result {
@@ -160,6 +176,9 @@ func (t *thread) MemPoolDestroy(h driver.MemPool) driver.Result {
 		p.dev.pool = p.dev.defaultPool
 	}
 	t.d.handles.remove(p.id)
+	if p.file != nil {
+		p.file.Close()
+	}
 	return driver.Success
 }
 

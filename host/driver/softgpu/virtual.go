@@ -18,6 +18,8 @@ type physical struct {
 	block *mem.Block
 	refs  int
 	maps  int
+	// shareable memory may be given to other processes.
+	shareable bool
 }
 
 // mapping is a piece of a reservation with memory.
@@ -51,7 +53,9 @@ func (t *thread) MemCreate(size uint64, prop []byte, flags uint64) (driver.MemHa
 	if len(prop) < 16 || le.Uint32(prop) != pinned || flags != 0 || size == 0 || size%mem.PageSize != 0 {
 		return 0, driver.ErrorInvalidValue
 	}
-	if le.Uint32(prop[4:]) != 0 || le.Uint32(prop[8:]) != onDevice { // for other processes, or of the host
+	const asFile = 1
+	shared := le.Uint32(prop[4:])
+	if shared&^asFile != 0 || le.Uint32(prop[8:]) != onDevice { // as other things than files, or of the host
 		return 0, driver.ErrorNotSupported
 	}
 	dev, r := t.d.device(driver.Device(le.Uint32(prop[12:])))
@@ -62,7 +66,7 @@ func (t *thread) MemCreate(size uint64, prop []byte, flags uint64) (driver.MemHa
 	if err != nil {
 		return 0, driver.ErrorOutOfMemory
 	}
-	p := &physical{dev: dev, block: b, refs: 1}
+	p := &physical{dev: dev, block: b, refs: 1, shareable: shared != 0}
 	p.id = t.d.handles.add(p)
 	return driver.MemHandle(p.id), driver.Success
 }
@@ -98,6 +102,9 @@ func (t *thread) MemGetAllocationPropertiesFromHandle(prop []byte, h driver.MemH
 	clear(prop)
 	le := binary.LittleEndian
 	le.PutUint32(prop, 1)
+	if p.shareable {
+		le.PutUint32(prop[4:], 1)
+	}
 	le.PutUint32(prop[8:], 1)
 	le.PutUint32(prop[12:], uint32(p.dev.ordinal))
 	return driver.Success

@@ -3,6 +3,7 @@
 package mem
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -32,6 +33,7 @@ type Device struct {
 	index     int
 	total     uint64
 	base      uint64
+	fd        int // the memory's file: other processes may map parts of it
 	mu        sync.Mutex
 	free      []span // sorted, never adjacent
 	committed uint64 // memory is readable and writable from base up to here
@@ -43,23 +45,41 @@ func NewDevice(s *Space, index int, total uint64) (*Device, error) {
 	if total > reservation/2 {
 		return nil, fmt.Errorf("reserve memory of GPU %d: %d bytes are more than %d", index, total, uint64(reservation/2))
 	}
-	flags := unix.MAP_PRIVATE | unix.MAP_ANONYMOUS | unix.MAP_NORESERVE
-	want := uint64(firstAddress) + uint64(index)*reservation
-	p, err := unix.MmapPtr(-1, 0, Pointer(want), reservation, unix.PROT_NONE, flags|unix.MAP_FIXED_NOREPLACE)
-	if err != nil { // the fixed range is taken, as by another driver of this process
-		p, err = unix.MmapPtr(-1, 0, nil, reservation, unix.PROT_NONE, flags)
-	}
+	fd, err := newFile(reservation)
 	if err != nil {
 		return nil, fmt.Errorf("reserve memory of GPU %d: %w", index, err)
 	}
+	flags := unix.MAP_SHARED | unix.MAP_NORESERVE
+	want := uint64(firstAddress) + uint64(index)*reservation
+	p, err := unix.MmapPtr(fd, 0, Pointer(want), reservation, unix.PROT_NONE, flags|unix.MAP_FIXED_NOREPLACE)
+	if err != nil { // the fixed range is taken, as by another driver of this process
+		p, err = unix.MmapPtr(fd, 0, nil, reservation, unix.PROT_NONE, flags)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("reserve memory of GPU %d: %w", index, err)
+	}
 	base := uint64(uintptr(p))
-	return &Device{space: s, index: index, total: total, base: base, committed: base,
+	return &Device{space: s, index: index, total: total, base: base, fd: fd, committed: base,
 		free: []span{{base, base + reservation}}}, nil
+}
+
+// newFile makes a file of n bytes without a name, which takes memory as it is written.
+func newFile(n uint64) (int, error) {
+	fd, err := unix.MemfdCreate("softgpu", unix.MFD_CLOEXEC)
+	if err != nil {
+		return -1, fmt.Errorf("make a file of memory: %w", err)
+	}
+	if err := unix.Ftruncate(fd, int64(n)); err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("size a file of memory: %w", err)
+	}
+	return fd, nil
 }
 
 // Close unmaps the memory. No kernel may run.
 func (d *Device) Close() error {
-	return unix.MunmapPtr(Pointer(d.base), reservation)
+	return errors.Join(unix.MunmapPtr(Pointer(d.base), reservation), unix.Close(d.fd))
 }
 
 // Info returns the free and total bytes.
@@ -111,7 +131,7 @@ func (d *Device) Free(addr uint64) bool {
 	d.give(span{addr, addr + size})
 	// Give whole pages back to the host.
 	if lo, hi := (addr+hostPage-1)&^(hostPage-1), (addr+size)&^(hostPage-1); hi > lo {
-		_ = unix.Madvise(Bytes(lo, hi-lo), unix.MADV_DONTNEED)
+		_ = unix.Madvise(Bytes(lo, hi-lo), unix.MADV_REMOVE)
 	}
 	return true
 }
