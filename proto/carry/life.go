@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package carry
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// How long a side may be silent: it pings every PingEvery, and is given up after Silence.
+const (
+	PingEvery = 3 * time.Second
+	Silence   = 12 * time.Second
+)
+
+// ErrSilent is why a connection was closed whose other side has fallen silent.
+var ErrSilent = errors.New("the other side has been silent for too long")
+
+// Life closes a connection when nothing has been heard from the other side for too long, whatever reads and
+// writes are under way.
+type Life struct {
+	heard  atomic.Bool
+	silent atomic.Bool
+	stop   chan struct{}
+	once   sync.Once
+}
+
+// Watch begins to wait for Heard.
+func Watch(stream io.Closer) *Life {
+	l := &Life{stop: make(chan struct{})}
+	go l.watch(stream)
+	return l
+}
+
+func (l *Life) watch(stream io.Closer) {
+	const looks = 12
+	tick := time.NewTicker(Silence / looks)
+	defer tick.Stop()
+	for missed := 0; missed < looks; missed++ {
+		select {
+		case <-l.stop:
+			return
+		case <-tick.C:
+		}
+		if l.heard.Swap(false) {
+			missed = -1
+		}
+	}
+	l.silent.Store(true)
+	stream.Close()
+}
+
+// Heard says that the other side lives.
+func (l *Life) Heard() {
+	if !l.heard.Load() {
+		l.heard.Store(true)
+	}
+}
+
+// Reason is err, or ErrSilent if that is what closed the connection.
+func (l *Life) Reason(err error) error {
+	if l.silent.Load() {
+		return ErrSilent
+	}
+	return err
+}
+
+// Stop ends the watch.
+func (l *Life) Stop() { l.once.Do(func() { close(l.stop) }) }
+
+// Uint64 is the first word of b.
+func Uint64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
