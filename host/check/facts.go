@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -125,8 +126,9 @@ func (f *Facts) daemon(ctx context.Context, s *system.System) {
 	path := f.Config.Server.Socket
 	f.Socket, f.Mode = s.Exists(path), s.Mode(path)
 	f.Answer, f.AnswerErr = daemon.Ask(ctx, daemon.Unix, s.Path(path), wire.CarrierMemory)
-	if len(f.Processes) == 0 && f.Answer.PID != 0 {
-		f.Processes = append(f.Processes, s.Process(f.Answer.PID))
+	if pid := f.Answer.PID; pid != 0 { // the one that is meant comes first
+		others := slices.DeleteFunc(f.Processes, func(p system.Process) bool { return p.PID == pid })
+		f.Processes = append([]system.Process{s.Process(pid)}, others...)
 	}
 	address, err := f.Config.Server.DataAddress()
 	switch {
