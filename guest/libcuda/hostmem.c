@@ -15,14 +15,15 @@ enum { PORTABLE = 1, DEVICE_MAP = 2, WRITE_COMBINED = 4, PAGE = 4096 };
 
 static uint64_t pages(uint64_t size) { return (size + PAGE - 1) & ~(uint64_t)(PAGE - 1); }
 
-static int host_alloc(void **p, size_t size, unsigned flags, int type)
+static int host_alloc(void **p, size_t size, unsigned flags, int type, bool mapped)
 {
 	uint64_t at = heap_alloc(size);
 	if (!at)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	struct range range = {.base = at, .size = size, .type = (uint8_t)type, .context = context_owner(),
 			      .device = thread.context->device, .flags = flags};
-	int r = wire_host_alloc(at, pages(size), flags, &range.device_address);
+	unsigned reachable = mapped || type == MEMORY_MANAGED ? WIRE_HOST_REACHABLE : 0;
+	int r = wire_host_alloc(at, pages(size), flags | reachable, &range.device_address);
 	if (!r && !memory_add(range)) {
 		wire_host_free(at, pages(size));
 		r = CUDA_ERROR_OUT_OF_MEMORY;
@@ -49,7 +50,7 @@ EXPORT int cuMemHostAlloc(void **p, size_t size, unsigned int flags)
 	int r = enter_context();
 	if (!r && (!p || !size || flags & ~(unsigned)(PORTABLE | DEVICE_MAP | WRITE_COMBINED)))
 		r = CUDA_ERROR_INVALID_VALUE;
-	return r ? r : host_alloc(p, size, flags | DEVICE_MAP, MEMORY_PINNED);
+	return r ? r : host_alloc(p, size, flags | DEVICE_MAP, MEMORY_PINNED, flags & DEVICE_MAP);
 }
 
 EXPORT int cuMemAllocHost_v2(void **p, size_t size) { return cuMemHostAlloc(p, size, 0); }
@@ -74,7 +75,7 @@ EXPORT int cuMemAllocManaged(uint64_t *address, size_t size, unsigned int flags)
 	if (!r && (!address || !size || (flags != GLOBAL && flags != HOST)))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (!r)
-		r = host_alloc(&p, size, flags, MEMORY_MANAGED);
+		r = host_alloc(&p, size, flags, MEMORY_MANAGED, true);
 	if (!r)
 		*address = (uint64_t)(uintptr_t)p;
 	return r;

@@ -19,6 +19,8 @@ type region struct {
 	size   uint64
 	fd     int
 	offset uint64 // of the region in the file
+
+	answered func() // told of each answer that this process gives; may be nil
 }
 
 // mapRegion maps size bytes of fd from offset on at base, and nowhere else: addresses in it mean the same to

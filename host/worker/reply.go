@@ -77,6 +77,9 @@ func (t ticket) send(result driver.Result) {
 			return
 		}
 		if atomic.CompareAndSwapUint64(word, old, uint64(uint32(result))<<32|uint64(t.seq)) {
+			if t.region.answered != nil {
+				t.region.answered()
+			}
 			return
 		}
 	}

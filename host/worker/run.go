@@ -49,6 +49,11 @@ func Run(cfg Config, prepared *Prepared, open Backend, log *slog.Logger) error {
 	if err := welcome(w, fd); err != nil {
 		return err
 	}
+	if cfg.Carrier == wire.CarrierStream {
+		if r.socket, err = s.carry(); err != nil {
+			return err
+		}
+	}
 	log.Info("session started", "program", cfg.Program, "pid", cfg.PID, "backend", cfg.Backend, "vgpus", len(cfg.VGPUs))
 	go exitWithClient(r.socket, r.client, log)
 	err = s.serve(r)
@@ -58,14 +63,14 @@ func Run(cfg Config, prepared *Prepared, open Backend, log *slog.Logger) error {
 	}
 	s.end(driver.ErrorUnknown, err.Error())
 	log.Error("session ended", "reason", err)
+	if s.carrier != nil {
+		s.carrier.Finish()
+	}
 	return err
 }
 
 // start makes a server that is ready for commands.
 func start(cfg Config, p *Prepared, open Backend, log *slog.Logger) (*server, error) {
-	if cfg.Carrier == wire.CarrierStream {
-		return nil, errors.New("this oriond cannot carry a session on a stream yet: run the program on its host, or in a virtual machine with an ivshmem device")
-	}
 	reg, err := mapRegion(RegionFD, cfg.RegionBase, cfg.RegionOffset, cfg.RegionSize)
 	if err != nil {
 		return nil, err

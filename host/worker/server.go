@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/orion-vgpu/orion/host/carrier"
 	"github.com/orion-vgpu/orion/host/driver"
 	"github.com/orion-vgpu/orion/proto/cuda"
 	"github.com/orion-vgpu/orion/proto/wire"
@@ -40,6 +41,8 @@ type server struct {
 	objects objects
 	shares  shares
 
+	carrier *carrier.Carrier // nil where the client shares the region
+
 	launchConfig driver.LaunchConfig // reused by every launch
 	asyncSeq     uint32
 }
@@ -55,7 +58,13 @@ func (s *server) serve(r *consumer) error {
 		}
 		a.reset(c.Args)
 		reply.reset(c.SlotOffset(), c.Seq)
+		if s.carrier != nil {
+			s.carrier.Before(&c)
+		}
 		result := s.run(c, a, reply)
+		if s.carrier != nil {
+			s.carrier.After(&c, result == driver.Success, s.mark)
+		}
 		if a.malformed {
 			reply.send(driver.ErrorInvalidValue)
 			return fmt.Errorf("malformed %s command: %d bytes of arguments", opName(c.Op), len(c.Args))

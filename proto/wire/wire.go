@@ -146,6 +146,10 @@ const (
 	JITLogSize    = 3072
 )
 
+// HostReachable, among the flags of host_alloc, says that kernels are to reach the memory by themselves: it was
+// allocated managed or mapped.
+const HostReachable = 1 << 31
+
 // Facts of a device: one i32 for each CUdevice_attribute.
 const (
 	AttributeCount = 512
