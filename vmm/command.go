@@ -44,7 +44,7 @@ func (m *Manager) Report() Report {
 			s.QMP = d.rec.Monitor.Socket
 		}
 		if d.memory != nil {
-			s.Size, s.Region, s.Slices = d.rec.Size, d.rec.Region, d.memory.inUse()
+			s.Size, s.Region, s.Slices = d.rec.Size, d.rec.Region, int(d.memory.used.Load())
 		}
 		r.Machines = append(r.Machines, s)
 	}

@@ -44,6 +44,7 @@ type domain struct {
 	memory *memory // nil: it has no region
 	opted  bool
 	asked  bool // the guest is to let go of the device
+	seen   bool // this oriond saw it attached
 	state  State
 	reason string
 	advice string // of a hot-plug that failed, for this run
@@ -97,7 +98,7 @@ func (m *Manager) compare(ctx context.Context, d *domain) {
 	}
 	has := d.memory != nil && slices.Contains(facts.Regions, d.rec.Region)
 	if d.memory != nil && !has {
-		taken := d.rec.Attached && !d.asked && facts.Size > 0
+		taken := d.seen && !d.asked && facts.Size > 0
 		m.release(d, "its device is gone")
 		// What an administrator took away by virsh is not given again until somebody says so.
 		m.change(d, func() { d.rec.Held = d.rec.Held || taken })
@@ -106,7 +107,6 @@ func (m *Manager) compare(ctx context.Context, d *domain) {
 	m.change(d, func() {
 		d.opted = facts.Size > 0 && mine
 		d.rec.CID = facts.CID
-		d.pause = min(d.pause, lastRetry)
 	})
 	want := d.opted && !d.rec.Held
 	switch {
@@ -150,7 +150,10 @@ func (m *Manager) release(d *domain, why string) {
 	m.log.Info("memory of virtual machine ends", "machine", d.name, "why", why, "region", d.rec.Region)
 	d.memory.end()
 	m.opt.EndDomain(d.name)
-	m.change(d, func() { d.memory, d.asked, d.rec.Region, d.rec.Attached = nil, false, "", false })
+	m.change(d, func() {
+		d.memory, d.asked, d.seen = nil, false, false
+		d.rec.Region, d.rec.Attached = "", false
+	})
 }
 
 // keep is for a machine that has all that it is to have.
@@ -162,6 +165,7 @@ func (m *Manager) keep(d *domain, facts Machine) {
 		m.tell(d, Failed, err.Error())
 		return
 	}
+	m.change(d, func() { d.seen = true })
 	reason := ""
 	if d.rec.Size != facts.Size {
 		reason = fmt.Sprintf("%s from the next start of the machine on", FormatSize(facts.Size))
@@ -242,7 +246,7 @@ func (m *Manager) attached(d *domain) {
 	if err := d.memory.region.Seal(); err != nil {
 		m.log.Warn("others of QEMU's user can open the memory of a virtual machine", "machine", d.name, "reason", err)
 	}
-	m.change(d, func() { d.rec.Attached, d.pause = true, 0 })
+	m.change(d, func() { d.rec.Attached, d.seen, d.pause = true, true, 0 })
 	m.log.Info("virtual machine has vGPUs", "machine", d.name, "size", FormatSize(d.rec.Size), "cid", d.rec.CID)
 }
 

@@ -83,7 +83,10 @@ func (m *Manager) restore(r record.Domain) {
 		region, err := ivshmem.Open(m.opt.Shared, r.Region, r.Size)
 		if err != nil {
 			m.log.Warn("memory of a virtual machine is lost", "machine", r.Name, "reason", err)
-			d.rec.Region = ""
+			if err := ivshmem.Unlink(m.opt.Shared, r.Region); err != nil {
+				m.log.Error("it remains", "reason", err)
+			}
+			m.change(d, func() { d.rec.Region, d.rec.Attached = "", false })
 		} else {
 			d.memory = newMemory(r.Name, region, m.opt.Endpoint, m.log)
 		}
@@ -209,8 +212,8 @@ func (m *Manager) reboot(hv Hypervisor, name string) {
 	if mem == nil {
 		return
 	}
-	m.log.Info("virtual machine reboots: its sessions end", "machine", name)
-	if err := mem.renew(); err != nil && !errors.Is(err, ErrGone) {
+	m.log.Info("virtual machine reboots", "machine", name, "sessions", mem.used.Load())
+	if err := mem.renew(); err != nil && !errors.Is(err, ErrGone) && !errors.Is(err, errClosed) {
 		m.log.Error("a virtual machine gets no new sessions", "machine", name, "reason", err)
 	}
 	m.working.Go(func() { m.opt.EndDomain(name) })

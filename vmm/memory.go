@@ -10,9 +10,13 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/orion-vgpu/orion/vmm/ivshmem"
 )
+
+// errClosed says that a region takes no new clients.
+var errClosed = errors.New("the host is taking the device from the virtual machine")
 
 // maxSlices bounds the client processes of one virtual machine.
 const maxSlices = 64
@@ -24,6 +28,7 @@ type memory struct {
 	log      *slog.Logger
 	endpoint func() (uint16, string)
 	gone     chan struct{} // closed when the machine has the device no more
+	used     atomic.Int32  // slices
 
 	mu     sync.Mutex // never held while waiting for a machine, but while wiping memory
 	region *ivshmem.Region
@@ -66,7 +71,7 @@ func (m *memory) renewLocked() error {
 	defer m.nonceMu.Unlock()
 	m.good = false
 	if m.closed {
-		return fmt.Errorf("the host is taking the device from virtual machine %s", m.domain)
+		return errClosed
 	}
 	if _, err := rand.Read(m.nonce[:]); err != nil {
 		return fmt.Errorf("make nonce: %w", err)
@@ -97,7 +102,12 @@ func (m *memory) take() (Slice, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &slice{memory: m, offset: offset, size: size}, nil
+	return m.newSlice(offset, size), nil
+}
+
+func (m *memory) newSlice(offset, size uint64) Slice {
+	m.used.Store(int32(m.region.InUse()))
+	return &slice{memory: m, offset: offset, size: size}
 }
 
 func (m *memory) adopt(offset, size uint64) (Slice, error) {
@@ -109,7 +119,7 @@ func (m *memory) adopt(offset, size uint64) (Slice, error) {
 	if err := m.region.Claim(offset, size); err != nil {
 		return nil, err
 	}
-	return &slice{memory: m, offset: offset, size: size}, nil
+	return m.newSlice(offset, size), nil
 }
 
 // begin makes the region of an earlier oriond ready for new clients, when all sessions in it are adopted.
@@ -167,12 +177,6 @@ func (m *memory) closeUnused() {
 	}
 }
 
-func (m *memory) inUse() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.region.InUse()
-}
-
 // slice implements Slice.
 type slice struct {
 	memory       *memory
@@ -193,6 +197,7 @@ func (s *slice) Release() {
 		if err := m.region.Give(s.offset, s.size); err != nil {
 			m.log.Error("a slice stays taken", "machine", m.domain, "reason", err)
 		}
+		m.used.Store(int32(m.region.InUse()))
 		m.closeUnused()
 	})
 }
