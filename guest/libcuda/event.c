@@ -31,11 +31,22 @@ EXPORT int cuEventDestroy_v2(void *event)
 	return r ? r : wire_cuEventDestroy_v2(event);
 }
 
+/* Another process that waits for an event may be told at once that it is recorded: then it has to be. */
+static int recorded(void *event)
+{
+	if (!(object_get(event, KIND_EVENT)->number & INTERPROCESS) || session.captures)
+		return CUDA_SUCCESS;
+	int r = wire_cuEventQuery(event);
+	return r == CUDA_ERROR_NOT_READY ? CUDA_SUCCESS : r;
+}
+
 static int record(void *event, void *stream, unsigned flags)
 {
 	int r = event_check(event);
 	if (!r)
 		r = flags ? wire_cuEventRecordWithFlags(event, stream, flags) : wire_cuEventRecord(event, stream);
+	if (!r)
+		r = recorded(event);
 	return r ? r : call_deferred();
 }
 
