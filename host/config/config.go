@@ -6,6 +6,7 @@ package config
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/orion-vgpu/orion/host/keyfile"
@@ -41,7 +42,8 @@ type Server struct {
 	BindNet          string // a network in CIDR form, one of whose addresses this host has
 	ListenPort       int
 	EnableKVM        bool
-	LibvirtURI       string // whose virtual machines can opt in
+	VsockSockets     []string // unix sockets to which monitors of virtual machines connect for vsock
+	LibvirtURI       string   // whose virtual machines can opt in
 	EnableShm        bool
 	EnableRDMA       bool
 	IbverbsDevice    string // empty: the first
@@ -94,6 +96,7 @@ func (c *Config) schema() *keyfile.Schema {
 	s.Func("server", "bind_net", "", network(&v.BindNet))
 	s.Int(&v.ListenPort, "server", "listen_port", 9960, 0, 65535)
 	s.Bool(&v.EnableKVM, "server", "enable_kvm", true)
+	s.Func("server", "vsock_sockets", "", socketPaths(&v.VsockSockets))
 	s.String(&v.LibvirtURI, "server", "libvirt_uri", "qemu:///system")
 	s.Bool(&v.EnableShm, "server", "enable_shm", true)
 	s.Bool(&v.EnableRDMA, "server", "enable_rdma", true)
@@ -129,6 +132,23 @@ func (c *Config) settle(s *keyfile.Schema) error {
 		c.Server.NodeName = name
 	}
 	return nil
+}
+
+func socketPaths(p *[]string) func(string) error {
+	return func(v string) error {
+		*p = nil
+		for path := range strings.SplitSeq(v, ",") {
+			path = strings.TrimSpace(path)
+			if path == "" && v == "" {
+				break
+			}
+			if !filepath.IsAbs(path) || len(path) > keyfile.MaxSocketPath {
+				return fmt.Errorf("want absolute paths of at most %d bytes, separated by commas", keyfile.MaxSocketPath)
+			}
+			*p = append(*p, path)
+		}
+		return nil
+	}
 }
 
 func nodeName(p *string) func(string) error {

@@ -73,6 +73,7 @@ vgpu_count = 8
 bind_net = 127.0.0.0/8
 listen_port = 1
 enable_kvm = false
+vsock_sockets = /a_9960, /b_9960
 libvirt_uri = qemu:///session
 enable_shm = false
 enable_rdma = false
@@ -96,7 +97,7 @@ computation_throttle_mode2 = false
 	want := Config{
 		Log:        logging.Config{Level: "DEBUG", FileLevel: "ERROR", Dir: "/tmp/x", File: "server.log"},
 		Controller: "ctl:1",
-		Server: Server{VGPUCount: 8, BindAddr: "127.0.0.1", BindNet: "127.0.0.0/8", ListenPort: 1, LibvirtURI: "qemu:///session", IbverbsDevice: "mlx5_0",
+		Server: Server{VGPUCount: 8, BindAddr: "127.0.0.1", BindNet: "127.0.0.0/8", ListenPort: 1, VsockSockets: []string{"/a_9960", "/b_9960"}, LibvirtURI: "qemu:///session", IbverbsDevice: "mlx5_0",
 			Socket: "/tmp/o.sock", GPUs: "softgpu", SoftGPUDevices: 3, SoftGPUMemoryMiB: 128, NodeName: "n1", MaxSessions: 9, StandbyWorkers: -1},
 		NCCL:     NCCL{CommID: "[::1]:2"},
 		Throttle: Throttle{Level: 50},

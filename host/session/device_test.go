@@ -5,7 +5,6 @@ package session
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -21,7 +20,7 @@ import (
 	"github.com/orion-vgpu/orion/tests/machine"
 )
 
-// machines is a server with virtual machines: by TCP, and for each one a hybrid vsock.
+// machines is a server with virtual machines, by TCP and hybrid vsock.
 type machines struct {
 	*server
 	host *machine.Host
@@ -46,16 +45,16 @@ func serveMachinesIn(t *testing.T, dir string, pool *fakePool, host *machine.Hos
 	return m
 }
 
-// vsock is the hybrid vsock of a machine, as its monitor would connect to it.
-func (m *machines) vsock(t *testing.T, cid uint32) string {
+// vsock is the socket of a machine's hybrid vsock, to which its monitor would connect.
+func (m *machines) vsock(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(filepath.Dir(m.opt.Socket), fmt.Sprintf("vsock-%d", cid))
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	path := filepath.Join(filepath.Dir(m.opt.Socket), "vsock_9960")
+	l, err := entrance.ListenHybrid(path, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var running sync.WaitGroup
-	running.Go(func() { m.Accept(t.Context(), entrance.ListenHybrid(l, cid)) })
+	running.Go(func() { m.Accept(t.Context(), l) })
 	t.Cleanup(running.Wait)
 	return path
 }
@@ -93,7 +92,7 @@ func TestSliceByTCPAndVsock(t *testing.T) {
 	t.Parallel()
 	m := serveMachines(t)
 	vm := m.host.Add(t, "vm", 5, 256<<20, "", 1)
-	for i, way := range [][2]string{{"tcp", m.tcp}, {"unix", m.vsock(t, 5)}} {
+	for i, way := range [][2]string{{"tcp", m.tcp}, {"unix", m.vsock(t)}} {
 		nonce := vm.Nonce()
 		w, conn := greet(t, way[0], way[1], deviceHello(nonce))
 		if w.Status != 0 || w.Offset < wire.SliceOffset || w.Size < wire.MinRegionSize || w.Offset+w.Size > 256<<20 {
@@ -105,7 +104,7 @@ func TestSliceByTCPAndVsock(t *testing.T) {
 		pid := m.workerOf(t, w.Session)
 		r := m.Sessions()[0]
 		if r.Slice == nil || r.Slice.Domain != "vm" || r.Slice.Offset != w.Offset || r.Slice.Size != w.Size || r.Client.PID != 0 ||
-			r.From != []string{"127.0.0.1", "vsock:5"}[i] {
+			r.From != []string{"127.0.0.1", "vsock:" + filepath.Join(filepath.Dir(m.opt.Socket), "vsock_9960")}[i] {
 			t.Errorf("record = %+v, slice %+v", r, r.Slice)
 		}
 		conn.Close()
@@ -117,7 +116,7 @@ func TestSliceRefusals(t *testing.T) {
 	t.Parallel()
 	m := serveMachines(t)
 	vm, other := m.host.Add(t, "vm", 5, 64<<20, "", 1), m.host.Add(t, "other", 6, 64<<20, "", 1)
-	vsock := m.vsock(t, 5)
+	vsock := m.vsock(t)
 	stale := vm.Nonce()
 	first, _ := greet(t, "tcp", m.tcp, deviceHello(stale))
 	if first.Status != 0 {
@@ -134,13 +133,11 @@ func TestSliceRefusals(t *testing.T) {
 		{"stale nonce", "tcp", m.tcp, deviceHello(stale), 600, "stale"},
 		{"wrong nonce", "tcp", m.tcp, deviceHello([32]byte{1, 2, 3}), 600, "stale"},
 		{"no nonce", "unix", vsock, deviceHello([32]byte{}), 600, "stale"},
-		{"another machine's", "unix", vsock, deviceHello(other.Nonce()), 801, "another virtual machine"},
 		{"no room", "tcp", m.tcp, deviceHello(vm.Nonce()), 801, "in use"},
 		{"a device by the unix socket", "unix", m.opt.Socket, deviceHello(other.Nonce()), 1, "vsock or TCP"},
 		{"memory by TCP", "tcp", m.tcp, plain(wire.CarrierMemory), 1, "unix socket"},
-		{"memory by vsock", "unix", vsock, plain(wire.CarrierMemory), 1, "vsock:5"},
+		{"memory by vsock", "unix", vsock, plain(wire.CarrierMemory), 1, "vsock:"},
 		{"a stream by the unix socket", "unix", m.opt.Socket, plain(wire.CarrierStream), 1, "shared memory"},
-		{"a stream of an unknown machine", "unix", m.vsock(t, 99), plain(wire.CarrierStream), 100, "oriond vm enable"},
 		{"no such carrier", "tcp", m.tcp, plain(7), 1, "carrier 7"},
 	} {
 		w, _ := greet(t, c.network, c.address, c.hello)
@@ -157,6 +154,32 @@ func TestSliceRefusals(t *testing.T) {
 	m.pool.mu.Unlock()
 	if w, _ := greet(t, "tcp", m.tcp, deviceHello(other.Nonce())); w.Status != 100 || other.SlicesInUse() != 0 {
 		t.Errorf("after a refusal by the pool: %+v, %d slices in use", w, other.SlicesInUse())
+	}
+}
+
+// By vsock the kernel says which machine a client is in; a nonce of another's serves it nothing.
+func TestCIDs(t *testing.T) {
+	t.Parallel()
+	m := serveMachines(t)
+	vm, other := m.host.Add(t, "vm", 5, 64<<20, "", 1), m.host.Add(t, "other", 6, 64<<20, "", 1)
+	in := func(cid uint32) *entrance.Conn { return &entrance.Conn{Kind: entrance.Vsock, CID: cid} }
+	var r *refusal
+	if _, err := m.memory(in(5), deviceHello(other.Nonce())); !errors.As(err, &r) || r.status != 801 {
+		t.Errorf("a machine with the nonce of another: %v", err)
+	}
+	mem, err := m.memory(in(5), deviceHello(vm.Nonce()))
+	if err != nil || mem.slice.Domain() != "vm" {
+		t.Fatalf("a machine with its own nonce: %+v, %v", mem, err)
+	}
+	mem.discard()
+	if err := m.checkCarrier(in(99), wire.CarrierStream); err == nil || !strings.Contains(err.Error(), "oriond vm enable") {
+		t.Errorf("a stream of a machine that has not opted in: %v", err)
+	}
+	if err := m.checkCarrier(in(5), wire.CarrierStream); err != nil {
+		t.Errorf("a stream of a machine that has: %v", err)
+	}
+	if a, b := in(5).Source(), in(6).Source(); a == b {
+		t.Errorf("two machines count as one source, %s", a)
 	}
 }
 

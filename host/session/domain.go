@@ -75,34 +75,15 @@ func (s *Server) linger(ses *session) {
 	if ses.mem.slice == nil {
 		return
 	}
-	if ses.peer != nil && !s.domainEnded(ses) {
-		if !s.setLingering(ses) {
-			return
-		}
-		entrance.Await(ses.peer)
-		if !s.endLingering(ses) {
-			return
-		}
+	if ses.peer != nil {
+		entrance.Await(ses.peer) // returns at once after a hangUp
 	}
-	ses.mem.slice.Release()
-}
-
-func (s *Server) domainEnded(ses *session) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return ses.domainEnded
-}
-
-// setLingering and endLingering return false once the server closes.
-func (s *Server) setLingering(ses *session) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.closed {
-		s.lingering[ses] = true
+	if s.endLingering(ses) {
+		ses.mem.slice.Release()
 	}
-	return !s.closed
 }
 
+// endLingering is false once the server closes.
 func (s *Server) endLingering(ses *session) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -53,6 +53,12 @@ func (s *Server) drop(ses *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, ses.rec.ID)
+	if ses.mem.slice != nil {
+		s.lingering[ses] = true
+		if s.closed || ses.domainEnded {
+			ses.hangUp()
+		}
+	}
 	s.unreserve()
 }
 

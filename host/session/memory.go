@@ -70,6 +70,9 @@ func (s *Server) checkStream(conn *entrance.Conn) error {
 	case entrance.TCP:
 		return nil
 	case entrance.Vsock:
+		if conn.Hybrid != "" {
+			return nil
+		}
 		if s.opt.Domains != nil {
 			if _, ok := s.opt.Domains.Known(conn.CID); ok {
 				return nil

@@ -87,11 +87,11 @@ func Open(o Options) (_ *Server, err error) {
 		return nil, err
 	}
 	if !o.NoListen {
-		l, err := listen(o.Socket, o.SocketMode)
+		l, err := entrance.ListenUnix(o.Socket, o.SocketMode)
 		if err != nil {
 			return nil, err
 		}
-		s.entrances = append(s.entrances, entrance.ListenUnix(l))
+		s.entrances = append(s.entrances, l)
 	}
 	s.entrances = append(s.entrances, o.Listeners...)
 	return s, nil

@@ -39,6 +39,7 @@ func (s *Server) start(ctx context.Context, conn *entrance.Conn, who peer, h wir
 	}
 	if err := s.launch(ses, conn, who); err != nil {
 		s.remove(ses)
+		s.endLingering(ses)
 		ses.hangUp()
 		mem.discard()
 		return err

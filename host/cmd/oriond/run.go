@@ -102,7 +102,7 @@ func run(ctx context.Context, c *config.Config, f runFlags) (err error) {
 	// heartbeat must know the adopted sessions, so it waits until the server is open.
 	var server *session.Server
 	client := pool.New(pool.Config{
-		Controller: c.Controller, Node: c.Server.NodeName, DataAddress: data.String(), VGPUCount: c.Server.VGPUCount,
+		Controller: c.Controller, Node: c.Server.NodeName, DataAddress: poolAddress(data, c.Controller, log), VGPUCount: c.Server.VGPUCount,
 		GPUs: gpus, Log: log,
 		Sessions: func() []pool.Session { return poolSessions(server.Sessions()) },
 	})

@@ -29,12 +29,18 @@ const (
 // Listener is one entrance.
 type Listener struct {
 	net.Listener
-	kind Kind
-	cid  uint32 // of all that come, where their addresses do not tell
+	kind   Kind
+	hybrid bool
 }
 
-// ListenUnix makes an entrance of a unix socket for programs of this host.
-func ListenUnix(l *net.UnixListener) *Listener { return &Listener{Listener: l, kind: Unix} }
+// ListenUnix listens on a unix socket for programs of this host.
+func ListenUnix(path string, mode os.FileMode) (*Listener, error) {
+	l, err := listen(path, mode)
+	if err != nil {
+		return nil, err
+	}
+	return &Listener{Listener: l, kind: Unix}, nil
+}
 
 // ListenTCP listens on address, host:port. Port 0 lets the system choose; Addr tells it.
 func ListenTCP(address string) (*Listener, error) {
@@ -61,10 +67,15 @@ func ListenVsock(port uint32) (*Listener, error) {
 	return nil, fmt.Errorf("listen on vsock port %d: %w", port, err)
 }
 
-// ListenHybrid makes an entrance of a unix socket behind which a virtual machine monitor puts the vsock
-// connections of one virtual machine, as Firecracker does on PATH_PORT.
-func ListenHybrid(l *net.UnixListener, cid uint32) *Listener {
-	return &Listener{Listener: l, kind: Vsock, cid: cid}
+// ListenHybrid listens on a unix socket to which a virtual machine monitor connects when a program in its virtual
+// machine connects to a port of the host by vsock, as Firecracker, cloud-hypervisor and vhost-device-vsock do on
+// PATH_PORT. Who made it so for a machine has opted in for it.
+func ListenHybrid(path string, mode os.FileMode) (*Listener, error) {
+	l, err := listen(path, mode)
+	if err != nil {
+		return nil, err
+	}
+	return &Listener{Listener: l, kind: Vsock, hybrid: true}, nil
 }
 
 // Kind says how clients come in here.
@@ -76,26 +87,26 @@ func (l *Listener) AcceptConn() (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newConn(c, l.kind, l.cid), nil
-}
-
-func newConn(c net.Conn, kind Kind, cid uint32) *Conn {
-	conn := &Conn{Conn: c, Kind: kind, CID: cid}
+	conn := &Conn{Conn: c, Kind: l.kind}
+	if l.hybrid {
+		conn.Hybrid = l.Addr().String()
+	}
 	switch a := c.RemoteAddr().(type) {
 	case *vsock.Addr:
 		conn.CID = a.ContextID
 	case *net.TCPAddr:
 		conn.Host = a.AddrPort().Addr().Unmap()
 	}
-	return conn
+	return conn, nil
 }
 
 // Conn is the connection of one client.
 type Conn struct {
 	net.Conn
-	Kind Kind
-	CID  uint32     // for Vsock: of the virtual machine, as the kernel knows it
-	Host netip.Addr // for TCP
+	Kind   Kind
+	CID    uint32     // for Vsock: of the virtual machine, as the kernel knows it; 0: see Hybrid
+	Hybrid string     // path of the socket of ListenHybrid, or empty
+	Host   netip.Addr // for TCP
 }
 
 // Source names where a connection comes from, for logs and for bounds on how many come from there. All
@@ -103,6 +114,9 @@ type Conn struct {
 func (c *Conn) Source() string {
 	switch c.Kind {
 	case Vsock:
+		if c.Hybrid != "" {
+			return "vsock:" + c.Hybrid
+		}
 		return fmt.Sprintf("vsock:%d", c.CID)
 	case TCP:
 		return c.Host.String()
