@@ -12,9 +12,12 @@ import (
 	"testing"
 )
 
-// inChroot installs on a machine of its own: busybox and nothing else, with an ivshmem device in its /sys. There it
-// makes the group, and lets it at the device.
-func inChroot(t *testing.T, shell []string, installer string) {
+const device = "/sys/bus/pci/devices/0000:00:05.0"
+
+// chroot makes a machine of its own, of busybox and nothing else, with an ivshmem device in its /sys. It returns what
+// runs a command there.
+func chroot(t *testing.T, shell []string, installer string) (root string, inside func(args ...string) string) {
+	t.Helper()
 	if shell[0] != "busybox" {
 		t.Skip("the machine has busybox only: done in its shell")
 	}
@@ -25,8 +28,7 @@ func inChroot(t *testing.T, shell []string, installer string) {
 	if err != nil {
 		t.Skip(err)
 	}
-	root := t.TempDir()
-	const device = "/sys/bus/pci/devices/0000:00:05.0"
+	root = t.TempDir()
 	for path, text := range map[string]string{
 		"/etc/passwd": "root:x:0:0:root:/:/bin/sh\nbob:x:1000:1000:Bob:/:/bin/sh\n", "/etc/group": "root:x:0:\nbob:x:1000:\n", "/tmp/.keep": "", "/proc/.keep": "",
 		device + "/vendor": "0x1af4\n", device + "/device": "0x1110\n", device + "/enable": "0\n", device + "/resource2": "", device + "/resource2_wc": "",
@@ -48,7 +50,7 @@ func inChroot(t *testing.T, shell []string, installer string) {
 			t.Fatalf("%v: %s", err, text)
 		}
 	}
-	inside := func(args ...string) string {
+	inside = func(args ...string) string {
 		t.Helper()
 		cmd := exec.Command("/bin/busybox", args...)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root}
@@ -66,6 +68,13 @@ func inChroot(t *testing.T, shell []string, installer string) {
 		t.Skipf("a machine of its own needs a /dev/null: %v", err)
 	}
 	inside("--install", "-s", "/bin")
+	return root, inside
+}
+
+// inChroot installs where there is neither udev nor systemd, nor ldconfig, nor a tool for groups. It makes the group,
+// and lets it at the device.
+func inChroot(t *testing.T, shell []string, installer string) {
+	root, inside := chroot(t, shell, installer)
 	before := list(t, root)
 	groups, err := os.ReadFile(root + "/etc/group")
 	if err != nil {
@@ -103,6 +112,46 @@ func inChroot(t *testing.T, shell []string, installer string) {
 	}
 	if after, err := os.ReadFile(root + "/etc/group"); err != nil || string(after) != string(groups) {
 		t.Errorf("/etc/group is %s, %v", after, err)
+	}
+}
+
+// withServices installs where udev and systemd run, and sees what it asks of them.
+func withServices(t *testing.T, shell []string, installer string) {
+	root, inside := chroot(t, shell, installer)
+	for _, dir := range []string{"/run/systemd/system", "/sbin"} {
+		if err := os.MkdirAll(root+dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tool := range []string{"/bin/systemctl", "/bin/udevadm", "/sbin/ldconfig", "/bin/groupadd", "/bin/groupdel", "/bin/usermod"} {
+		text := "#!/bin/sh\necho ${0##*/} \"$@\" >>/log\n"
+		if tool == "/bin/groupadd" {
+			text += "echo orion:x:990: >>/etc/group\n"
+		}
+		if err := os.WriteFile(root+tool, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked := func(args ...string) string {
+		t.Helper()
+		inside(append([]string{"sh", "/install-client", "-y"}, args...)...)
+		text, err := os.ReadFile(root + "/log")
+		if err != nil || os.Remove(root+"/log") != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	const reload = "udevadm control --reload\n"
+	const trigger = "udevadm trigger --subsystem-match=pci --attr-match=vendor=0x1af4\nudevadm settle --timeout=10\n"
+	const relay = "systemctl --quiet daemon-reload\nsystemctl --quiet enable orion-relay\nsystemctl --quiet restart orion-relay\n"
+	if got, want := asked("--user", "bob"), "groupadd -r orion\nusermod -aG orion bob\nldconfig\n"+reload+trigger+relay; got != want {
+		t.Errorf("installed by\n%swant\n%s", got, want)
+	}
+	if got, want := asked(), "ldconfig\n"+reload+trigger+relay; got != want {
+		t.Errorf("installed again by\n%swant\n%s", got, want)
+	}
+	if got, want := asked("--uninstall"), "systemctl --quiet disable --now orion-relay\ngroupdel orion\n"+reload+"systemctl --quiet daemon-reload\n"; got != want {
+		t.Errorf("removed by\n%swant\n%s", got, want)
 	}
 }
 

@@ -5,6 +5,7 @@ package installer
 import (
 	"bytes"
 	"debug/elf"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,6 +29,11 @@ func TestInstaller(t *testing.T) {
 			for name, test := range map[string]func(*testing.T, []string, string){
 				"refusals": refusals, "life": func(t *testing.T, shell []string, installer string) { life(t, shell, installer, script, files) },
 				"unfinished": unfinished, "damaged": damaged, "extract": extract, "chroot": inChroot,
+				"services": func(t *testing.T, shell []string, _ string) {
+					with := maps.Clone(files)
+					with["orion-relay.service"] = file{0o644, []byte("[Unit]\n")}
+					withServices(t, shell, join(t, script, with, release))
+				},
 			} {
 				t.Run(name, func(t *testing.T) { test(t, shell, installer) })
 			}
@@ -136,10 +142,7 @@ func life(t *testing.T, shell []string, installer string, script []byte, files m
 	}
 
 	// The next release has another client.conf, one tool more and another less.
-	next := map[string]file{}
-	for name, f := range files {
-		next[name] = f
-	}
+	next := maps.Clone(files)
 	next["client.conf"] = file{0o644, []byte("# new\n")}
 	next["bin/orion-new"] = next["bin/orion-smi"]
 	delete(next, "bin/orion-smi")
