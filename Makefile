@@ -160,10 +160,13 @@ install-controller: ## Install orion-controller, for one machine of the pool
 
 # The dynamic linker is told of the libraries only where LDCONFIG=1 asks for it: on a machine with a GPU they would
 # stand in front of NVIDIA's own, for every program and for oriond.
-install-client: ## Install the client's libraries and orion-smi; LDCONFIG=1 makes all programs use them
-	$(INSTALL) -D -m 0755 $(BUILD)/bin/orion-smi $(bin)/orion-smi
+install-client: ## Install the client's libraries and tools; LDCONFIG=1 makes all programs use them
+	$(INSTALL) -D -m 0755 -t $(bin) $(patsubst guest/cmd/%,$(BUILD)/bin/%,$(wildcard guest/cmd/*))
 	$(INSTALL) -D -m 0644 packaging/conf/client.conf $(etc)/orion/client.conf
-	$(INSTALL) -D -m 0755 -t $(lib)/orion $(GUEST_LIB)/libcuda.so.1 $(GUEST_LIB)/libnvidia-ml.so.1
+	$(INSTALL) -D -m 0755 -t $(lib)/orion $(GUEST_LIB)/libcuda.so.1 $(GUEST_LIB)/libnvidia-ml.so.1 packaging/udev/grant-device
+	$(INSTALL) -D -m 0644 packaging/systemd/orion-client.sysusers $(lib)/sysusers.d/orion-client.conf
+	$(INSTALL) -d $(lib)/udev/rules.d
+	sed 's|/usr/lib/orion|$(PREFIX)/lib/orion|' packaging/udev/70-orion.rules >$(lib)/udev/rules.d/70-orion.rules
 	ln -sf libcuda.so.1 $(lib)/orion/libcuda.so
 	ln -sf libnvidia-ml.so.1 $(lib)/orion/libnvidia-ml.so
 ifdef LDCONFIG
