@@ -21,6 +21,7 @@ type Options struct {
 	RegionMiB int    // shared memory of a session, default 256
 	Backend   string // key gpus of server.conf, default softgpu
 	LogLevel  string // of the daemons, default INFO
+	Libvirt   string // whose virtual machines the nodes serve, as a URI; default none
 	// NoController leaves orion-controller out; nodes have an address where nobody listens.
 	NoController bool
 }
@@ -40,6 +41,14 @@ func (o *Options) defaults() {
 	if o.LogLevel == "" {
 		o.LogLevel = "INFO"
 	}
+}
+
+// machines says which virtual machines are served: this machine's own are none of a test's business.
+func (o *Options) machines() string {
+	if o.Libvirt == "" {
+		return "enable_kvm = false"
+	}
+	return "libvirt_uri = " + o.Libvirt
 }
 
 // Chain is a running pool. Clients may be started from several goroutines; daemons belong to the test's own.
@@ -145,12 +154,14 @@ softgpu_devices = %d
 softgpu_memory_mib = %d
 vgpu_count = %d
 listen_port = 0
+%s
 [log]
 log_dir = %s
 log_to_file = false
 log_level = %s
 file_log_level = %s
-`, c.Address, name, n.Socket, c.opt.Backend, c.opt.GPUs, c.opt.MemoryMiB, c.opt.VGPUCount, n.LogDir, c.opt.LogLevel, c.opt.LogLevel))
+`, c.Address, name, n.Socket, c.opt.Backend, c.opt.GPUs, c.opt.MemoryMiB, c.opt.VGPUCount, c.opt.machines(), n.LogDir,
+		c.opt.LogLevel, c.opt.LogLevel))
 	n.Daemon = c.daemon(name, "oriond", "run", "--config", n.Conf, "--region-mib", fmt.Sprint(c.opt.RegionMiB))
 	if err := n.start(); err != nil {
 		t.Fatal(err)
