@@ -96,7 +96,12 @@ bool channel_alive(void)
 	}
 	struct pollfd p = {.fd = session.socket, .events = POLLIN | POLLRDHUP};
 	if (poll(&p, 1, 0) > 0) {
-		session_end(CUDA_ERROR_DEVICE_UNAVAILABLE, "the worker on the host has ended; see oriond's log");
+		int lost = 0;
+		socklen_t n = sizeof lost;
+		char reason[128] = "the worker on the host has ended; see oriond's log";
+		if (p.revents & POLLERR && !getsockopt(session.socket, SOL_SOCKET, SO_ERROR, &lost, &n) && lost)
+			snprintf(reason, sizeof reason, "the connection to the host is lost: %s", strerror(lost));
+		session_end(CUDA_ERROR_DEVICE_UNAVAILABLE, reason);
 		return false;
 	}
 	return true;

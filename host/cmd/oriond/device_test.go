@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -127,7 +128,13 @@ type guest struct {
 
 func (h *vmHost) guest(t *testing.T, name string, size uint64) *guest {
 	t.Helper()
-	g := &guest{Machine: h.domains.Add(t, name, uint32(3+len(name)), size, "127.0.0.1", h.port), host: h,
+	return h.guestBy(t, name, size, h.port)
+}
+
+// guestBy is guest with another port of 127.0.0.1 for oriond's.
+func (h *vmHost) guestBy(t *testing.T, name string, size uint64, port int) *guest {
+	t.Helper()
+	g := &guest{Machine: h.domains.Add(t, name, uint32(3+len(name)), size, "127.0.0.1", port), host: h,
 		lib: filepath.Join(chain.Build(t), "lib"), program: chain.CC(t, filepath.Join("testdata", "device.c"))}
 	g.conf = filepath.Join(t.TempDir(), "client.conf")
 	text := fmt.Sprintf("[log]\nlog_to_file = false\nlog_level = DEBUG\n[client]\nsocket = %[1]s/none.sock\nrelay_socket = %[1]s/none.sock\n", h.dir)
@@ -368,4 +375,44 @@ func TestSliceOutlivesItsWorker(t *testing.T) {
 	}
 	p.Process.Kill()
 	g.waitUnused(t)
+}
+
+// A connection that is cut in the middle of a run ends the session on both sides, though the memory is still there.
+func TestDeviceLinkCut(t *testing.T) {
+	t.Parallel()
+	h := newVMHost(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ends := make(chan net.Conn, 2)
+	go func() {
+		from, err := l.Accept()
+		if err != nil {
+			return
+		}
+		to, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", h.port))
+		if err != nil {
+			from.Close()
+			return
+		}
+		ends <- from
+		ends <- to
+		go io.Copy(to, from)
+		io.Copy(from, to)
+	}()
+	g := h.guestBy(t, "vm", 64<<20, l.Addr().(*net.TCPAddr).Port)
+	p := g.run(t, "forever")
+	p.waitLine(t, "round")
+	for range 2 {
+		c := <-ends
+		c.(*net.TCPConn).SetLinger(0) // a reset, as by a firewall
+		c.Close()
+	}
+	if code := p.exit(t, 5*time.Second); code != 3 || !strings.Contains(p.err.String(), "connection to the host is lost") {
+		t.Errorf("ended with %d:\n%s%s", code, &p.out, &p.err)
+	}
+	g.waitUnused(t)
+	waitFor(t, "the lease is given back", eventually, func() bool { return h.pool.leases.Load() == 0 })
 }
