@@ -19,7 +19,9 @@ import (
 )
 
 // machinesDir is the folder of what oriond knows of virtual machines.
-func machinesDir(c *config.Config) string { return strings.TrimSuffix(c.Server.Socket, ".sock") + ".vm" }
+func machinesDir(c *config.Config) string {
+	return strings.TrimSuffix(c.Server.Socket, ".sock") + ".vm"
+}
 
 // openMachines returns the virtual machines that opted in; nil where none are served.
 func openMachines(c *config.Config, log *slog.Logger, data *net.TCPAddr, endDomain func(name string)) (*vmm.Manager, error) {
