@@ -3,6 +3,7 @@
 package faults
 
 import (
+	"fmt"
 	"bytes"
 	"encoding/binary"
 	"os"
@@ -25,7 +26,7 @@ func TestVersionsDoNotMatch(t *testing.T) {
 		change func(*wire.Hello)
 		want   []string
 	}{
-		{"protocol", func(h *wire.Hello) { h.Version = 99 }, []string{"client 7.7.7", "protocol 99", "protocol 1,"}},
+		{"protocol", func(h *wire.Hello) { h.Version = 99 }, []string{"client 7.7.7", "protocol 99", fmt.Sprintf("protocol %d,", wire.Version)}},
 		{"commands", func(h *wire.Hello) { h.Spec = 0xabc }, []string{"client 7.7.7", "0000000000000abc"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
