@@ -15,6 +15,7 @@
 static struct {
 	pthread_mutex_t lock;
 	uint64_t tail, head; /* head as last seen */
+	_Atomic uint64_t position; /* the tail, for threads without the lock */
 } ring = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* Waits until n more bytes fit behind the tail. The caller holds the lock. */
@@ -35,6 +36,7 @@ static int await_room(uint64_t n)
 static void publish(uint64_t tail)
 {
 	ring.tail = tail;
+	atomic_store_explicit(&ring.position, tail, memory_order_relaxed);
 	region_release();
 	atomic_store_explicit(region64(WIRE_RING_TAIL), tail, memory_order_release);
 	/* The worker stores parked, then loads the tail; here the tail is stored, then parked loaded. The fence
@@ -106,6 +108,8 @@ void call_submit(struct call *c)
 	pthread_mutex_unlock(&ring.lock);
 }
 
+uint64_t call_position(void) { return atomic_load_explicit(&ring.position, memory_order_relaxed); }
+
 int call_deferred(void)
 {
 	uint32_t seq = atomic_load_explicit(region32(WIRE_STATUS_ASYNC_SEQ), memory_order_acquire);
@@ -137,6 +141,7 @@ int call_await(struct call *c)
 		uint64_t answer = atomic_load_explicit(region64(slot + WIRE_SLOT_SEQ), memory_order_acquire);
 		if (reached((uint32_t)answer, c->seq)) {
 			region_acquire();
+			thread.answered = c->tail;
 			c->reply = session.base + slot + WIRE_SLOT_DATA;
 			c->reply_bytes = atomic_load_explicit(region32(slot + WIRE_SLOT_BYTES), memory_order_relaxed);
 			console_drain();
@@ -145,6 +150,7 @@ int call_await(struct call *c)
 		}
 		if (reached(atomic_load_explicit(region32(slot + WIRE_SLOT_FLAG), memory_order_acquire), c->seq)) {
 			region_acquire();
+			thread.answered = c->tail;
 			return CUDA_SUCCESS;
 		}
 		if (!patience_step(&p))

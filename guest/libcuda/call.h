@@ -38,6 +38,9 @@ void call_submit(struct call *c);
 int call_await(struct call *c);
 int call_end(struct call *c);
 
+/* Where the ring stands: it moves with every command of any thread. */
+uint64_t call_position(void);
+
 /* Returns the error of an earlier cast that has not been returned yet, or CUDA_SUCCESS. As in CUDA, launches,
  * copies and synchronisations return errors of earlier work. */
 int call_deferred(void);

@@ -41,6 +41,12 @@ static struct callback *at(uint64_t id)
 	return block ? &block[id % BLOCK] : NULL;
 }
 
+/* How long there has been nothing to run. */
+struct idle {
+	uint64_t since_ns;
+	unsigned rounds;
+};
+
 static void run(uint64_t id)
 {
 	pthread_mutex_lock(&calls.lock);
@@ -59,25 +65,35 @@ static void run(uint64_t id)
 		copy.function(copy.data);
 }
 
-static void idle(unsigned rounds)
+/* The stream stands still until its function has run, so this thread watches closely for a while after each, where
+ * there are cores to spare, and then sleeps in proportion to the time since. */
+static void idle(struct idle *i)
 {
-	enum { SPIN = 1000, SHORT_NS = 20000, LONG_NS = 1000000 };
-	if (rounds < SPIN) {
-		cpu_relax();
+	enum { ROUNDS_BETWEEN_LOOKS = 64, FEW_CORES_NS = 50000, MANY_CORES_NS = 2000000, MANY_CORES_US = 1000, SHORTEST_NS = 20000,
+	       LONGEST_NS = 1000000 };
+	cpu_relax();
+	if (++i->rounds % ROUNDS_BETWEEN_LOOKS)
 		return;
-	}
-	struct timespec t = {0, calls.outstanding ? SHORT_NS : LONG_NS};
+	uint64_t now = monotonic_ns();
+	if (!i->since_ns)
+		i->since_ns = now;
+	uint64_t waited = now - i->since_ns;
+	if (waited < (session.spin_us > MANY_CORES_US ? MANY_CORES_NS : FEW_CORES_NS))
+		return;
+	uint64_t sleep = calls.outstanding ? SHORTEST_NS : waited / 8;
+	struct timespec t = {0, (long)(sleep < LONGEST_NS ? sleep : LONGEST_NS)};
 	nanosleep(&t, NULL);
+	i->rounds = ROUNDS_BETWEEN_LOOKS - 1;
 }
 
 static void *loop(void *unused)
 {
-	unsigned rounds = 0;
+	struct idle i = {0};
 	(void)unused;
 	while (session.state == SESSION_LIVE) {
 		uint32_t done = atomic_load(region32(WIRE_STATUS_CALL_TAIL));
 		if (atomic_load_explicit(region32(WIRE_STATUS_CALL_HEAD), memory_order_acquire) == done) {
-			idle(rounds++);
+			idle(&i);
 			continue;
 		}
 		region_acquire();
@@ -87,7 +103,7 @@ static void *loop(void *unused)
 		region_release();
 		atomic_store_explicit(region32(WIRE_STATUS_CALL_TAIL), done + 1, memory_order_release);
 		region_release();
-		rounds = 0;
+		i = (struct idle){0};
 	}
 	return NULL;
 }

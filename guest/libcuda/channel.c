@@ -107,7 +107,7 @@ bool channel_alive(void)
 	return true;
 }
 
-static uint64_t now_ns(void)
+uint64_t monotonic_ns(void)
 {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
@@ -120,7 +120,7 @@ bool patience_step(struct patience *p)
 	cpu_relax();
 	if (likely(++p->rounds % ROUNDS_BETWEEN_LOOKS))
 		return true;
-	uint64_t now = now_ns();
+	uint64_t now = monotonic_ns();
 	if (!p->start_ns)
 		p->start_ns = p->check_ns = now;
 	console_drain();

@@ -49,6 +49,9 @@ struct patience {
 	unsigned rounds;
 };
 
+/* CLOCK_MONOTONIC. */
+uint64_t monotonic_ns(void);
+
 static inline void cpu_relax(void)
 {
 #if defined(__x86_64__)

@@ -6,6 +6,7 @@
 
 #include "call.h"
 #include "device.h"
+#include "idle.h"
 #include "log.h"
 #include "memory.h"
 #include "state.h"
@@ -420,8 +421,11 @@ EXPORT int cuCtxGetStreamPriorityRange(int *least, int *greatest)
 EXPORT int cuCtxSynchronize(void)
 {
 	int r = enter_context();
-	if (!r)
+	if (!r && !idle_context()) {
 		r = wire_ctx_wait();
+		if (!r)
+			idle_note_context();
+	}
 	return r ? r : call_deferred();
 }
 

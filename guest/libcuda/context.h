@@ -13,6 +13,7 @@ struct context {
 	unsigned flags;
 	int sticky; /* error that has ended the context: every further call returns it */
 	unsigned life; /* of a primary context: what was made of libraries in an earlier one is gone */
+	_Atomic uint64_t idle, stream_idle; /* see idle.c: of all streams, of the default stream */
 	int primary; /* belongs to its device and is shared */
 	struct storage_entry *storage; /* context-local storage, see storage.c */
 	struct object *green; /* the green context that it stands for, or NULL */

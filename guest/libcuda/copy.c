@@ -11,6 +11,7 @@
 #include "crew.h"
 #include "exported.h"
 #include "generated/calls.h"
+#include "idle.h"
 #include "memory.h"
 #include "object.h"
 #include "onstream.h"
@@ -36,7 +37,11 @@ bool known_range(uint64_t address, uint64_t n)
 
 int stream_fence(void *stream)
 {
+	if (idle_stream(stream))
+		return call_deferred();
 	int r = wire_stream_sync(stream);
+	if (!r)
+		idle_note_stream(stream);
 	return r ? r : call_deferred();
 }
 
@@ -165,6 +170,8 @@ int copy_out(void *dst, uint64_t src, size_t n, void *stream, bool wait)
 	if (unlikely(capturing(stream)))
 		return shadow_copy_captured(src, dst, n, stream, false);
 	int r = download(dst, src, n, stream);
+	if (!r)
+		idle_note_stream(stream);
 	return r ? r : call_deferred();
 }
 

@@ -65,6 +65,7 @@ struct thread {
 	struct context_stack *stack; /* what lies below it */
 	struct per_thread_stream *streams; /* default streams of its own, by context */
 	struct edges *edges; /* what cuStreamGetCaptureInfo has handed out */
+	uint64_t answered; /* the ring's position behind its last command that was answered */
 	uint32_t slot; /* 1 + index of its reply slot, 0 before its first wait */
 	uint32_t capture_mode;
 	bool watched; /* its end is being waited for, to clean up */

@@ -8,6 +8,7 @@
 #include "context.h"
 #include "copy.h"
 #include "generated/calls.h"
+#include "idle.h"
 #include "object.h"
 #include "thread.h"
 
@@ -189,7 +190,7 @@ static int get_context_v2(void *stream, void **context, void **green)
 static int query(void *stream)
 {
 	int r = enter_context();
-	if (!r)
+	if (!r && !idle_stream(stream))
 		r = wire_cuStreamQuery(stream);
 	return r ? r : call_deferred();
 }

@@ -2405,6 +2405,26 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		}
 		r := s.onGraphSetMemcpy(api, exec, node, copy)
 		return r
+	case cuda.OpGraphUpdateKernel:
+		exec := driver.GraphExec(a.handle(s, cuda.KindGraphExec))
+		node := driver.GraphNode(a.handle(s, cuda.KindGraphNode))
+		function := driver.Function(a.handle(s, cuda.KindFunction))
+		kernel := driver.Kernel(a.handle(s, cuda.KindKernel))
+		gridX := uint32(a.u64())
+		gridY := uint32(a.u64())
+		gridZ := uint32(a.u64())
+		blockX := uint32(a.u64())
+		blockY := uint32(a.u64())
+		blockZ := uint32(a.u64())
+		shared := uint32(a.u64())
+		params := a.blob()
+		paramBytes := a.u64()
+		a.length(params, a.bounded(uint64(paramBytes)))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onGraphUpdateKernel(api, exec, node, function, kernel, gridX, gridY, gridZ, blockX, blockY, blockZ, shared, params, paramBytes)
+		return r
 	case cuda.OpGreenCreate:
 		greenID := a.newID()
 		contextID := a.newID()

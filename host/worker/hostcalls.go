@@ -41,8 +41,13 @@ func (h hostCall) Run() {
 	c.head = n + 1
 	c.region.store32(wire.StatusCallHead, c.head)
 	c.mu.Unlock()
-	for start := time.Now(); int32(c.region.load32(wire.StatusCallTail)-n) <= 0; {
-		if waited := time.Since(start); waited > 50*time.Microsecond {
+	// The stream stands still meanwhile, so this thread watches closely where there are cores to spare.
+	spin := time.Millisecond
+	if fewCores() {
+		spin = 50 * time.Microsecond
+	}
+	for start := time.Now(); int32(c.region.load32(wire.StatusCallTail)-n) <= 0; pause() {
+		if waited := time.Since(start); waited > spin {
 			time.Sleep(min(time.Millisecond, max(20*time.Microsecond, waited/8)))
 		}
 	}

@@ -71,6 +71,11 @@ func (s *server) onGraphSetKernel(api driver.API, e driver.GraphExec, n driver.G
 	return api.GraphSetKernelParams(n, node)
 }
 
+// onGraphUpdateKernel is onGraphSetKernel for a function that the node has taken before.
+func (s *server) onGraphUpdateKernel(api driver.API, e driver.GraphExec, n driver.GraphNode, f driver.Function, k driver.Kernel, gx, gy, gz, bx, by, bz, shared uint32, params []byte, _ uint64) driver.Result {
+	return s.onGraphSetKernel(api, e, n, f, k, gx, gy, gz, bx, by, bz, shared, params, 0)
+}
+
 func (s *server) onGraphGetKernel(api driver.API, n driver.GraphNode, shape []byte) (driver.Function, driver.Result) {
 	k, r := api.GraphKernelParams(n)
 	le := binary.LittleEndian

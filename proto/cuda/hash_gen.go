@@ -4,4 +4,4 @@
 package cuda
 
 // SpecHash identifies the set of commands that this build understands.
-const SpecHash uint64 = 0x1be448e37dcf238a
+const SpecHash uint64 = 0xf9109927f96247a3

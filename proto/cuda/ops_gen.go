@@ -226,67 +226,68 @@ const (
 	OpGraphList                                            = 219
 	OpGraphSetKernel                                       = 220
 	OpGraphSetMemcpy                                       = 221
-	OpGreenCreate                                          = 222
-	OpGreenDestroy                                         = 223
-	OpHostAlloc                                            = 224
-	OpHostFree                                             = 225
-	OpHostFunc                                             = 226
-	OpImageAppend                                          = 227
-	OpKernelAttribute                                      = 228
-	OpKernelFunction                                       = 229
-	OpLaunch                                               = 230
-	OpLaunchEx                                             = 231
-	OpLibraryKernel                                        = 232
-	OpLibraryLoad                                          = 233
-	OpLinkAdd                                              = 234
-	OpLinkComplete                                         = 235
-	OpLinkCreate                                           = 236
-	OpLinkDestroy                                          = 237
-	OpLinkRead                                             = 238
-	OpMapArrays                                            = 239
-	OpMemAlloc                                             = 240
-	OpMemAllocAsync                                        = 241
-	OpMemAllocPitch                                        = 242
-	OpMemCreate                                            = 243
-	OpMemDecompress                                        = 244
-	OpMemFree                                              = 245
-	OpMemFreeAsync                                         = 246
-	OpMemInfo                                              = 247
-	OpMemRelease                                           = 248
-	OpMemReserve                                           = 249
-	OpMemRetainHandle                                      = 250
-	OpMemUnreserve                                         = 251
-	OpModuleFunction                                       = 252
-	OpModuleLoad                                           = 253
-	OpModuleNames                                          = 254
-	OpMulticastCreate                                      = 255
-	OpOccupancyClusters                                    = 256
-	OpPointerAttribute                                     = 257
-	OpPrimaryReset                                         = 258
-	OpPrimaryRetain                                        = 259
-	OpResourceDescribe                                     = 260
-	OpResourceGet                                          = 261
-	OpResourceSplit                                        = 262
-	OpShareEvent                                           = 263
-	OpShareHandle                                          = 264
-	OpShareMemory                                          = 265
-	OpSharePointer                                         = 266
-	OpSharePool                                            = 267
-	OpStreamSync                                           = 268
-	OpSurfObjectCreate                                     = 269
-	OpSurfObjectDestroy                                    = 270
-	OpTakeEvent                                            = 271
-	OpTakeHandle                                           = 272
-	OpTakeMemory                                           = 273
-	OpTakePointer                                          = 274
-	OpTakePool                                             = 275
-	OpTexObjectCreate                                      = 276
-	OpTexObjectDestroy                                     = 277
-	OpTexObjectGet                                         = 278
-	OpWriteFlag                                            = 279
+	OpGraphUpdateKernel                                    = 222
+	OpGreenCreate                                          = 223
+	OpGreenDestroy                                         = 224
+	OpHostAlloc                                            = 225
+	OpHostFree                                             = 226
+	OpHostFunc                                             = 227
+	OpImageAppend                                          = 228
+	OpKernelAttribute                                      = 229
+	OpKernelFunction                                       = 230
+	OpLaunch                                               = 231
+	OpLaunchEx                                             = 232
+	OpLibraryKernel                                        = 233
+	OpLibraryLoad                                          = 234
+	OpLinkAdd                                              = 235
+	OpLinkComplete                                         = 236
+	OpLinkCreate                                           = 237
+	OpLinkDestroy                                          = 238
+	OpLinkRead                                             = 239
+	OpMapArrays                                            = 240
+	OpMemAlloc                                             = 241
+	OpMemAllocAsync                                        = 242
+	OpMemAllocPitch                                        = 243
+	OpMemCreate                                            = 244
+	OpMemDecompress                                        = 245
+	OpMemFree                                              = 246
+	OpMemFreeAsync                                         = 247
+	OpMemInfo                                              = 248
+	OpMemRelease                                           = 249
+	OpMemReserve                                           = 250
+	OpMemRetainHandle                                      = 251
+	OpMemUnreserve                                         = 252
+	OpModuleFunction                                       = 253
+	OpModuleLoad                                           = 254
+	OpModuleNames                                          = 255
+	OpMulticastCreate                                      = 256
+	OpOccupancyClusters                                    = 257
+	OpPointerAttribute                                     = 258
+	OpPrimaryReset                                         = 259
+	OpPrimaryRetain                                        = 260
+	OpResourceDescribe                                     = 261
+	OpResourceGet                                          = 262
+	OpResourceSplit                                        = 263
+	OpShareEvent                                           = 264
+	OpShareHandle                                          = 265
+	OpShareMemory                                          = 266
+	OpSharePointer                                         = 267
+	OpSharePool                                            = 268
+	OpStreamSync                                           = 269
+	OpSurfObjectCreate                                     = 270
+	OpSurfObjectDestroy                                    = 271
+	OpTakeEvent                                            = 272
+	OpTakeHandle                                           = 273
+	OpTakeMemory                                           = 274
+	OpTakePointer                                          = 275
+	OpTakePool                                             = 276
+	OpTexObjectCreate                                      = 277
+	OpTexObjectDestroy                                     = 278
+	OpTexObjectGet                                         = 279
+	OpWriteFlag                                            = 280
 
 	// OpCount is one more than the highest opcode.
-	OpCount = 280
+	OpCount = 281
 )
 
 // OpNames are the commands' names, for logs.
@@ -512,6 +513,7 @@ var OpNames = [OpCount]string{
 	OpGraphList:                         "graph_list",
 	OpGraphSetKernel:                    "graph_set_kernel",
 	OpGraphSetMemcpy:                    "graph_set_memcpy",
+	OpGraphUpdateKernel:                 "graph_update_kernel",
 	OpGreenCreate:                       "green_create",
 	OpGreenDestroy:                      "green_destroy",
 	OpHostAlloc:                         "host_alloc",

@@ -230,6 +230,7 @@ const char *const op_names[] = {
 	[OP_graph_list] = "graph_list",
 	[OP_graph_set_kernel] = "graph_set_kernel",
 	[OP_graph_set_memcpy] = "graph_set_memcpy",
+	[OP_graph_update_kernel] = "graph_update_kernel",
 	[OP_green_create] = "green_create",
 	[OP_green_destroy] = "green_destroy",
 	[OP_host_alloc] = "host_alloc",
@@ -5923,6 +5924,46 @@ int wire_graph_set_memcpy(void *exec, void *node, const void *copy)
 	call_u64(&c, exec_wire);
 	call_u64(&c, node_wire);
 	call_blob(&c, copy, copy_bytes);
+	r = call_end(&c);
+	return r;
+}
+
+int wire_graph_update_kernel(void *exec, void *node, void *function, void *kernel, unsigned int gridX, unsigned int gridY, unsigned int gridZ, unsigned int blockX, unsigned int blockY, unsigned int blockZ, unsigned int shared, const void *params, uint64_t paramBytes)
+{
+	uint64_t exec_wire;
+	if (!handle_id(exec, KIND_EXEC, &exec_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	function = function_handle(function);
+	uint64_t function_wire;
+	if (!handle_id(function, KIND_FUNC, &function_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	uint64_t kernel_wire;
+	if (!handle_id(kernel, KIND_KERNEL, &kernel_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	size_t params_bytes = params ? (size_t)(paramBytes) : 0;
+	if (!params && (paramBytes) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_graph_update_kernel, 104 + call_pad(params_bytes), CALL_CAST);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, exec_wire);
+	call_u64(&c, node_wire);
+	call_u64(&c, function_wire);
+	call_u64(&c, kernel_wire);
+	call_u64(&c, gridX);
+	call_u64(&c, gridY);
+	call_u64(&c, gridZ);
+	call_u64(&c, blockX);
+	call_u64(&c, blockY);
+	call_u64(&c, blockZ);
+	call_u64(&c, shared);
+	call_blob(&c, params, params_bytes);
+	call_u64(&c, paramBytes);
 	r = call_end(&c);
 	return r;
 }
