@@ -127,12 +127,13 @@ func greet(ctx context.Context, s Server, hello wire.Hello) (conn net.Conn, w wi
 	if conn, err = s.Dial(dialling); err != nil {
 		return nil, w, err
 	}
+	dialled := conn // conn is nil by the time that a refusal is returned
 	defer func() {
 		if err != nil {
-			conn.Close()
+			dialled.Close()
 		}
 	}()
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	stop := context.AfterFunc(ctx, func() { dialled.Close() })
 	defer stop()
 	b, err := hello.MarshalBinary()
 	if err != nil {
