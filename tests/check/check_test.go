@@ -4,9 +4,12 @@ package check
 
 import (
 	"encoding/json"
+	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/orion-vgpu/orion/tests/chain"
 )
@@ -78,6 +81,44 @@ func TestClient(t *testing.T) {
 		t.Errorf("without oriond: exit status %d", code)
 	}
 	expect(t, found, map[string]string{"carrier": "FAIL no way"})
+}
+
+// TestRelay has programs reach their node by orion-relay alone.
+func TestRelay(t *testing.T) {
+	t.Parallel()
+	c := chain.Start(t, chain.Options{})
+	conf, socket := filepath.Join(c.Dir, "relayed.conf"), filepath.Join(c.Dir, "relay.sock")
+	text := fmt.Sprintf("[log]\nlog_to_file = false\n[client]\nenable_net = true\nsocket = %s/none.sock\nrelay_socket = %s\n", c.Dir, socket)
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := c.Env("ORION_SOCKET=", "ORION_CONFIG="+conf)
+	code, _, found := run(t, c, env, "client")
+	if code != 1 {
+		t.Errorf("without a relay: exit status %d", code)
+	}
+	expect(t, found, map[string]string{"relay": "FAIL " + socket, "carrier": "FAIL"})
+
+	c.Go(t, env, filepath.Join(chain.Build(t), "bin", "orion-relay"), "run")
+	chain.Within(t, "orion-relay listens", 10*time.Second, func() bool {
+		_, err := os.Stat(socket)
+		return err == nil
+	})
+	code, got, found := run(t, c, env, "client")
+	if code != 0 {
+		t.Errorf("exit status %d: %v", code, found)
+	}
+	expect(t, found, map[string]string{"relay": "PASS answers", "carrier": "PASS orion-relay", "release": "PASS match"})
+	if got.Information["enable_net"] != true || got.Information["carrier"] != "orion-relay" {
+		t.Errorf("it tells %v", got.Information)
+	}
+
+	c.Nodes[0].Stop(t)
+	code, _, found = run(t, c, env, "client")
+	if code != 1 {
+		t.Errorf("without an oriond: exit status %d", code)
+	}
+	expect(t, found, map[string]string{"relay": "FAIL no oriond", "carrier": "FAIL mend what failed above"})
 }
 
 func TestServer(t *testing.T) {

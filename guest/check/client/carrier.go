@@ -95,7 +95,7 @@ func relay(f *Facts) check.Finding {
 	case e.Err != nil:
 		return bad("orion-relay runs, but: %v", e.Err).By("journalctl -u orion-relay says why")
 	}
-	return check.Passed("orion-relay answers at %s, and reaches oriond %s", e.Address, e.Answer.Release)
+	return check.Passed("orion-relay %s answers at %s, and reaches an oriond", e.Answer.Release, e.Address)
 }
 
 func device(f *Facts) check.Finding {

@@ -134,12 +134,18 @@ func TestChecks(t *testing.T) {
 		{"oriond ended", host, func(f *Facts) { f.Daemon.Err = refused }, "socket", fail, "systemctl start oriond"},
 		{"nothing at all", host, func(f *Facts) { f.Daemon.Err = refused }, "carrier", fail, "no way"},
 		{"other commands", host, func(f *Facts) { f.Daemon.Answer.Commands = 8 }, "release", fail, "same release"},
+		{"oriond behind the relay of another release", guest, func(f *Facts) {
+			f.Devices, f.TCP, f.Relay = nil, Endpoint{}, answering("/r")
+			f.Relay.Answer.Status, f.Relay.Answer.Message = daemon.Mismatch, "oriond 0.9, client 1.2"
+		}, "release", fail, "oriond 0.9"},
 		{"guest of another release", guest, func(f *Facts) { f.TCP.Answer.Commands = 8 }, "release", fail, "same release"},
 
 		{"no device", guest, func(f *Facts) { f.Devices, f.TCP = nil, Endpoint{} }, "ivshmem", warn, "oriond vm enable DOMAIN"},
 		{"foreign device", guest, func(f *Facts) { f.Devices[0].Ours = false }, "ivshmem", warn, "no header"},
 		{"device off", guest, func(f *Facts) { f.Devices[0].Ours, f.Devices[0].Off = false, true }, "ivshmem", fail, "sudo /usr/lib/orion/grant-device"},
-		{"lockdown", guest, func(f *Facts) { f.Devices[0].Ours, f.Devices[0].Unread, f.Lockdown = false, fs.ErrPermission, "integrity" }, "ivshmem", fail, "Secure Boot"},
+		{"lockdown", guest, func(f *Facts) {
+			f.Devices[0].Ours, f.Devices[0].Unread, f.Lockdown = false, fs.ErrPermission, "integrity"
+		}, "ivshmem", fail, "Secure Boot"},
 		{"unmapped", guest, func(f *Facts) { f.Devices[0].Ours, f.Devices[0].Unread = false, errors.New("map: EINVAL") }, "ivshmem", fail, "EINVAL"},
 		{"SELinux", guest, func(f *Facts) { f.Devices[0].Unread, f.SELinux = fs.ErrPermission, "enforcing" }, "security", warn, "ausearch"},
 		{"device's protocol", guest, func(f *Facts) { f.Devices[0].Version = 99 }, "ivshmem", fail, "99"},
@@ -196,7 +202,7 @@ func TestNVIDIAVersion(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "",
 		"NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06  Sun Jul 27 07:11:44 UTC 2025\nGCC version: 12.2.0": "580.65.06",
-		"NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.1  Release Build":                              "570.1",
+		"NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.1  Release Build":                                "570.1",
 		"something": "of unknown version",
 	} {
 		if got := nvidiaVersion(text); got != want {

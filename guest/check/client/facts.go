@@ -192,6 +192,9 @@ func (f *Facts) carriers(ctx context.Context, s *system.System) {
 	if f.Config != nil {
 		f.Daemon = socket(ctx, s, f.Config.Socket)
 		f.Relay = socket(ctx, s, f.Config.Relay)
+		if a := f.Relay.Answer; f.Relay.Answers() && a.Status != daemon.Asked && a.Status != daemon.Mismatch {
+			f.Relay.Err = errors.New(a.Message)
+		}
 	}
 	f.RelayService = s.Service(ctx, "orion-relay")
 	f.RelayProcess = s.Processes("orion-relay", "")

@@ -11,11 +11,16 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"testing"
 
+	"github.com/orion-vgpu/orion/guest/check/daemon"
 	"github.com/orion-vgpu/orion/guest/check/system"
 	"github.com/orion-vgpu/orion/proto/wire"
 )
+
+// status is what orionds refuse with.
+var status atomic.Uint32
 
 // oriond answers hellos as oriond does that have no vGPUs in them, until the test ends.
 func oriond(t *testing.T, network, address string) (at net.Addr) {
@@ -37,7 +42,7 @@ func oriond(t *testing.T, network, address string) (at net.Addr) {
 			if _, err := io.ReadFull(conn, b); err != nil || h.UnmarshalBinary(b) != nil || h.VGPUs != 0 {
 				t.Errorf("oriond reads %+v, %v", h, err)
 			}
-			w := wire.Welcome{Version: wire.Version, Spec: 5, Release: "7.8", Status: 1}
+			w := wire.Welcome{Version: wire.Version, Spec: 5, Release: "7.8", Status: status.Load(), Message: "in words"}
 			if b, err = w.MarshalBinary(); err == nil {
 				conn.Write(b)
 			}
@@ -65,6 +70,7 @@ func TestGather(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(root) })
+	status.Store(daemon.Asked)
 	tcp := oriond(t, "tcp", "127.0.0.1:0")
 	_, port, _ := net.SplitHostPort(tcp.String())
 	number, _ := strconv.Atoi(port)
@@ -117,6 +123,17 @@ func TestGather(t *testing.T) {
 	if f.Carrier() != "shared memory of this host" || f.Daemon.Answer.PID != os.Getpid() || !f.Relay.Answers() || f.Daemon.Answer.Commands != 5 {
 		t.Errorf("carrier %q, oriond %+v", f.Carrier(), f.Daemon)
 	}
+	// A relay that reaches nobody says so with its answer.
+	if err := os.Remove(root + "/r.sock"); err != nil {
+		t.Fatal(err)
+	}
+	status.Store(100)
+	oriond(t, "unix", root+"/r.sock")
+	if f = Gather(t.Context(), s, Options{Config: conf}); f.Relay.Answers() || f.Relay.Err.Error() != "in words" || !f.Daemon.Answers() {
+		t.Errorf("relay %+v", f.Relay)
+	}
+	status.Store(daemon.Asked)
+
 	s.User.UID++
 	if err := os.Chmod(root+"/o.sock", 0o600); err != nil {
 		t.Fatal(err)

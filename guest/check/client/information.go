@@ -17,7 +17,7 @@ func (f *Facts) Information() []check.Fact {
 		carrier = "none"
 	}
 	oriond := ""
-	if e := f.reached(); e != nil {
+	if e := f.reached(); e != nil && e != &f.Relay {
 		oriond = e.Answer.Release
 	}
 	var devices []string

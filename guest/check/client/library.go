@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/orion-vgpu/orion/guest/check"
+	"github.com/orion-vgpu/orion/guest/check/daemon"
 )
 
 // nvidiaVersion finds the version in /proc/driver/nvidia/version.
@@ -114,9 +115,15 @@ func releaseMatch(f *Facts) check.Finding {
 		return check.Passed("not compared: %s", missing(at == nil, f.Library.Release == ""))
 	}
 	a := at.Answer
+	if a.Status == daemon.Mismatch && at == &f.Relay {
+		return check.Failed("by orion-relay: %s", a.Message)
+	}
 	if f.Library.Commands != 0 && f.Library.Commands != a.Commands {
 		return check.Failed("the library is of release %s (commands %016x), oriond of %s (commands %016x)",
 			f.Library.Release, f.Library.Commands, a.Release, a.Commands)
+	}
+	if at == &f.Relay {
+		return check.Passed("library, orion-relay and oriond match")
 	}
 	return check.Passed("library %s and oriond %s match", f.Library.Release, a.Release)
 }

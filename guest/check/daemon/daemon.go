@@ -26,8 +26,17 @@ type Answer struct {
 	Release  string
 	Protocol uint32
 	Commands uint64 // hash of the commands that it knows
+	Status   uint32 // why it refuses: Asked, Mismatch, or another CUresult
+	Message  string // the same in words
 	PID      int    // by a unix socket, else 0; 0 too where it lies in another PID namespace
 }
+
+// Statuses of a refusal: no vGPUs were asked for; the releases do not match. A relay answers with others when it
+// reaches no oriond.
+const (
+	Asked    = 1
+	Mismatch = 803
+)
 
 // Network names of Ask.
 const (
@@ -63,7 +72,7 @@ func Ask(ctx context.Context, network, address string, carrier uint32) (Answer, 
 	if err := w.UnmarshalBinary(b); err != nil {
 		return a, err
 	}
-	a.Release, a.Protocol, a.Commands = w.Release, w.Version, w.Spec
+	a.Release, a.Protocol, a.Commands, a.Status, a.Message = w.Release, w.Version, w.Spec, w.Status, w.Message
 	return a, nil
 }
 

@@ -43,7 +43,7 @@ func TestAsk(t *testing.T) {
 		if _, err := io.ReadFull(c, b); err != nil || h.UnmarshalBinary(b) != nil || h.VGPUs != 0 || h.Carrier != wire.CarrierDevice || h.Version != wire.Version {
 			t.Errorf("asked with %+v, %v", h, err)
 		}
-		w := wire.Welcome{Version: 9, Spec: 5, Release: "7.8", Status: 1}
+		w := wire.Welcome{Version: 9, Spec: 5, Release: "7.8", Status: 1, Message: "none"}
 		b, err := w.MarshalBinary()
 		if err != nil {
 			t.Error(err)
@@ -65,7 +65,7 @@ func TestAsk(t *testing.T) {
 			t.Parallel()
 			start := time.Now()
 			a, err := Ask(t.Context(), TCP, serve(t, "tcp", "127.0.0.1:0", c.answer), wire.CarrierDevice)
-			if c.err == "" && (err != nil || a != Answer{Release: "7.8", Protocol: 9, Commands: 5}) || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
+			if c.err == "" && (err != nil || a != Answer{Release: "7.8", Protocol: 9, Commands: 5, Status: Asked, Message: "none"}) || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
 				t.Errorf("got %+v, %v", a, err)
 			}
 			if d := time.Since(start); d > 3*Timeout {
