@@ -125,7 +125,10 @@ func (h *hypervisor) watchOnce(ctx context.Context, tell func(vmm.Event)) (conne
 	case <-ctx.Done():
 		return true, ctx.Err()
 	case why := <-closed:
-		return true, fmt.Errorf("libvirt ended the connection (reason %d)", why)
+		if why == libvirt.CONNECT_CLOSE_REASON_KEEPALIVE {
+			return true, errors.New("libvirt does not answer any more")
+		}
+		return true, errors.New("libvirt has ended the connection")
 	}
 }
 

@@ -31,7 +31,7 @@ type Host struct {
 	Kernel
 	image string // the kernel's file
 	cmd   *exec.Cmd
-	life  io.Closer // the daemon lives as long as this is open
+	life  io.WriteCloser // the daemon lives as long as this is open
 	done  chan struct{}
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # libvirtd DIR CACHE ACCEL: the first process of the namespaces that libvirtd and its guests run in. It ends with its
-# standard input, and all others with it.
+# standard input, and all others with it. A line on it starts libvirtd anew, while the guests go on.
 set -eu
 dir=$1 cache=$2 accel=$3
 export LC_ALL=C
@@ -36,8 +36,21 @@ END
 # As a process of the shell's: libvirt counts on somebody to wait for the orphans that QEMU makes when it goes into
 # the background.
 exec 3<&0
-libvirtd --pid-file /run/libvirt/libvirtd.pid </dev/null &
-cat <&3 >/dev/null &
-wait -n || true
+start() {
+	libvirtd --pid-file /run/libvirt/libvirtd.pid </dev/null 3<&- &
+	daemon=$!
+}
+start
+while kill -0 "$daemon" 2>/dev/null; do
+	status=0
+	read -r -t 1 _ <&3 || status=$?
+	if [ "$status" = 0 ]; then
+		kill "$daemon"
+		wait "$daemon" || true
+		start
+	elif [ "$status" -le 128 ]; then # not for the time, which is up
+		break
+	fi
+done
 kill -KILL -1 2>/dev/null || true
 rm -rf "$dir"
