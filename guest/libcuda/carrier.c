@@ -134,11 +134,13 @@ int carrier_open(const struct config *config, struct link *l)
 	static int (*const ways[])(const struct config *, struct link *, char *) = {by_oriond, by_device, by_relay};
 	enum { WAYS = sizeof ways / sizeof *ways };
 	char why[WAYS][2 * WHY_BYTES];
+	bool answered = false;
 	for (int i = 0; i < WAYS; i++) {
 		*l = (struct link){.socket = -1, .welcome.region = -1};
 		int r = ways[i](config, l, why[i]);
 		if (!r)
 			return CUDA_SUCCESS;
+		answered |= l->welcome.reason[0] != 0;
 		if (l->socket >= 0)
 			close(l->socket);
 		l->socket = -1;
@@ -148,7 +150,7 @@ int carrier_open(const struct config *config, struct link *l)
 		}
 		log_line(LOG_DEBUG, "no way to a GPU by %s", why[i]);
 	}
-	log_line(LOG_ERROR, "no way to a GPU. Tried: %s; %s; %s. On the host of the GPUs, is oriond running? (systemctl start oriond) "
-		 "orion-check tells what is missing", why[0], why[1], why[2]);
+	log_line(LOG_ERROR, "no way to a GPU. Tried: %s; %s; %s. %sorion-check tells what is missing", why[0], why[1], why[2],
+		 answered ? "" : "On the host of the GPUs, is oriond running? (systemctl start oriond) ");
 	return CUDA_ERROR_NO_DEVICE;
 }
