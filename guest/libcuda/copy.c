@@ -45,8 +45,7 @@ int stream_fence(void *stream)
 	return r ? r : call_deferred();
 }
 
-/* Whether a stream is being captured; nothing is asked while nothing is. */
-static bool capturing(void *stream)
+bool stream_capturing(void *stream)
 {
 	unsigned status;
 	return session.captures && !wire_cuStreamIsCapturing(stream, &status) && status;
@@ -84,7 +83,7 @@ int copy_in(uint64_t dst, const void *src, size_t n, void *stream, bool wait)
 		r = wire_copy_in_region(dst, (uint64_t)(uintptr_t)src, n, stream);
 		return r ? r : wait || !known_range(dst, n) ? stream_fence(stream) : call_deferred();
 	}
-	if (unlikely(capturing(stream)))
+	if (unlikely(stream_capturing(stream)))
 		return shadow_copy_captured(dst, (void *)(uintptr_t)src, n, stream, true);
 	if (n <= INLINE_BYTES)
 		r = wire_copy_in(dst, stream, src, n);
@@ -167,7 +166,7 @@ int copy_out(void *dst, uint64_t src, size_t n, void *stream, bool wait)
 		int r = wire_copy_out_region((uint64_t)(uintptr_t)dst, src, n, stream);
 		return r ? r : wait || !known_range(src, n) ? stream_fence(stream) : call_deferred();
 	}
-	if (unlikely(capturing(stream)))
+	if (unlikely(stream_capturing(stream)))
 		return shadow_copy_captured(src, dst, n, stream, false);
 	int r = download(dst, src, n, stream);
 	if (!r)

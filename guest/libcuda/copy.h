@@ -19,3 +19,6 @@ int copy_in(uint64_t dst, const void *src, size_t n, void *stream, bool wait);
 int copy_out(void *dst, uint64_t src, size_t n, void *stream, bool wait);
 /* A copy whose direction the addresses tell. */
 int copy_unified(uint64_t dst, uint64_t src, size_t n, void *stream, bool wait);
+
+/* Whether a stream is being captured; nothing is asked while nothing is. */
+bool stream_capturing(void *stream);

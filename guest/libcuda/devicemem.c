@@ -3,6 +3,7 @@
 #include "generated/calls.h"
 #include "call.h"
 #include "context.h"
+#include "copy.h"
 #include "device.h"
 #include "log.h"
 #include "memory.h"
@@ -10,10 +11,12 @@
 #include "state.h"
 #include "stream.h"
 
-static int note(uint64_t address, uint64_t size, bool asynchronous)
+enum note { PLAIN, ASYNCHRONOUS, OF_GRAPH };
+
+static int note(uint64_t address, uint64_t size, enum note how)
 {
 	struct range r = {.base = address, .size = size, .type = MEMORY_DEVICE, .context = context_owner(),
-			  .device = thread.context ? thread.context->device : 0, .device_address = address, .asynchronous = asynchronous};
+			  .device = thread.context ? thread.context->device : 0, .device_address = address, .asynchronous = how != PLAIN, .graph = how == OF_GRAPH};
 	return memory_add(r) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
@@ -50,7 +53,7 @@ EXPORT int cuMemAlloc_v2(uint64_t *address, size_t size)
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (!r)
 		r = alloc_clear(alloc_linear, &size, size, address);
-	return r ? r : note(*address, size, false);
+	return r ? r : note(*address, size, PLAIN);
 }
 
 struct pitched {
@@ -78,7 +81,7 @@ EXPORT int cuMemAllocPitch_v2(uint64_t *address, size_t *pitch, size_t width, si
 	if (r)
 		return r;
 	*pitch = p.pitch;
-	return note(*address, p.pitch * height, false);
+	return note(*address, p.pitch * height, PLAIN);
 }
 
 EXPORT int cuMemFree_v2(uint64_t address)
@@ -92,7 +95,7 @@ EXPORT int cuMemFree_v2(uint64_t address)
 	if (range.type == MEMORY_MANAGED) {
 		return memory_remove(address, &range) ? host_release(&range) : CUDA_ERROR_INVALID_VALUE;
 	}
-	if (range.type != MEMORY_DEVICE || !memory_remove(address, &range))
+	if (range.type != MEMORY_DEVICE || !(range.graph || memory_remove(address, &range)))
 		return CUDA_ERROR_INVALID_VALUE;
 	r = wire_mem_free(address);
 	return r ? r : call_deferred();
@@ -117,14 +120,15 @@ static int alloc_async(uint64_t *address, size_t size, void *pool, void *stream)
 	if (r)
 		return r;
 	struct pooled p = {size, pool, stream};
-	if (session.captures) { /* an address of a graph, which nothing may be freed of here */
+	bool graph = stream_capturing(stream);
+	if (graph) { /* an address of a graph, which nothing may be freed of here */
 		r = alloc_pooled(&p, address);
 		if (!r && !memory_claim(*address, size))
 			r = CUDA_ERROR_OUT_OF_MEMORY;
 	} else {
 		r = alloc_clear(alloc_pooled, &p, size, address);
 	}
-	return r ? r : note(*address, size, true);
+	return r ? r : note(*address, size, graph ? OF_GRAPH : ASYNCHRONOUS);
 }
 
 EXPORT int cuMemAllocAsync(uint64_t *address, size_t size, void *stream) { return alloc_async(address, size, NULL, stream_arg(stream)); }
@@ -151,9 +155,14 @@ static int free_async(uint64_t address, void *stream)
 	if (!memory_find(address, &range) || range.base != address || !range.asynchronous)
 		return CUDA_ERROR_INVALID_VALUE;
 	r = wire_mem_free_async(address, stream);
-	if (!r)
+	if (!r && !range.graph)
 		memory_remove(address, &range);
 	return r;
+}
+
+int graph_memory_note(uint64_t address, uint64_t size)
+{
+	return memory_claim(address, size) ? note(address, size, OF_GRAPH) : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
 EXPORT int cuMemFreeAsync(uint64_t address, void *stream) { return free_async(address, stream_arg(stream)); }

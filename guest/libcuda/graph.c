@@ -146,8 +146,10 @@ static int update_dependencies(void *stream, void **nodes, size_t n, unsigned fl
 
 static int update_dependencies_v2(void *stream, void **nodes, const void *data, size_t n, unsigned flags)
 {
-	static int once;
-	return data ? not_supported("cuStreamUpdateCaptureDependencies with edge data", &once) : update_dependencies(stream, nodes, n, flags);
+	int r = enter_context();
+	if (r)
+		return r;
+	return data ? wire_cuStreamUpdateCaptureDependencies_v2(stream, nodes, data, n, flags) : wire_cuStreamUpdateCaptureDependencies(stream, nodes, n, flags);
 }
 
 ON_STREAM(cuStreamBeginCapture, (void *stream), begin_capture(stream, 0))
@@ -269,6 +271,8 @@ void graph_owns(void *graph, struct object *node)
 	pthread_mutex_unlock(&nodes_lock);
 }
 
+struct object *node_graph(const struct object *node) { return (struct object *)(uintptr_t)node->extra[1]; }
+
 static void node_free(struct object *node)
 {
 	free(node->data);
@@ -298,6 +302,8 @@ EXPORT int cuGraphDestroyNode(void *node)
 		r = wire_cuGraphDestroyNode(node);
 	if (r)
 		return r;
+	if (node_graph(o))
+		shadows_replace(node_graph(o), o, NULL, 0);
 	pthread_mutex_lock(&nodes_lock);
 	struct object *g = (struct object *)(uintptr_t)o->extra[1];
 	for (uint64_t *at = g ? &g->extra[0] : NULL; at && *at; at = &((struct object *)(uintptr_t)*at)->extra[0]) {

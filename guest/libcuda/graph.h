@@ -14,3 +14,7 @@ void graph_nodes_free(struct object *graph);
 void edges_free(void);
 /* Adds a kernel node from CUDA_KERNEL_NODE_PARAMS, version 2 or 1; edges may be NULL. A CUresult. */
 int graph_add_kernel(void **node, void *graph, void *const *deps, const void *edges, size_t n, const uint8_t *p, bool v2);
+/* Keeps a copy of n bytes with a node, in the place of what was kept, until its end. */
+void node_keep(struct object *node, const void *p, size_t n);
+/* The graph of a node that was made here, else NULL. */
+struct object *node_graph(const struct object *node);

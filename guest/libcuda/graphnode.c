@@ -15,10 +15,22 @@
 #include "shadow.h"
 #include "state.h"
 
-/* A copy's description as the worker takes it, with a shadow in the place of pageable memory. */
-static int memcpy_translate(const void *p, uint8_t *d, struct shadow **s)
+/* A copy as the worker takes it, with shadows in the place of pageable memory. */
+struct copy {
+	uint8_t box[BOX_BYTES];
+	struct shadow *shadows[2];
+	size_t count;
+};
+
+static void copy_discard(struct copy *c)
 {
-	*s = NULL;
+	while (c->count)
+		shadow_discard(c->shadows[--c->count]);
+}
+
+static int copy_read(const void *p, struct copy *c)
+{
+	c->count = 0;
 	if (!p)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct box b = box_from_3d(p, false);
@@ -28,18 +40,17 @@ static int memcpy_translate(const void *p, uint8_t *d, struct shadow **s)
 	enum { TYPE_HOST = 1 };
 	bool in = b.src.type == TYPE_HOST && !in_heap((void *)(uintptr_t)b.src.address);
 	bool out = b.dst.type == TYPE_HOST && !in_heap((void *)(uintptr_t)b.dst.address);
-	static int once;
-	if (in && out)
-		return not_supported("a graph's copy between two pieces of pageable memory", &once);
-	if (in || out)
-		r = shadow_make(&b, in, s);
-	if (!r)
-		box_put(d, &b);
+	if (in && !(r = shadow_make(&b, true, &c->shadows[c->count])))
+		c->count++;
+	if (!r && out && !(r = shadow_make(&b, false, &c->shadows[c->count])))
+		c->count++;
+	box_put(c->box, &b);
+	if (r)
+		copy_discard(c);
 	return r;
 }
 
-/* Parameters as the program gave them, kept with the node. */
-static void keep(struct object *node, const void *p, size_t n)
+void node_keep(struct object *node, const void *p, size_t n)
 {
 	free(node->data);
 	node->data = malloc(n);
@@ -62,8 +73,7 @@ static int kept(void *node, void *p, size_t n)
 
 EXPORT int cuGraphAddMemcpyNode(void **node, void *graph, void *const *deps, size_t n, const void *p, void *context)
 {
-	uint8_t d[BOX_BYTES];
-	struct shadow *s;
+	struct copy c;
 	struct object *mine = thread.context, *g = object_get(graph, KIND_GRAPH);
 	int r = enter();
 	if (!r && (!node || !g))
@@ -72,37 +82,46 @@ EXPORT int cuGraphAddMemcpyNode(void **node, void *graph, void *const *deps, siz
 		return r;
 	if (object_get(context, KIND_CTX))
 		thread.context = context;
-	r = memcpy_translate(p, d, &s);
-	if (!r)
-		r = wire_graph_add_memcpy(node, graph, deps, n, d);
+	r = copy_read(p, &c);
+	if (!r) {
+		r = wire_graph_add_memcpy(node, graph, deps, n, c.box);
+		if (r)
+			copy_discard(&c);
+	}
 	thread.context = mine;
-	if (!r)
-		keep(*node, p, BOX_BYTES);
-	if (!r && s)
-		shadow_attach(g, s);
+	if (!r) {
+		node_keep(*node, p, BOX_BYTES);
+		shadows_replace(g, *node, c.shadows, c.count);
+	}
 	return r;
 }
 
 static int set_memcpy(void *exec, void *node, const void *p)
 {
-	uint8_t d[BOX_BYTES];
-	struct shadow *s;
-	struct object *o = object_get(node, KIND_NODE), *e = object_get(exec, KIND_EXEC);
+	struct copy c;
+	struct object *o = object_get(node, KIND_NODE), *holder = object_get(exec, KIND_EXEC);
 	static int once;
 	int r = enter();
-	if (!r && (!o || (exec && !e)))
+	if (!r && (!o || (exec && !holder)))
 		r = CUDA_ERROR_INVALID_HANDLE;
+	if (r)
+		return r;
+	if (!exec)
+		holder = node_graph(o);
+	r = copy_read(p, &c);
+	if (!r && c.count && !holder)
+		r = not_supported("cuGraphMemcpyNodeSetParams of a captured node to pageable memory", &once);
 	if (!r)
-		r = memcpy_translate(p, d, &s);
-	if (!r && s && !exec)
-		return not_supported("cuGraphMemcpyNodeSetParams to pageable memory", &once);
-	if (!r)
-		r = wire_graph_set_memcpy(exec, node, d);
-	if (!r && !exec)
-		keep(o, p, BOX_BYTES);
-	if (!r && s)
-		shadow_attach(e, s);
-	return r;
+		r = wire_graph_set_memcpy(exec, node, c.box);
+	if (r) {
+		copy_discard(&c);
+		return r;
+	}
+	if (!exec)
+		node_keep(o, p, BOX_BYTES);
+	if (holder)
+		shadows_replace(holder, node, c.shadows, c.count);
+	return CUDA_SUCCESS;
 }
 
 EXPORT int cuGraphMemcpyNodeGetParams(void *node, void *p) { return kept(node, p, BOX_BYTES); }
@@ -130,7 +149,7 @@ EXPORT int cuGraphAddHostNode(void **node, void *graph, void *const *deps, size_
 	uint64_t id = callback_add(h->function, h->data, false);
 	r = id ? wire_graph_add_host(node, graph, deps, n, id) : CUDA_ERROR_OUT_OF_MEMORY;
 	if (!r) {
-		keep(*node, h, sizeof *h);
+		node_keep(*node, h, sizeof *h);
 		((struct object *)*node)->number = id;
 	}
 	return r;
@@ -138,66 +157,26 @@ EXPORT int cuGraphAddHostNode(void **node, void *graph, void *const *deps, size_
 
 EXPORT int cuGraphHostNodeGetParams(void *node, void *p) { return kept(node, p, sizeof(struct host_params)); }
 
-EXPORT int cuGraphHostNodeSetParams(void *node, const void *p)
+/* A node gets another id: instances that were made before go on with the function that they have. */
+static int set_host(void *exec, void *node, const struct host_params *h)
 {
-	static int once;
-	(void)node, (void)p;
-	return not_supported("cuGraphHostNodeSetParams", &once);
+	struct object *o = object_get(node, KIND_NODE);
+	int r = enter();
+	if (!r && (!o || !h || !h->function))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r)
+		return r;
+	uint64_t id = callback_add(h->function, h->data, false);
+	r = id ? wire_graph_set_host(exec, node, id) : CUDA_ERROR_OUT_OF_MEMORY;
+	if (!r && !exec) {
+		node_keep(o, h, sizeof *h);
+		o->number = id;
+	}
+	return r;
 }
 
-EXPORT int cuGraphExecHostNodeSetParams(void *exec, void *node, const void *p)
-{
-	static int once;
-	(void)exec, (void)node, (void)p;
-	return not_supported("cuGraphExecHostNodeSetParams", &once);
-}
-
-/* The kinds of CUgraphNodeParams, whose union lies at byte 16. */
-EXPORT int cuGraphAddNode_v2(void **node, void *graph, void *const *deps, const void *edges, size_t n, void *params)
-{
-	enum { KERNEL, MEMCPY, MEMSET, HOST, GRAPH, EMPTY, WAIT_EVENT, RECORD_EVENT };
-	static int once;
-	uint32_t type;
-	void *handle;
-	if (!params)
-		return CUDA_ERROR_INVALID_VALUE;
-	uint8_t *u = (uint8_t *)params + 16;
-	memcpy(&type, params, 4);
-	memcpy(&handle, u, 8);
-	for (size_t i = 0; edges && type != KERNEL && i < 8 * n; i++) /* all zero is the ordinary dependency */
-		if (((const uint8_t *)edges)[i])
-			return not_supported("cuGraphAddNode with special edges", &once);
-	switch (type) {
-	case KERNEL:
-		return graph_add_kernel(node, graph, deps, n ? edges : NULL, n, u, true);
-	case MEMCPY: { /* flags, reserved, context, then the copy */
-		void *context;
-		memcpy(&context, u + 8, 8);
-		return cuGraphAddMemcpyNode(node, graph, deps, n, u + 16, context);
-	}
-	case MEMSET: { /* the old parameters, then a context */
-		void *context;
-		memcpy(&context, u + 40, 8);
-		return cuGraphAddMemsetNode(node, graph, deps, n, u, context ? context : thread.context);
-	}
-	case HOST:
-		return cuGraphAddHostNode(node, graph, deps, n, u);
-	case GRAPH:
-		return cuGraphAddChildGraphNode(node, graph, deps, n, handle);
-	case EMPTY:
-		return cuGraphAddEmptyNode(node, graph, deps, n);
-	case WAIT_EVENT:
-		return cuGraphAddEventWaitNode(node, graph, deps, n, handle);
-	case RECORD_EVENT:
-		return cuGraphAddEventRecordNode(node, graph, deps, n, handle);
-	}
-	return not_supported("cuGraphAddNode of this type", &once);
-}
-
-EXPORT int cuGraphAddNode(void **node, void *graph, void *const *deps, size_t n, void *params)
-{
-	return cuGraphAddNode_v2(node, graph, deps, NULL, n, params);
-}
+EXPORT int cuGraphHostNodeSetParams(void *node, const void *p) { return set_host(NULL, node, p); }
+EXPORT int cuGraphExecHostNodeSetParams(void *exec, void *node, const void *p) { return exec ? set_host(exec, node, p) : CUDA_ERROR_INVALID_VALUE; }
 
 EXPORT int cuGraphInstantiateWithFlags(void **exec, void *graph, uint64_t flags)
 {
@@ -314,6 +293,11 @@ EXPORT int cuGraphExecUpdate(void *exec, void *graph, void **error_node, uint32_
 	if (r)
 		return r;
 	r = wire_cuGraphExecUpdate(exec, graph, &node, &why);
+	if (!r) { /* its copies are the graph's now */
+		struct object *e = object_get(exec, KIND_EXEC);
+		shadows_drop(e);
+		shadows_share(e, object_get(graph, KIND_GRAPH));
+	}
 	if (error_node)
 		*error_node = node;
 	if (result)

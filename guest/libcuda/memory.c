@@ -33,10 +33,23 @@ static size_t lower_bound(uint64_t address)
 	return from;
 }
 
+/* Removes what graphs had in a range that the driver has given out anew. The caller holds the lock. */
+static void forget_graphs(uint64_t address, uint64_t size)
+{
+	for (size_t i = lower_bound(address); i < table.count && table.list[i].base < address + size;) {
+		if (!table.list[i].graph) {
+			i++;
+			continue;
+		}
+		memmove(table.list + i, table.list + i + 1, (--table.count - i) * sizeof *table.list);
+	}
+}
+
 bool memory_add(struct range r)
 {
 	bool ok = true;
 	pthread_rwlock_wrlock(&table.lock);
+	forget_graphs(r.base, r.size);
 	if (table.count == table.room) {
 		size_t room = table.room ? 2 * table.room : 256;
 		struct range *list = realloc(table.list, room * sizeof *list);

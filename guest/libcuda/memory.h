@@ -18,7 +18,8 @@ struct range {
 	void *owner; /* module or library of a global variable */
 	uint32_t flags; /* of cuMemHostAlloc and the like */
 	uint8_t type; /* enum memory_type */
-	uint8_t asynchronous; /* of cuMemAllocAsync: to be freed with cuMemFreeAsync or cuMemFree */
+	bool asynchronous; /* of cuMemAllocAsync: to be freed with cuMemFreeAsync or cuMemFree */
+	bool graph; /* of a graph, each launch of which allocates it: freeing does not end the range */
 	uint16_t device;
 };
 
@@ -37,6 +38,9 @@ void memory_forget_owner(void *owner);
 /* Keeps the program's own mappings away from a device range: an address then means one thing only. False if
  * something of the program's already lies there. */
 bool memory_claim(uint64_t address, uint64_t size);
+
+/* Notes memory that a graph's node allocates. A CUresult. */
+int graph_memory_note(uint64_t address, uint64_t size);
 
 /* Page-aligned memory of the heap; 0 when it is full. */
 uint64_t heap_alloc(uint64_t size);

@@ -13,6 +13,7 @@
 struct shadow {
 	struct box box; /* the copy as the program asked for it */
 	bool in; /* read by the graph */
+	void *node; /* for which it is, NULL for one of a capture */
 	struct range pinned;
 	unsigned refs; /* lists that hold it */
 };
@@ -55,8 +56,8 @@ static void shadow_free(struct shadow *s)
 	free(s);
 }
 
-/* Adds to an object's list. A list in use by a launch is replaced by a longer copy. */
-static void add(struct object *o, struct shadow *const *more, size_t n)
+/* Adds to an object's list, and takes out what a node had. A list in use by a launch is replaced by a copy. */
+static void change(struct object *o, const void *node, struct shadow *const *more, size_t n)
 {
 	pthread_mutex_lock(&lock);
 	struct shadows *old = o->data;
@@ -64,10 +65,13 @@ static void add(struct object *o, struct shadow *const *more, size_t n)
 	struct shadows *list = malloc(sizeof *list + (have + n) * sizeof *list->list);
 	if (list) {
 		list->refs = 1;
-		list->count = have + n;
+		list->count = 0;
 		for (size_t i = 0; i < have + n; i++) {
-			list->list[i] = i < have ? old->list[i] : more[i - have];
-			list->list[i]->refs++;
+			struct shadow *s = i < have ? old->list[i] : more[i - have];
+			if (i < have && node && s->node == node)
+				continue;
+			list->list[list->count++] = s;
+			s->refs++;
 		}
 		o->data = list;
 	}
@@ -78,8 +82,16 @@ static void add(struct object *o, struct shadow *const *more, size_t n)
 	}
 }
 
-void shadow_attach(struct object *graph, struct shadow *s) { add(graph, &s, 1); }
-void shadow_attach_captured(struct shadow *s) { add(&captured, &s, 1); }
+void shadows_replace(struct object *graph, void *node, struct shadow *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		list[i]->node = node;
+	if (n || graph->data)
+		change(graph, node, list, n);
+}
+
+void shadow_discard(struct shadow *s) { shadow_free(s); }
+void shadow_attach_captured(struct shadow *s) { change(&captured, NULL, &s, 1); }
 
 void shadows_captured(struct object *graph)
 {
@@ -91,7 +103,7 @@ void shadows_share(struct object *to, const struct object *from)
 {
 	const struct shadows *s = from ? from->data : NULL;
 	if (to && s)
-		add(to, s->list, s->count);
+		change(to, NULL, s->list, s->count);
 }
 
 static void drop(struct shadows *s)

@@ -16,8 +16,11 @@ struct shadow;
 
 /* Makes a shadow for the pageable side of a settled box, and puts it in that side's place. A CUresult. */
 int shadow_make(struct box *b, bool in, struct shadow **s);
-/* Gives a shadow to a graph, or to the one that is being captured and ends next. */
-void shadow_attach(struct object *graph, struct shadow *s);
+/* Gives a graph or instance the shadows of a node, of which there may be none, in the place of those it had. */
+void shadows_replace(struct object *graph, void *node, struct shadow *const *list, size_t n);
+/* Ends a shadow that no graph has been given. */
+void shadow_discard(struct shadow *s);
+/* Gives a shadow to the graph that is being captured and ends next. */
 void shadow_attach_captured(struct shadow *s);
 /* Gives a graph what was captured for it; a graph or instance what another graph has. */
 void shadows_captured(struct object *graph);

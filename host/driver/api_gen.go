@@ -74,16 +74,22 @@ type Functions interface {
 	FuncSetAttribute(hfunc Function, attrib uint32, value int32) Result
 	FuncSetCacheConfig(hfunc Function, config uint32) Result
 	FuncSetSharedMemConfig(hfunc Function, config uint32) Result
+	GraphAddBatchMemOpNode(graph Graph, dependencies []GraphNode, numDependencies uint64, nodeParams []byte) (phGraphNode GraphNode, r Result)
 	GraphAddChildGraphNode(graph Graph, dependencies []GraphNode, numDependencies uint64, childGraph Graph) (phGraphNode GraphNode, r Result)
 	GraphAddDependencies(graph Graph, from []GraphNode, to []GraphNode, numDependencies uint64) Result
 	GraphAddDependenciesV2(graph Graph, from []GraphNode, to []GraphNode, edgeData []byte, numDependencies uint64) Result
 	GraphAddEmptyNode(graph Graph, dependencies []GraphNode, numDependencies uint64) (phGraphNode GraphNode, r Result)
 	GraphAddEventRecordNode(graph Graph, dependencies []GraphNode, numDependencies uint64, event Event) (phGraphNode GraphNode, r Result)
 	GraphAddEventWaitNode(graph Graph, dependencies []GraphNode, numDependencies uint64, event Event) (phGraphNode GraphNode, r Result)
+	GraphAddMemAllocNode(graph Graph, dependencies []GraphNode, numDependencies uint64, nodeParams []byte) (phGraphNode GraphNode, r Result)
+	GraphAddMemFreeNode(graph Graph, dependencies []GraphNode, numDependencies uint64, dptr DevicePtr) (phGraphNode GraphNode, r Result)
 	GraphAddMemcpyNode(graph Graph, dependencies []GraphNode, numDependencies uint64, copyParams []byte, ctx Context) (phGraphNode GraphNode, r Result)
 	GraphAddMemsetNode(graph Graph, dependencies []GraphNode, numDependencies uint64, memsetParams []byte, ctx Context) (phGraphNode GraphNode, r Result)
+	GraphBatchMemOpNodeGetParams(node GraphNode, nodeParams_out []byte) Result
+	GraphBatchMemOpNodeSetParams(node GraphNode, nodeParams []byte) Result
 	GraphChildGraphNodeGetGraph(node GraphNode) (phGraph Graph, r Result)
 	GraphClone(originalGraph Graph) (phGraphClone Graph, r Result)
+	GraphConditionalHandleCreate(graph Graph, ctx Context, defaultLaunchValue uint32, flags uint32) (pHandle_out uint64, r Result)
 	GraphCreate(flags uint32) (phGraph Graph, r Result)
 	GraphDestroy(graph Graph) Result
 	GraphDestroyNode(node GraphNode) Result
@@ -91,6 +97,7 @@ type Functions interface {
 	GraphEventRecordNodeSetEvent(node GraphNode, event Event) Result
 	GraphEventWaitNodeGetEvent(node GraphNode) (event_out Event, r Result)
 	GraphEventWaitNodeSetEvent(node GraphNode, event Event) Result
+	GraphExecBatchMemOpNodeSetParams(graphExec GraphExec, node GraphNode, nodeParams []byte) Result
 	GraphExecChildGraphNodeSetParams(graphExec GraphExec, node GraphNode, childGraph Graph) Result
 	GraphExecDestroy(graphExec GraphExec) Result
 	GraphExecEventRecordNodeSetEvent(graphExec GraphExec, node GraphNode, event Event) Result
@@ -104,6 +111,8 @@ type Functions interface {
 	GraphKernelNodeGetAttribute(node GraphNode, attr uint32, value_out []byte) Result
 	GraphKernelNodeSetAttribute(node GraphNode, attr uint32, value []byte) Result
 	GraphLaunch(graph GraphExec, stream Stream) Result
+	GraphMemAllocNodeGetParams(node GraphNode, params_out []byte) Result
+	GraphMemFreeNodeGetParams(node GraphNode) (dptr_out DevicePtr, r Result)
 	GraphMemcpyNodeGetParams(node GraphNode, nodeParams []byte) Result
 	GraphMemcpyNodeSetParams(node GraphNode, nodeParams []byte) Result
 	GraphMemsetNodeGetParams(node GraphNode, nodeParams []byte) Result
@@ -225,6 +234,7 @@ type Functions interface {
 	StreamSetAttribute(stream Stream, attr uint32, param []byte) Result
 	StreamSynchronize(stream Stream) Result
 	StreamUpdateCaptureDependencies(stream Stream, dependencies []GraphNode, numDependencies uint64, flags uint32) Result
+	StreamUpdateCaptureDependenciesV2(stream Stream, dependencies []GraphNode, dependencyData []byte, numDependencies uint64, flags uint32) Result
 	StreamWaitEvent(stream Stream, event Event, flags uint32) Result
 	StreamWaitValue32(stream Stream, addr DevicePtr, value uint32, flags uint32) Result
 	StreamWaitValue32V2(stream Stream, addr DevicePtr, value uint32, flags uint32) Result

@@ -172,6 +172,10 @@ type Composite interface {
 	GraphSetKernelParams(n GraphNode, k *KernelNode) Result
 	GraphExecSetKernelParams(e GraphExec, n GraphNode, k *KernelNode) Result
 	GraphAddHost(g Graph, deps []GraphNode, call HostCall) (GraphNode, Result)
+	GraphSetHost(n GraphNode, call HostCall) Result
+	GraphExecSetHost(e GraphExec, n GraphNode, call HostCall) Result
+	// GraphAddConditional is cuGraphAddNode of a conditional node. The bodies are the driver's.
+	GraphAddConditional(g Graph, deps []GraphNode, c Conditional) (GraphNode, []Graph, Result)
 
 	// Occupancy of clusters: the number of clusters that can be resident, the largest cluster size.
 	MaxActiveClusters(f Function, cfg *LaunchConfig) (int32, Result)
@@ -180,6 +184,14 @@ type Composite interface {
 
 // ParamInfo is where one kernel parameter lies in the packed parameter buffer, in bytes.
 type ParamInfo struct{ Offset, Size uint32 }
+
+// Conditional is the content of a conditional node: a handle of cuGraphConditionalHandleCreate, a
+// CUgraphConditionalNodeType and how many bodies there are.
+type Conditional struct {
+	Handle     uint64
+	Kind, Size uint32
+	Context    Context
+}
 
 // CaptureInfo is what cuStreamGetCaptureInfo tells.
 type CaptureInfo struct {

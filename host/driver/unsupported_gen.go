@@ -377,6 +377,12 @@ func (u Unsupported) FuncSetSharedMemConfig(hfunc Function, config uint32) Resul
 	return u.refuse("cuFuncSetSharedMemConfig")
 }
 
+// GraphAddBatchMemOpNode refuses cuGraphAddBatchMemOpNode.
+func (u Unsupported) GraphAddBatchMemOpNode(graph Graph, dependencies []GraphNode, numDependencies uint64, nodeParams []byte) (phGraphNode GraphNode, r Result) {
+	r = u.refuse("cuGraphAddBatchMemOpNode")
+	return
+}
+
 // GraphAddChildGraphNode refuses cuGraphAddChildGraphNode.
 func (u Unsupported) GraphAddChildGraphNode(graph Graph, dependencies []GraphNode, numDependencies uint64, childGraph Graph) (phGraphNode GraphNode, r Result) {
 	r = u.refuse("cuGraphAddChildGraphNode")
@@ -411,6 +417,18 @@ func (u Unsupported) GraphAddEventWaitNode(graph Graph, dependencies []GraphNode
 	return
 }
 
+// GraphAddMemAllocNode refuses cuGraphAddMemAllocNode.
+func (u Unsupported) GraphAddMemAllocNode(graph Graph, dependencies []GraphNode, numDependencies uint64, nodeParams []byte) (phGraphNode GraphNode, r Result) {
+	r = u.refuse("cuGraphAddMemAllocNode")
+	return
+}
+
+// GraphAddMemFreeNode refuses cuGraphAddMemFreeNode.
+func (u Unsupported) GraphAddMemFreeNode(graph Graph, dependencies []GraphNode, numDependencies uint64, dptr DevicePtr) (phGraphNode GraphNode, r Result) {
+	r = u.refuse("cuGraphAddMemFreeNode")
+	return
+}
+
 // GraphAddMemcpyNode refuses cuGraphAddMemcpyNode.
 func (u Unsupported) GraphAddMemcpyNode(graph Graph, dependencies []GraphNode, numDependencies uint64, copyParams []byte, ctx Context) (phGraphNode GraphNode, r Result) {
 	r = u.refuse("cuGraphAddMemcpyNode")
@@ -423,6 +441,16 @@ func (u Unsupported) GraphAddMemsetNode(graph Graph, dependencies []GraphNode, n
 	return
 }
 
+// GraphBatchMemOpNodeGetParams refuses cuGraphBatchMemOpNodeGetParams.
+func (u Unsupported) GraphBatchMemOpNodeGetParams(node GraphNode, nodeParams_out []byte) Result {
+	return u.refuse("cuGraphBatchMemOpNodeGetParams")
+}
+
+// GraphBatchMemOpNodeSetParams refuses cuGraphBatchMemOpNodeSetParams.
+func (u Unsupported) GraphBatchMemOpNodeSetParams(node GraphNode, nodeParams []byte) Result {
+	return u.refuse("cuGraphBatchMemOpNodeSetParams")
+}
+
 // GraphChildGraphNodeGetGraph refuses cuGraphChildGraphNodeGetGraph.
 func (u Unsupported) GraphChildGraphNodeGetGraph(node GraphNode) (phGraph Graph, r Result) {
 	r = u.refuse("cuGraphChildGraphNodeGetGraph")
@@ -432,6 +460,12 @@ func (u Unsupported) GraphChildGraphNodeGetGraph(node GraphNode) (phGraph Graph,
 // GraphClone refuses cuGraphClone.
 func (u Unsupported) GraphClone(originalGraph Graph) (phGraphClone Graph, r Result) {
 	r = u.refuse("cuGraphClone")
+	return
+}
+
+// GraphConditionalHandleCreate refuses cuGraphConditionalHandleCreate.
+func (u Unsupported) GraphConditionalHandleCreate(graph Graph, ctx Context, defaultLaunchValue uint32, flags uint32) (pHandle_out uint64, r Result) {
+	r = u.refuse("cuGraphConditionalHandleCreate")
 	return
 }
 
@@ -471,6 +505,11 @@ func (u Unsupported) GraphEventWaitNodeGetEvent(node GraphNode) (event_out Event
 // GraphEventWaitNodeSetEvent refuses cuGraphEventWaitNodeSetEvent.
 func (u Unsupported) GraphEventWaitNodeSetEvent(node GraphNode, event Event) Result {
 	return u.refuse("cuGraphEventWaitNodeSetEvent")
+}
+
+// GraphExecBatchMemOpNodeSetParams refuses cuGraphExecBatchMemOpNodeSetParams.
+func (u Unsupported) GraphExecBatchMemOpNodeSetParams(graphExec GraphExec, node GraphNode, nodeParams []byte) Result {
+	return u.refuse("cuGraphExecBatchMemOpNodeSetParams")
 }
 
 // GraphExecChildGraphNodeSetParams refuses cuGraphExecChildGraphNodeSetParams.
@@ -539,6 +578,17 @@ func (u Unsupported) GraphKernelNodeSetAttribute(node GraphNode, attr uint32, va
 // GraphLaunch refuses cuGraphLaunch.
 func (u Unsupported) GraphLaunch(graph GraphExec, stream Stream) Result {
 	return u.refuse("cuGraphLaunch")
+}
+
+// GraphMemAllocNodeGetParams refuses cuGraphMemAllocNodeGetParams.
+func (u Unsupported) GraphMemAllocNodeGetParams(node GraphNode, params_out []byte) Result {
+	return u.refuse("cuGraphMemAllocNodeGetParams")
+}
+
+// GraphMemFreeNodeGetParams refuses cuGraphMemFreeNodeGetParams.
+func (u Unsupported) GraphMemFreeNodeGetParams(node GraphNode) (dptr_out DevicePtr, r Result) {
+	r = u.refuse("cuGraphMemFreeNodeGetParams")
+	return
 }
 
 // GraphMemcpyNodeGetParams refuses cuGraphMemcpyNodeGetParams.
@@ -1191,6 +1241,11 @@ func (u Unsupported) StreamSynchronize(stream Stream) Result {
 // StreamUpdateCaptureDependencies refuses cuStreamUpdateCaptureDependencies.
 func (u Unsupported) StreamUpdateCaptureDependencies(stream Stream, dependencies []GraphNode, numDependencies uint64, flags uint32) Result {
 	return u.refuse("cuStreamUpdateCaptureDependencies")
+}
+
+// StreamUpdateCaptureDependenciesV2 refuses cuStreamUpdateCaptureDependencies_v2.
+func (u Unsupported) StreamUpdateCaptureDependenciesV2(stream Stream, dependencies []GraphNode, dependencyData []byte, numDependencies uint64, flags uint32) Result {
+	return u.refuse("cuStreamUpdateCaptureDependencies_v2")
 }
 
 // StreamWaitEvent refuses cuStreamWaitEvent.

@@ -653,6 +653,21 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			s.handles.bind(phGraphNodeID, cuda.KindGraphNode, uint64(phGraphNode))
 		}
 		return r
+	case cuda.OpCuGraphAddMemFreeNode:
+		phGraphNodeID := a.newID()
+		graph := driver.Graph(a.handle(s, cuda.KindGraph))
+		dependencies := handles[driver.GraphNode](a, s, cuda.KindGraphNode)
+		numDependencies := a.u64()
+		dptr := driver.DevicePtr(a.u64())
+		a.count(len(dependencies), a.bounded(uint64(numDependencies)))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		phGraphNode, r := api.GraphAddMemFreeNode(graph, dependencies, numDependencies, dptr)
+		if r == driver.Success {
+			s.handles.bind(phGraphNodeID, cuda.KindGraphNode, uint64(phGraphNode))
+		}
+		return r
 	case cuda.OpCuGraphAddMemsetNode:
 		phGraphNodeID := a.newID()
 		graph := driver.Graph(a.handle(s, cuda.KindGraph))
@@ -689,6 +704,19 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		phGraphClone, r := api.GraphClone(originalGraph)
 		if r == driver.Success {
 			s.handles.bind(phGraphCloneID, cuda.KindGraph, uint64(phGraphClone))
+		}
+		return r
+	case cuda.OpCuGraphConditionalHandleCreate:
+		graph := driver.Graph(a.handle(s, cuda.KindGraph))
+		ctx := driver.Context(a.handle(s, cuda.KindContext))
+		defaultLaunchValue := uint32(a.u64())
+		flags := uint32(a.u64())
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		pHandle_out, r := api.GraphConditionalHandleCreate(graph, ctx, defaultLaunchValue, flags)
+		if r == driver.Success {
+			reply.u64(uint64(pHandle_out))
 		}
 		return r
 	case cuda.OpCuGraphCreate:
@@ -876,6 +904,16 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			return r
 		}
 		r := api.GraphLaunch(graph, stream)
+		return r
+	case cuda.OpCuGraphMemFreeNodeGetParams:
+		node := driver.GraphNode(a.handle(s, cuda.KindGraphNode))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		dptr_out, r := api.GraphMemFreeNodeGetParams(node)
+		if r == driver.Success {
+			reply.u64(uint64(dptr_out))
+		}
 		return r
 	case cuda.OpCuGraphMemsetNodeGetParams:
 		node := driver.GraphNode(a.handle(s, cuda.KindGraphNode))
@@ -1762,6 +1800,19 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		}
 		r := api.StreamUpdateCaptureDependencies(stream, dependencies, numDependencies, flags)
 		return r
+	case cuda.OpCuStreamUpdateCaptureDependencies_v2:
+		stream := driver.Stream(a.handle(s, cuda.KindStream))
+		dependencies := handles[driver.GraphNode](a, s, cuda.KindGraphNode)
+		dependencyData := a.blob()
+		numDependencies := a.u64()
+		flags := uint32(a.u64())
+		a.count(len(dependencies), a.bounded(uint64(numDependencies)))
+		a.lengthOrNil(dependencyData, 8*a.bounded(uint64(numDependencies)))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.StreamUpdateCaptureDependenciesV2(stream, dependencies, dependencyData, numDependencies, flags)
+		return r
 	case cuda.OpCuStreamWaitEvent:
 		stream := driver.Stream(a.handle(s, cuda.KindStream))
 		event := driver.Event(a.handle(s, cuda.KindEvent))
@@ -2285,6 +2336,47 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			reply.u64(uint64(uint32(value)))
 		}
 		return r
+	case cuda.OpGraphAddBatch:
+		resultID := a.newID()
+		graph := driver.Graph(a.handle(s, cuda.KindGraph))
+		deps := handles[driver.GraphNode](a, s, cuda.KindGraphNode)
+		depCount := a.u64()
+		ctx := driver.Context(a.handle(s, cuda.KindContext))
+		ops := a.blob()
+		count := uint32(a.u64())
+		flags := uint32(a.u64())
+		a.count(len(deps), a.bounded(uint64(depCount)))
+		a.length(ops, 48*a.bounded(uint64(count)))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		result, r := s.onGraphAddBatch(api, graph, deps, depCount, ctx, ops, count, flags)
+		if r == driver.Success {
+			s.handles.bind(resultID, cuda.KindGraphNode, uint64(result))
+		}
+		return r
+	case cuda.OpGraphAddConditional:
+		resultID := a.newID()
+		graph := driver.Graph(a.handle(s, cuda.KindGraph))
+		deps := handles[driver.GraphNode](a, s, cuda.KindGraphNode)
+		depCount := a.u64()
+		handle := a.u64()
+		kind := uint32(a.u64())
+		size := uint32(a.u64())
+		ctx := driver.Context(a.handle(s, cuda.KindContext))
+		a.count(len(deps), a.bounded(uint64(depCount)))
+		bodies := a.out(8 * a.bounded(uint64(size)))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		result, r := s.onGraphAddConditional(api, graph, deps, depCount, handle, kind, size, ctx, bodies)
+		if r == driver.Success {
+			s.handles.bind(resultID, cuda.KindGraphNode, uint64(result))
+			reply.blob(bodies)
+		} else if r != pending {
+			reply.blob(bodies)
+		}
+		return r
 	case cuda.OpGraphAddHost:
 		resultID := a.newID()
 		graph := driver.Graph(a.handle(s, cuda.KindGraph))
@@ -2328,6 +2420,28 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			s.handles.bind(resultID, cuda.KindGraphNode, uint64(result))
 		}
 		return r
+	case cuda.OpGraphAddMemAlloc:
+		resultID := a.newID()
+		graph := driver.Graph(a.handle(s, cuda.KindGraph))
+		deps := handles[driver.GraphNode](a, s, cuda.KindGraphNode)
+		depCount := a.u64()
+		params := a.inout(a.blob())
+		access := a.blob()
+		accessCount := a.u64()
+		a.count(len(deps), a.bounded(uint64(depCount)))
+		a.length(params, 120)
+		a.length(access, 12*a.bounded(uint64(accessCount)))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		result, r := s.onGraphAddMemAlloc(api, graph, deps, depCount, params, access, accessCount)
+		if r == driver.Success {
+			s.handles.bind(resultID, cuda.KindGraphNode, uint64(result))
+			reply.blob(params)
+		} else if r != pending {
+			reply.blob(params)
+		}
+		return r
 	case cuda.OpGraphAddMemcpy:
 		resultID := a.newID()
 		graph := driver.Graph(a.handle(s, cuda.KindGraph))
@@ -2344,6 +2458,22 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			s.handles.bind(resultID, cuda.KindGraphNode, uint64(result))
 		}
 		return r
+	case cuda.OpGraphGetBatch:
+		node := driver.GraphNode(a.handle(s, cuda.KindGraphNode))
+		start := uint32(a.u64())
+		ops := a.out(3072)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		count, flags, r := s.onGraphGetBatch(api, node, start, ops)
+		if r == driver.Success {
+			reply.u64(uint64(count))
+			reply.u64(uint64(flags))
+			reply.blob(ops)
+		} else if r != pending {
+			reply.blob(ops)
+		}
+		return r
 	case cuda.OpGraphGetKernel:
 		node := driver.GraphNode(a.handle(s, cuda.KindGraphNode))
 		shape := a.out(32)
@@ -2356,6 +2486,22 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			reply.blob(shape)
 		} else if r != pending {
 			reply.blob(shape)
+		}
+		return r
+	case cuda.OpGraphGetMemAlloc:
+		node := driver.GraphNode(a.handle(s, cuda.KindGraphNode))
+		params := a.out(120)
+		access := a.out(768)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onGraphGetMemAlloc(api, node, params, access)
+		if r == driver.Success {
+			reply.blob(params)
+			reply.blob(access)
+		} else if r != pending {
+			reply.blob(params)
+			reply.blob(access)
 		}
 		return r
 	case cuda.OpGraphList:
@@ -2374,6 +2520,28 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		} else if r != pending {
 			reply.blob(items)
 		}
+		return r
+	case cuda.OpGraphSetBatch:
+		exec := driver.GraphExec(a.handle(s, cuda.KindGraphExec))
+		node := driver.GraphNode(a.handle(s, cuda.KindGraphNode))
+		ctx := driver.Context(a.handle(s, cuda.KindContext))
+		ops := a.blob()
+		count := uint32(a.u64())
+		flags := uint32(a.u64())
+		a.length(ops, 48*a.bounded(uint64(count)))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onGraphSetBatch(api, exec, node, ctx, ops, count, flags)
+		return r
+	case cuda.OpGraphSetHost:
+		exec := driver.GraphExec(a.handle(s, cuda.KindGraphExec))
+		node := driver.GraphNode(a.handle(s, cuda.KindGraphNode))
+		id := a.u64()
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onGraphSetHost(api, exec, node, id)
 		return r
 	case cuda.OpGraphSetKernel:
 		exec := driver.GraphExec(a.handle(s, cuda.KindGraphExec))

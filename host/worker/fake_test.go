@@ -175,6 +175,13 @@ func (refusing) PoolExportPointer(driver.DevicePtr) (driver.Shared, driver.Resul
 func (refusing) PoolImportPointer(driver.MemPool, driver.Shared) (driver.DevicePtr, driver.Result) {
 	return 0, no
 }
+func (refusing) GraphSetHost(driver.GraphNode, driver.HostCall) driver.Result { return no }
+func (refusing) GraphExecSetHost(driver.GraphExec, driver.GraphNode, driver.HostCall) driver.Result {
+	return no
+}
+func (refusing) GraphAddConditional(driver.Graph, []driver.GraphNode, driver.Conditional) (driver.GraphNode, []driver.Graph, driver.Result) {
+	return 0, nil, no
+}
 func (refusing) MaxActiveClusters(driver.Function, *driver.LaunchConfig) (int32, driver.Result) {
 	return 0, no
 }

@@ -4,4 +4,4 @@
 package cuda
 
 // SpecHash identifies the set of commands that this build understands.
-const SpecHash uint64 = 0xf9109927f96247a3
+const SpecHash uint64 = 0xcea6d5165ac81047

@@ -67,227 +67,238 @@ const (
 	OpCuGraphAddEmptyNode                                  = 60
 	OpCuGraphAddEventRecordNode                            = 61
 	OpCuGraphAddEventWaitNode                              = 62
-	OpCuGraphAddMemsetNode                                 = 63
-	OpCuGraphChildGraphNodeGetGraph                        = 64
-	OpCuGraphClone                                         = 65
-	OpCuGraphCreate                                        = 66
-	OpCuGraphDestroy                                       = 67
-	OpCuGraphDestroyNode                                   = 68
-	OpCuGraphEventRecordNodeGetEvent                       = 69
-	OpCuGraphEventRecordNodeSetEvent                       = 70
-	OpCuGraphEventWaitNodeGetEvent                         = 71
-	OpCuGraphEventWaitNodeSetEvent                         = 72
-	OpCuGraphExecChildGraphNodeSetParams                   = 73
-	OpCuGraphExecDestroy                                   = 74
-	OpCuGraphExecEventRecordNodeSetEvent                   = 75
-	OpCuGraphExecEventWaitNodeSetEvent                     = 76
-	OpCuGraphExecGetFlags                                  = 77
-	OpCuGraphExecMemsetNodeSetParams                       = 78
-	OpCuGraphExecUpdate                                    = 79
-	OpCuGraphInstantiateWithFlags                          = 80
-	OpCuGraphKernelNodeCopyAttributes                      = 81
-	OpCuGraphKernelNodeGetAttribute                        = 82
-	OpCuGraphKernelNodeSetAttribute                        = 83
-	OpCuGraphLaunch                                        = 84
-	OpCuGraphMemsetNodeGetParams                           = 85
-	OpCuGraphMemsetNodeSetParams                           = 86
-	OpCuGraphNodeFindInClone                               = 87
-	OpCuGraphNodeGetEnabled                                = 88
-	OpCuGraphNodeGetType                                   = 89
-	OpCuGraphNodeSetEnabled                                = 90
-	OpCuGraphRemoveDependencies                            = 91
-	OpCuGraphRemoveDependencies_v2                         = 92
-	OpCuGraphUpload                                        = 93
-	OpCuGreenCtxRecordEvent                                = 94
-	OpCuGreenCtxStreamCreate                               = 95
-	OpCuGreenCtxWaitEvent                                  = 96
-	OpCuKernelSetAttribute                                 = 97
-	OpCuKernelSetCacheConfig                               = 98
-	OpCuLibraryGetGlobal                                   = 99
-	OpCuLibraryGetKernelCount                              = 100
-	OpCuLibraryGetManaged                                  = 101
-	OpCuLibraryGetModule                                   = 102
-	OpCuLibraryUnload                                      = 103
-	OpCuMemAdvise                                          = 104
-	OpCuMemAdvise_v2                                       = 105
-	OpCuMemGetAccess                                       = 106
-	OpCuMemGetAddressRange_v2                              = 107
-	OpCuMemGetAllocationGranularity                        = 108
-	OpCuMemGetAllocationPropertiesFromHandle               = 109
-	OpCuMemGetDefaultMemPool                               = 110
-	OpCuMemGetMemPool                                      = 111
-	OpCuMemMap                                             = 112
-	OpCuMemPoolCreate                                      = 113
-	OpCuMemPoolDestroy                                     = 114
-	OpCuMemPoolGetAccess                                   = 115
-	OpCuMemPoolGetAttribute                                = 116
-	OpCuMemPoolSetAccess                                   = 117
-	OpCuMemPoolSetAttribute                                = 118
-	OpCuMemPoolTrimTo                                      = 119
-	OpCuMemPrefetchAsync                                   = 120
-	OpCuMemPrefetchAsync_v2                                = 121
-	OpCuMemRangeGetAttribute                               = 122
-	OpCuMemSetAccess                                       = 123
-	OpCuMemSetMemPool                                      = 124
-	OpCuMemUnmap                                           = 125
-	OpCuMemcpyDtoDAsync_v2                                 = 126
-	OpCuMemcpyPeerAsync                                    = 127
-	OpCuMemsetD16Async                                     = 128
-	OpCuMemsetD2D16Async                                   = 129
-	OpCuMemsetD2D32Async                                   = 130
-	OpCuMemsetD2D8Async                                    = 131
-	OpCuMemsetD32Async                                     = 132
-	OpCuMemsetD8Async                                      = 133
-	OpCuMipmappedArrayCreate                               = 134
-	OpCuMipmappedArrayDestroy                              = 135
-	OpCuMipmappedArrayGetLevel                             = 136
-	OpCuMipmappedArrayGetMemoryRequirements                = 137
-	OpCuMipmappedArrayGetSparseProperties                  = 138
-	OpCuModuleGetFunctionCount                             = 139
-	OpCuModuleGetGlobal_v2                                 = 140
-	OpCuModuleGetSurfRef                                   = 141
-	OpCuModuleGetTexRef                                    = 142
-	OpCuModuleUnload                                       = 143
-	OpCuMulticastAddDevice                                 = 144
-	OpCuMulticastBindAddr                                  = 145
-	OpCuMulticastBindMem                                   = 146
-	OpCuMulticastGetGranularity                            = 147
-	OpCuMulticastUnbind                                    = 148
-	OpCuOccupancyAvailableDynamicSMemPerBlock              = 149
-	OpCuOccupancyMaxActiveBlocksPerMultiprocessor          = 150
-	OpCuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags = 151
-	OpCuParamSetTexRef                                     = 152
-	OpCuStreamAttachMemAsync                               = 153
-	OpCuStreamBatchMemOp                                   = 154
-	OpCuStreamBatchMemOp_v2                                = 155
-	OpCuStreamBeginCaptureToGraph                          = 156
-	OpCuStreamBeginCapture_v2                              = 157
-	OpCuStreamCopyAttributes                               = 158
-	OpCuStreamCreateWithPriority                           = 159
-	OpCuStreamDestroy_v2                                   = 160
-	OpCuStreamEndCapture                                   = 161
-	OpCuStreamGetAttribute                                 = 162
-	OpCuStreamIsCapturing                                  = 163
-	OpCuStreamQuery                                        = 164
-	OpCuStreamSetAttribute                                 = 165
-	OpCuStreamUpdateCaptureDependencies                    = 166
-	OpCuStreamWaitEvent                                    = 167
-	OpCuStreamWaitValue32                                  = 168
-	OpCuStreamWaitValue32_v2                               = 169
-	OpCuStreamWaitValue64                                  = 170
-	OpCuStreamWaitValue64_v2                               = 171
-	OpCuStreamWriteValue32                                 = 172
-	OpCuStreamWriteValue32_v2                              = 173
-	OpCuStreamWriteValue64                                 = 174
-	OpCuStreamWriteValue64_v2                              = 175
-	OpCuSurfRefGetArray                                    = 176
-	OpCuSurfRefSetArray                                    = 177
-	OpCuTensorMapEncodeIm2col                              = 178
-	OpCuTensorMapEncodeIm2colWide                          = 179
-	OpCuTensorMapEncodeTiled                               = 180
-	OpCuTensorMapReplaceAddress                            = 181
-	OpCuTexRefCreate                                       = 182
-	OpCuTexRefDestroy                                      = 183
-	OpCuTexRefGetAddressMode                               = 184
-	OpCuTexRefGetAddress_v2                                = 185
-	OpCuTexRefGetArray                                     = 186
-	OpCuTexRefGetBorderColor                               = 187
-	OpCuTexRefGetFilterMode                                = 188
-	OpCuTexRefGetFlags                                     = 189
-	OpCuTexRefGetFormat                                    = 190
-	OpCuTexRefGetMaxAnisotropy                             = 191
-	OpCuTexRefGetMipmapFilterMode                          = 192
-	OpCuTexRefGetMipmapLevelBias                           = 193
-	OpCuTexRefGetMipmapLevelClamp                          = 194
-	OpCuTexRefGetMipmappedArray                            = 195
-	OpCuTexRefSetAddress2D_v2                              = 196
-	OpCuTexRefSetAddress2D_v3                              = 197
-	OpCuTexRefSetAddressMode                               = 198
-	OpCuTexRefSetAddress_v2                                = 199
-	OpCuTexRefSetArray                                     = 200
-	OpCuTexRefSetBorderColor                               = 201
-	OpCuTexRefSetFilterMode                                = 202
-	OpCuTexRefSetFlags                                     = 203
-	OpCuTexRefSetFormat                                    = 204
-	OpCuTexRefSetMaxAnisotropy                             = 205
-	OpCuTexRefSetMipmapFilterMode                          = 206
-	OpCuTexRefSetMipmapLevelBias                           = 207
-	OpCuTexRefSetMipmapLevelClamp                          = 208
-	OpCuTexRefSetMipmappedArray                            = 209
-	OpCuThreadExchangeStreamCaptureMode                    = 210
-	OpDeviceFacts                                          = 211
-	OpDropMemory                                           = 212
-	OpEventWait                                            = 213
-	OpFunctionAttribute                                    = 214
-	OpGraphAddHost                                         = 215
-	OpGraphAddKernel                                       = 216
-	OpGraphAddMemcpy                                       = 217
-	OpGraphGetKernel                                       = 218
-	OpGraphList                                            = 219
-	OpGraphSetKernel                                       = 220
-	OpGraphSetMemcpy                                       = 221
-	OpGraphUpdateKernel                                    = 222
-	OpGreenCreate                                          = 223
-	OpGreenDestroy                                         = 224
-	OpHostAlloc                                            = 225
-	OpHostFree                                             = 226
-	OpHostFunc                                             = 227
-	OpImageAppend                                          = 228
-	OpKernelAttribute                                      = 229
-	OpKernelFunction                                       = 230
-	OpLaunch                                               = 231
-	OpLaunchEx                                             = 232
-	OpLibraryKernel                                        = 233
-	OpLibraryLoad                                          = 234
-	OpLinkAdd                                              = 235
-	OpLinkComplete                                         = 236
-	OpLinkCreate                                           = 237
-	OpLinkDestroy                                          = 238
-	OpLinkRead                                             = 239
-	OpMapArrays                                            = 240
-	OpMemAlloc                                             = 241
-	OpMemAllocAsync                                        = 242
-	OpMemAllocPitch                                        = 243
-	OpMemCreate                                            = 244
-	OpMemDecompress                                        = 245
-	OpMemFree                                              = 246
-	OpMemFreeAsync                                         = 247
-	OpMemInfo                                              = 248
-	OpMemRelease                                           = 249
-	OpMemReserve                                           = 250
-	OpMemRetainHandle                                      = 251
-	OpMemUnreserve                                         = 252
-	OpModuleFunction                                       = 253
-	OpModuleLoad                                           = 254
-	OpModuleNames                                          = 255
-	OpMulticastCreate                                      = 256
-	OpOccupancyClusters                                    = 257
-	OpPointerAttribute                                     = 258
-	OpPrimaryReset                                         = 259
-	OpPrimaryRetain                                        = 260
-	OpResourceDescribe                                     = 261
-	OpResourceGet                                          = 262
-	OpResourceSplit                                        = 263
-	OpShareEvent                                           = 264
-	OpShareHandle                                          = 265
-	OpShareMemory                                          = 266
-	OpSharePointer                                         = 267
-	OpSharePool                                            = 268
-	OpStreamSync                                           = 269
-	OpSurfObjectCreate                                     = 270
-	OpSurfObjectDestroy                                    = 271
-	OpTakeEvent                                            = 272
-	OpTakeHandle                                           = 273
-	OpTakeMemory                                           = 274
-	OpTakePointer                                          = 275
-	OpTakePool                                             = 276
-	OpTexObjectCreate                                      = 277
-	OpTexObjectDestroy                                     = 278
-	OpTexObjectGet                                         = 279
-	OpWriteFlag                                            = 280
+	OpCuGraphAddMemFreeNode                                = 63
+	OpCuGraphAddMemsetNode                                 = 64
+	OpCuGraphChildGraphNodeGetGraph                        = 65
+	OpCuGraphClone                                         = 66
+	OpCuGraphConditionalHandleCreate                       = 67
+	OpCuGraphCreate                                        = 68
+	OpCuGraphDestroy                                       = 69
+	OpCuGraphDestroyNode                                   = 70
+	OpCuGraphEventRecordNodeGetEvent                       = 71
+	OpCuGraphEventRecordNodeSetEvent                       = 72
+	OpCuGraphEventWaitNodeGetEvent                         = 73
+	OpCuGraphEventWaitNodeSetEvent                         = 74
+	OpCuGraphExecChildGraphNodeSetParams                   = 75
+	OpCuGraphExecDestroy                                   = 76
+	OpCuGraphExecEventRecordNodeSetEvent                   = 77
+	OpCuGraphExecEventWaitNodeSetEvent                     = 78
+	OpCuGraphExecGetFlags                                  = 79
+	OpCuGraphExecMemsetNodeSetParams                       = 80
+	OpCuGraphExecUpdate                                    = 81
+	OpCuGraphInstantiateWithFlags                          = 82
+	OpCuGraphKernelNodeCopyAttributes                      = 83
+	OpCuGraphKernelNodeGetAttribute                        = 84
+	OpCuGraphKernelNodeSetAttribute                        = 85
+	OpCuGraphLaunch                                        = 86
+	OpCuGraphMemFreeNodeGetParams                          = 87
+	OpCuGraphMemsetNodeGetParams                           = 88
+	OpCuGraphMemsetNodeSetParams                           = 89
+	OpCuGraphNodeFindInClone                               = 90
+	OpCuGraphNodeGetEnabled                                = 91
+	OpCuGraphNodeGetType                                   = 92
+	OpCuGraphNodeSetEnabled                                = 93
+	OpCuGraphRemoveDependencies                            = 94
+	OpCuGraphRemoveDependencies_v2                         = 95
+	OpCuGraphUpload                                        = 96
+	OpCuGreenCtxRecordEvent                                = 97
+	OpCuGreenCtxStreamCreate                               = 98
+	OpCuGreenCtxWaitEvent                                  = 99
+	OpCuKernelSetAttribute                                 = 100
+	OpCuKernelSetCacheConfig                               = 101
+	OpCuLibraryGetGlobal                                   = 102
+	OpCuLibraryGetKernelCount                              = 103
+	OpCuLibraryGetManaged                                  = 104
+	OpCuLibraryGetModule                                   = 105
+	OpCuLibraryUnload                                      = 106
+	OpCuMemAdvise                                          = 107
+	OpCuMemAdvise_v2                                       = 108
+	OpCuMemGetAccess                                       = 109
+	OpCuMemGetAddressRange_v2                              = 110
+	OpCuMemGetAllocationGranularity                        = 111
+	OpCuMemGetAllocationPropertiesFromHandle               = 112
+	OpCuMemGetDefaultMemPool                               = 113
+	OpCuMemGetMemPool                                      = 114
+	OpCuMemMap                                             = 115
+	OpCuMemPoolCreate                                      = 116
+	OpCuMemPoolDestroy                                     = 117
+	OpCuMemPoolGetAccess                                   = 118
+	OpCuMemPoolGetAttribute                                = 119
+	OpCuMemPoolSetAccess                                   = 120
+	OpCuMemPoolSetAttribute                                = 121
+	OpCuMemPoolTrimTo                                      = 122
+	OpCuMemPrefetchAsync                                   = 123
+	OpCuMemPrefetchAsync_v2                                = 124
+	OpCuMemRangeGetAttribute                               = 125
+	OpCuMemSetAccess                                       = 126
+	OpCuMemSetMemPool                                      = 127
+	OpCuMemUnmap                                           = 128
+	OpCuMemcpyDtoDAsync_v2                                 = 129
+	OpCuMemcpyPeerAsync                                    = 130
+	OpCuMemsetD16Async                                     = 131
+	OpCuMemsetD2D16Async                                   = 132
+	OpCuMemsetD2D32Async                                   = 133
+	OpCuMemsetD2D8Async                                    = 134
+	OpCuMemsetD32Async                                     = 135
+	OpCuMemsetD8Async                                      = 136
+	OpCuMipmappedArrayCreate                               = 137
+	OpCuMipmappedArrayDestroy                              = 138
+	OpCuMipmappedArrayGetLevel                             = 139
+	OpCuMipmappedArrayGetMemoryRequirements                = 140
+	OpCuMipmappedArrayGetSparseProperties                  = 141
+	OpCuModuleGetFunctionCount                             = 142
+	OpCuModuleGetGlobal_v2                                 = 143
+	OpCuModuleGetSurfRef                                   = 144
+	OpCuModuleGetTexRef                                    = 145
+	OpCuModuleUnload                                       = 146
+	OpCuMulticastAddDevice                                 = 147
+	OpCuMulticastBindAddr                                  = 148
+	OpCuMulticastBindMem                                   = 149
+	OpCuMulticastGetGranularity                            = 150
+	OpCuMulticastUnbind                                    = 151
+	OpCuOccupancyAvailableDynamicSMemPerBlock              = 152
+	OpCuOccupancyMaxActiveBlocksPerMultiprocessor          = 153
+	OpCuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags = 154
+	OpCuParamSetTexRef                                     = 155
+	OpCuStreamAttachMemAsync                               = 156
+	OpCuStreamBatchMemOp                                   = 157
+	OpCuStreamBatchMemOp_v2                                = 158
+	OpCuStreamBeginCaptureToGraph                          = 159
+	OpCuStreamBeginCapture_v2                              = 160
+	OpCuStreamCopyAttributes                               = 161
+	OpCuStreamCreateWithPriority                           = 162
+	OpCuStreamDestroy_v2                                   = 163
+	OpCuStreamEndCapture                                   = 164
+	OpCuStreamGetAttribute                                 = 165
+	OpCuStreamIsCapturing                                  = 166
+	OpCuStreamQuery                                        = 167
+	OpCuStreamSetAttribute                                 = 168
+	OpCuStreamUpdateCaptureDependencies                    = 169
+	OpCuStreamUpdateCaptureDependencies_v2                 = 170
+	OpCuStreamWaitEvent                                    = 171
+	OpCuStreamWaitValue32                                  = 172
+	OpCuStreamWaitValue32_v2                               = 173
+	OpCuStreamWaitValue64                                  = 174
+	OpCuStreamWaitValue64_v2                               = 175
+	OpCuStreamWriteValue32                                 = 176
+	OpCuStreamWriteValue32_v2                              = 177
+	OpCuStreamWriteValue64                                 = 178
+	OpCuStreamWriteValue64_v2                              = 179
+	OpCuSurfRefGetArray                                    = 180
+	OpCuSurfRefSetArray                                    = 181
+	OpCuTensorMapEncodeIm2col                              = 182
+	OpCuTensorMapEncodeIm2colWide                          = 183
+	OpCuTensorMapEncodeTiled                               = 184
+	OpCuTensorMapReplaceAddress                            = 185
+	OpCuTexRefCreate                                       = 186
+	OpCuTexRefDestroy                                      = 187
+	OpCuTexRefGetAddressMode                               = 188
+	OpCuTexRefGetAddress_v2                                = 189
+	OpCuTexRefGetArray                                     = 190
+	OpCuTexRefGetBorderColor                               = 191
+	OpCuTexRefGetFilterMode                                = 192
+	OpCuTexRefGetFlags                                     = 193
+	OpCuTexRefGetFormat                                    = 194
+	OpCuTexRefGetMaxAnisotropy                             = 195
+	OpCuTexRefGetMipmapFilterMode                          = 196
+	OpCuTexRefGetMipmapLevelBias                           = 197
+	OpCuTexRefGetMipmapLevelClamp                          = 198
+	OpCuTexRefGetMipmappedArray                            = 199
+	OpCuTexRefSetAddress2D_v2                              = 200
+	OpCuTexRefSetAddress2D_v3                              = 201
+	OpCuTexRefSetAddressMode                               = 202
+	OpCuTexRefSetAddress_v2                                = 203
+	OpCuTexRefSetArray                                     = 204
+	OpCuTexRefSetBorderColor                               = 205
+	OpCuTexRefSetFilterMode                                = 206
+	OpCuTexRefSetFlags                                     = 207
+	OpCuTexRefSetFormat                                    = 208
+	OpCuTexRefSetMaxAnisotropy                             = 209
+	OpCuTexRefSetMipmapFilterMode                          = 210
+	OpCuTexRefSetMipmapLevelBias                           = 211
+	OpCuTexRefSetMipmapLevelClamp                          = 212
+	OpCuTexRefSetMipmappedArray                            = 213
+	OpCuThreadExchangeStreamCaptureMode                    = 214
+	OpDeviceFacts                                          = 215
+	OpDropMemory                                           = 216
+	OpEventWait                                            = 217
+	OpFunctionAttribute                                    = 218
+	OpGraphAddBatch                                        = 219
+	OpGraphAddConditional                                  = 220
+	OpGraphAddHost                                         = 221
+	OpGraphAddKernel                                       = 222
+	OpGraphAddMemAlloc                                     = 223
+	OpGraphAddMemcpy                                       = 224
+	OpGraphGetBatch                                        = 225
+	OpGraphGetKernel                                       = 226
+	OpGraphGetMemAlloc                                     = 227
+	OpGraphList                                            = 228
+	OpGraphSetBatch                                        = 229
+	OpGraphSetHost                                         = 230
+	OpGraphSetKernel                                       = 231
+	OpGraphSetMemcpy                                       = 232
+	OpGraphUpdateKernel                                    = 233
+	OpGreenCreate                                          = 234
+	OpGreenDestroy                                         = 235
+	OpHostAlloc                                            = 236
+	OpHostFree                                             = 237
+	OpHostFunc                                             = 238
+	OpImageAppend                                          = 239
+	OpKernelAttribute                                      = 240
+	OpKernelFunction                                       = 241
+	OpLaunch                                               = 242
+	OpLaunchEx                                             = 243
+	OpLibraryKernel                                        = 244
+	OpLibraryLoad                                          = 245
+	OpLinkAdd                                              = 246
+	OpLinkComplete                                         = 247
+	OpLinkCreate                                           = 248
+	OpLinkDestroy                                          = 249
+	OpLinkRead                                             = 250
+	OpMapArrays                                            = 251
+	OpMemAlloc                                             = 252
+	OpMemAllocAsync                                        = 253
+	OpMemAllocPitch                                        = 254
+	OpMemCreate                                            = 255
+	OpMemDecompress                                        = 256
+	OpMemFree                                              = 257
+	OpMemFreeAsync                                         = 258
+	OpMemInfo                                              = 259
+	OpMemRelease                                           = 260
+	OpMemReserve                                           = 261
+	OpMemRetainHandle                                      = 262
+	OpMemUnreserve                                         = 263
+	OpModuleFunction                                       = 264
+	OpModuleLoad                                           = 265
+	OpModuleNames                                          = 266
+	OpMulticastCreate                                      = 267
+	OpOccupancyClusters                                    = 268
+	OpPointerAttribute                                     = 269
+	OpPrimaryReset                                         = 270
+	OpPrimaryRetain                                        = 271
+	OpResourceDescribe                                     = 272
+	OpResourceGet                                          = 273
+	OpResourceSplit                                        = 274
+	OpShareEvent                                           = 275
+	OpShareHandle                                          = 276
+	OpShareMemory                                          = 277
+	OpSharePointer                                         = 278
+	OpSharePool                                            = 279
+	OpStreamSync                                           = 280
+	OpSurfObjectCreate                                     = 281
+	OpSurfObjectDestroy                                    = 282
+	OpTakeEvent                                            = 283
+	OpTakeHandle                                           = 284
+	OpTakeMemory                                           = 285
+	OpTakePointer                                          = 286
+	OpTakePool                                             = 287
+	OpTexObjectCreate                                      = 288
+	OpTexObjectDestroy                                     = 289
+	OpTexObjectGet                                         = 290
+	OpWriteFlag                                            = 291
 
 	// OpCount is one more than the highest opcode.
-	OpCount = 281
+	OpCount = 292
 )
 
 // OpNames are the commands' names, for logs.
@@ -354,9 +365,11 @@ var OpNames = [OpCount]string{
 	OpCuGraphAddEmptyNode:                         "cuGraphAddEmptyNode",
 	OpCuGraphAddEventRecordNode:                   "cuGraphAddEventRecordNode",
 	OpCuGraphAddEventWaitNode:                     "cuGraphAddEventWaitNode",
+	OpCuGraphAddMemFreeNode:                       "cuGraphAddMemFreeNode",
 	OpCuGraphAddMemsetNode:                        "cuGraphAddMemsetNode",
 	OpCuGraphChildGraphNodeGetGraph:               "cuGraphChildGraphNodeGetGraph",
 	OpCuGraphClone:                                "cuGraphClone",
+	OpCuGraphConditionalHandleCreate:              "cuGraphConditionalHandleCreate",
 	OpCuGraphCreate:                               "cuGraphCreate",
 	OpCuGraphDestroy:                              "cuGraphDestroy",
 	OpCuGraphDestroyNode:                          "cuGraphDestroyNode",
@@ -376,6 +389,7 @@ var OpNames = [OpCount]string{
 	OpCuGraphKernelNodeGetAttribute:               "cuGraphKernelNodeGetAttribute",
 	OpCuGraphKernelNodeSetAttribute:               "cuGraphKernelNodeSetAttribute",
 	OpCuGraphLaunch:                               "cuGraphLaunch",
+	OpCuGraphMemFreeNodeGetParams:                 "cuGraphMemFreeNodeGetParams",
 	OpCuGraphMemsetNodeGetParams:                  "cuGraphMemsetNodeGetParams",
 	OpCuGraphMemsetNodeSetParams:                  "cuGraphMemsetNodeSetParams",
 	OpCuGraphNodeFindInClone:                      "cuGraphNodeFindInClone",
@@ -443,135 +457,143 @@ var OpNames = [OpCount]string{
 	OpCuOccupancyAvailableDynamicSMemPerBlock:     "cuOccupancyAvailableDynamicSMemPerBlock",
 	OpCuOccupancyMaxActiveBlocksPerMultiprocessor: "cuOccupancyMaxActiveBlocksPerMultiprocessor",
 	OpCuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags: "cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags",
-	OpCuParamSetTexRef:                  "cuParamSetTexRef",
-	OpCuStreamAttachMemAsync:            "cuStreamAttachMemAsync",
-	OpCuStreamBatchMemOp:                "cuStreamBatchMemOp",
-	OpCuStreamBatchMemOp_v2:             "cuStreamBatchMemOp_v2",
-	OpCuStreamBeginCaptureToGraph:       "cuStreamBeginCaptureToGraph",
-	OpCuStreamBeginCapture_v2:           "cuStreamBeginCapture_v2",
-	OpCuStreamCopyAttributes:            "cuStreamCopyAttributes",
-	OpCuStreamCreateWithPriority:        "cuStreamCreateWithPriority",
-	OpCuStreamDestroy_v2:                "cuStreamDestroy_v2",
-	OpCuStreamEndCapture:                "cuStreamEndCapture",
-	OpCuStreamGetAttribute:              "cuStreamGetAttribute",
-	OpCuStreamIsCapturing:               "cuStreamIsCapturing",
-	OpCuStreamQuery:                     "cuStreamQuery",
-	OpCuStreamSetAttribute:              "cuStreamSetAttribute",
-	OpCuStreamUpdateCaptureDependencies: "cuStreamUpdateCaptureDependencies",
-	OpCuStreamWaitEvent:                 "cuStreamWaitEvent",
-	OpCuStreamWaitValue32:               "cuStreamWaitValue32",
-	OpCuStreamWaitValue32_v2:            "cuStreamWaitValue32_v2",
-	OpCuStreamWaitValue64:               "cuStreamWaitValue64",
-	OpCuStreamWaitValue64_v2:            "cuStreamWaitValue64_v2",
-	OpCuStreamWriteValue32:              "cuStreamWriteValue32",
-	OpCuStreamWriteValue32_v2:           "cuStreamWriteValue32_v2",
-	OpCuStreamWriteValue64:              "cuStreamWriteValue64",
-	OpCuStreamWriteValue64_v2:           "cuStreamWriteValue64_v2",
-	OpCuSurfRefGetArray:                 "cuSurfRefGetArray",
-	OpCuSurfRefSetArray:                 "cuSurfRefSetArray",
-	OpCuTensorMapEncodeIm2col:           "cuTensorMapEncodeIm2col",
-	OpCuTensorMapEncodeIm2colWide:       "cuTensorMapEncodeIm2colWide",
-	OpCuTensorMapEncodeTiled:            "cuTensorMapEncodeTiled",
-	OpCuTensorMapReplaceAddress:         "cuTensorMapReplaceAddress",
-	OpCuTexRefCreate:                    "cuTexRefCreate",
-	OpCuTexRefDestroy:                   "cuTexRefDestroy",
-	OpCuTexRefGetAddressMode:            "cuTexRefGetAddressMode",
-	OpCuTexRefGetAddress_v2:             "cuTexRefGetAddress_v2",
-	OpCuTexRefGetArray:                  "cuTexRefGetArray",
-	OpCuTexRefGetBorderColor:            "cuTexRefGetBorderColor",
-	OpCuTexRefGetFilterMode:             "cuTexRefGetFilterMode",
-	OpCuTexRefGetFlags:                  "cuTexRefGetFlags",
-	OpCuTexRefGetFormat:                 "cuTexRefGetFormat",
-	OpCuTexRefGetMaxAnisotropy:          "cuTexRefGetMaxAnisotropy",
-	OpCuTexRefGetMipmapFilterMode:       "cuTexRefGetMipmapFilterMode",
-	OpCuTexRefGetMipmapLevelBias:        "cuTexRefGetMipmapLevelBias",
-	OpCuTexRefGetMipmapLevelClamp:       "cuTexRefGetMipmapLevelClamp",
-	OpCuTexRefGetMipmappedArray:         "cuTexRefGetMipmappedArray",
-	OpCuTexRefSetAddress2D_v2:           "cuTexRefSetAddress2D_v2",
-	OpCuTexRefSetAddress2D_v3:           "cuTexRefSetAddress2D_v3",
-	OpCuTexRefSetAddressMode:            "cuTexRefSetAddressMode",
-	OpCuTexRefSetAddress_v2:             "cuTexRefSetAddress_v2",
-	OpCuTexRefSetArray:                  "cuTexRefSetArray",
-	OpCuTexRefSetBorderColor:            "cuTexRefSetBorderColor",
-	OpCuTexRefSetFilterMode:             "cuTexRefSetFilterMode",
-	OpCuTexRefSetFlags:                  "cuTexRefSetFlags",
-	OpCuTexRefSetFormat:                 "cuTexRefSetFormat",
-	OpCuTexRefSetMaxAnisotropy:          "cuTexRefSetMaxAnisotropy",
-	OpCuTexRefSetMipmapFilterMode:       "cuTexRefSetMipmapFilterMode",
-	OpCuTexRefSetMipmapLevelBias:        "cuTexRefSetMipmapLevelBias",
-	OpCuTexRefSetMipmapLevelClamp:       "cuTexRefSetMipmapLevelClamp",
-	OpCuTexRefSetMipmappedArray:         "cuTexRefSetMipmappedArray",
-	OpCuThreadExchangeStreamCaptureMode: "cuThreadExchangeStreamCaptureMode",
-	OpDeviceFacts:                       "device_facts",
-	OpDropMemory:                        "drop_memory",
-	OpEventWait:                         "event_wait",
-	OpFunctionAttribute:                 "function_attribute",
-	OpGraphAddHost:                      "graph_add_host",
-	OpGraphAddKernel:                    "graph_add_kernel",
-	OpGraphAddMemcpy:                    "graph_add_memcpy",
-	OpGraphGetKernel:                    "graph_get_kernel",
-	OpGraphList:                         "graph_list",
-	OpGraphSetKernel:                    "graph_set_kernel",
-	OpGraphSetMemcpy:                    "graph_set_memcpy",
-	OpGraphUpdateKernel:                 "graph_update_kernel",
-	OpGreenCreate:                       "green_create",
-	OpGreenDestroy:                      "green_destroy",
-	OpHostAlloc:                         "host_alloc",
-	OpHostFree:                          "host_free",
-	OpHostFunc:                          "host_func",
-	OpImageAppend:                       "image_append",
-	OpKernelAttribute:                   "kernel_attribute",
-	OpKernelFunction:                    "kernel_function",
-	OpLaunch:                            "launch",
-	OpLaunchEx:                          "launch_ex",
-	OpLibraryKernel:                     "library_kernel",
-	OpLibraryLoad:                       "library_load",
-	OpLinkAdd:                           "link_add",
-	OpLinkComplete:                      "link_complete",
-	OpLinkCreate:                        "link_create",
-	OpLinkDestroy:                       "link_destroy",
-	OpLinkRead:                          "link_read",
-	OpMapArrays:                         "map_arrays",
-	OpMemAlloc:                          "mem_alloc",
-	OpMemAllocAsync:                     "mem_alloc_async",
-	OpMemAllocPitch:                     "mem_alloc_pitch",
-	OpMemCreate:                         "mem_create",
-	OpMemDecompress:                     "mem_decompress",
-	OpMemFree:                           "mem_free",
-	OpMemFreeAsync:                      "mem_free_async",
-	OpMemInfo:                           "mem_info",
-	OpMemRelease:                        "mem_release",
-	OpMemReserve:                        "mem_reserve",
-	OpMemRetainHandle:                   "mem_retain_handle",
-	OpMemUnreserve:                      "mem_unreserve",
-	OpModuleFunction:                    "module_function",
-	OpModuleLoad:                        "module_load",
-	OpModuleNames:                       "module_names",
-	OpMulticastCreate:                   "multicast_create",
-	OpOccupancyClusters:                 "occupancy_clusters",
-	OpPointerAttribute:                  "pointer_attribute",
-	OpPrimaryReset:                      "primary_reset",
-	OpPrimaryRetain:                     "primary_retain",
-	OpResourceDescribe:                  "resource_describe",
-	OpResourceGet:                       "resource_get",
-	OpResourceSplit:                     "resource_split",
-	OpShareEvent:                        "share_event",
-	OpShareHandle:                       "share_handle",
-	OpShareMemory:                       "share_memory",
-	OpSharePointer:                      "share_pointer",
-	OpSharePool:                         "share_pool",
-	OpStreamSync:                        "stream_sync",
-	OpSurfObjectCreate:                  "surf_object_create",
-	OpSurfObjectDestroy:                 "surf_object_destroy",
-	OpTakeEvent:                         "take_event",
-	OpTakeHandle:                        "take_handle",
-	OpTakeMemory:                        "take_memory",
-	OpTakePointer:                       "take_pointer",
-	OpTakePool:                          "take_pool",
-	OpTexObjectCreate:                   "tex_object_create",
-	OpTexObjectDestroy:                  "tex_object_destroy",
-	OpTexObjectGet:                      "tex_object_get",
-	OpWriteFlag:                         "write_flag",
+	OpCuParamSetTexRef:                     "cuParamSetTexRef",
+	OpCuStreamAttachMemAsync:               "cuStreamAttachMemAsync",
+	OpCuStreamBatchMemOp:                   "cuStreamBatchMemOp",
+	OpCuStreamBatchMemOp_v2:                "cuStreamBatchMemOp_v2",
+	OpCuStreamBeginCaptureToGraph:          "cuStreamBeginCaptureToGraph",
+	OpCuStreamBeginCapture_v2:              "cuStreamBeginCapture_v2",
+	OpCuStreamCopyAttributes:               "cuStreamCopyAttributes",
+	OpCuStreamCreateWithPriority:           "cuStreamCreateWithPriority",
+	OpCuStreamDestroy_v2:                   "cuStreamDestroy_v2",
+	OpCuStreamEndCapture:                   "cuStreamEndCapture",
+	OpCuStreamGetAttribute:                 "cuStreamGetAttribute",
+	OpCuStreamIsCapturing:                  "cuStreamIsCapturing",
+	OpCuStreamQuery:                        "cuStreamQuery",
+	OpCuStreamSetAttribute:                 "cuStreamSetAttribute",
+	OpCuStreamUpdateCaptureDependencies:    "cuStreamUpdateCaptureDependencies",
+	OpCuStreamUpdateCaptureDependencies_v2: "cuStreamUpdateCaptureDependencies_v2",
+	OpCuStreamWaitEvent:                    "cuStreamWaitEvent",
+	OpCuStreamWaitValue32:                  "cuStreamWaitValue32",
+	OpCuStreamWaitValue32_v2:               "cuStreamWaitValue32_v2",
+	OpCuStreamWaitValue64:                  "cuStreamWaitValue64",
+	OpCuStreamWaitValue64_v2:               "cuStreamWaitValue64_v2",
+	OpCuStreamWriteValue32:                 "cuStreamWriteValue32",
+	OpCuStreamWriteValue32_v2:              "cuStreamWriteValue32_v2",
+	OpCuStreamWriteValue64:                 "cuStreamWriteValue64",
+	OpCuStreamWriteValue64_v2:              "cuStreamWriteValue64_v2",
+	OpCuSurfRefGetArray:                    "cuSurfRefGetArray",
+	OpCuSurfRefSetArray:                    "cuSurfRefSetArray",
+	OpCuTensorMapEncodeIm2col:              "cuTensorMapEncodeIm2col",
+	OpCuTensorMapEncodeIm2colWide:          "cuTensorMapEncodeIm2colWide",
+	OpCuTensorMapEncodeTiled:               "cuTensorMapEncodeTiled",
+	OpCuTensorMapReplaceAddress:            "cuTensorMapReplaceAddress",
+	OpCuTexRefCreate:                       "cuTexRefCreate",
+	OpCuTexRefDestroy:                      "cuTexRefDestroy",
+	OpCuTexRefGetAddressMode:               "cuTexRefGetAddressMode",
+	OpCuTexRefGetAddress_v2:                "cuTexRefGetAddress_v2",
+	OpCuTexRefGetArray:                     "cuTexRefGetArray",
+	OpCuTexRefGetBorderColor:               "cuTexRefGetBorderColor",
+	OpCuTexRefGetFilterMode:                "cuTexRefGetFilterMode",
+	OpCuTexRefGetFlags:                     "cuTexRefGetFlags",
+	OpCuTexRefGetFormat:                    "cuTexRefGetFormat",
+	OpCuTexRefGetMaxAnisotropy:             "cuTexRefGetMaxAnisotropy",
+	OpCuTexRefGetMipmapFilterMode:          "cuTexRefGetMipmapFilterMode",
+	OpCuTexRefGetMipmapLevelBias:           "cuTexRefGetMipmapLevelBias",
+	OpCuTexRefGetMipmapLevelClamp:          "cuTexRefGetMipmapLevelClamp",
+	OpCuTexRefGetMipmappedArray:            "cuTexRefGetMipmappedArray",
+	OpCuTexRefSetAddress2D_v2:              "cuTexRefSetAddress2D_v2",
+	OpCuTexRefSetAddress2D_v3:              "cuTexRefSetAddress2D_v3",
+	OpCuTexRefSetAddressMode:               "cuTexRefSetAddressMode",
+	OpCuTexRefSetAddress_v2:                "cuTexRefSetAddress_v2",
+	OpCuTexRefSetArray:                     "cuTexRefSetArray",
+	OpCuTexRefSetBorderColor:               "cuTexRefSetBorderColor",
+	OpCuTexRefSetFilterMode:                "cuTexRefSetFilterMode",
+	OpCuTexRefSetFlags:                     "cuTexRefSetFlags",
+	OpCuTexRefSetFormat:                    "cuTexRefSetFormat",
+	OpCuTexRefSetMaxAnisotropy:             "cuTexRefSetMaxAnisotropy",
+	OpCuTexRefSetMipmapFilterMode:          "cuTexRefSetMipmapFilterMode",
+	OpCuTexRefSetMipmapLevelBias:           "cuTexRefSetMipmapLevelBias",
+	OpCuTexRefSetMipmapLevelClamp:          "cuTexRefSetMipmapLevelClamp",
+	OpCuTexRefSetMipmappedArray:            "cuTexRefSetMipmappedArray",
+	OpCuThreadExchangeStreamCaptureMode:    "cuThreadExchangeStreamCaptureMode",
+	OpDeviceFacts:                          "device_facts",
+	OpDropMemory:                           "drop_memory",
+	OpEventWait:                            "event_wait",
+	OpFunctionAttribute:                    "function_attribute",
+	OpGraphAddBatch:                        "graph_add_batch",
+	OpGraphAddConditional:                  "graph_add_conditional",
+	OpGraphAddHost:                         "graph_add_host",
+	OpGraphAddKernel:                       "graph_add_kernel",
+	OpGraphAddMemAlloc:                     "graph_add_mem_alloc",
+	OpGraphAddMemcpy:                       "graph_add_memcpy",
+	OpGraphGetBatch:                        "graph_get_batch",
+	OpGraphGetKernel:                       "graph_get_kernel",
+	OpGraphGetMemAlloc:                     "graph_get_mem_alloc",
+	OpGraphList:                            "graph_list",
+	OpGraphSetBatch:                        "graph_set_batch",
+	OpGraphSetHost:                         "graph_set_host",
+	OpGraphSetKernel:                       "graph_set_kernel",
+	OpGraphSetMemcpy:                       "graph_set_memcpy",
+	OpGraphUpdateKernel:                    "graph_update_kernel",
+	OpGreenCreate:                          "green_create",
+	OpGreenDestroy:                         "green_destroy",
+	OpHostAlloc:                            "host_alloc",
+	OpHostFree:                             "host_free",
+	OpHostFunc:                             "host_func",
+	OpImageAppend:                          "image_append",
+	OpKernelAttribute:                      "kernel_attribute",
+	OpKernelFunction:                       "kernel_function",
+	OpLaunch:                               "launch",
+	OpLaunchEx:                             "launch_ex",
+	OpLibraryKernel:                        "library_kernel",
+	OpLibraryLoad:                          "library_load",
+	OpLinkAdd:                              "link_add",
+	OpLinkComplete:                         "link_complete",
+	OpLinkCreate:                           "link_create",
+	OpLinkDestroy:                          "link_destroy",
+	OpLinkRead:                             "link_read",
+	OpMapArrays:                            "map_arrays",
+	OpMemAlloc:                             "mem_alloc",
+	OpMemAllocAsync:                        "mem_alloc_async",
+	OpMemAllocPitch:                        "mem_alloc_pitch",
+	OpMemCreate:                            "mem_create",
+	OpMemDecompress:                        "mem_decompress",
+	OpMemFree:                              "mem_free",
+	OpMemFreeAsync:                         "mem_free_async",
+	OpMemInfo:                              "mem_info",
+	OpMemRelease:                           "mem_release",
+	OpMemReserve:                           "mem_reserve",
+	OpMemRetainHandle:                      "mem_retain_handle",
+	OpMemUnreserve:                         "mem_unreserve",
+	OpModuleFunction:                       "module_function",
+	OpModuleLoad:                           "module_load",
+	OpModuleNames:                          "module_names",
+	OpMulticastCreate:                      "multicast_create",
+	OpOccupancyClusters:                    "occupancy_clusters",
+	OpPointerAttribute:                     "pointer_attribute",
+	OpPrimaryReset:                         "primary_reset",
+	OpPrimaryRetain:                        "primary_retain",
+	OpResourceDescribe:                     "resource_describe",
+	OpResourceGet:                          "resource_get",
+	OpResourceSplit:                        "resource_split",
+	OpShareEvent:                           "share_event",
+	OpShareHandle:                          "share_handle",
+	OpShareMemory:                          "share_memory",
+	OpSharePointer:                         "share_pointer",
+	OpSharePool:                            "share_pool",
+	OpStreamSync:                           "stream_sync",
+	OpSurfObjectCreate:                     "surf_object_create",
+	OpSurfObjectDestroy:                    "surf_object_destroy",
+	OpTakeEvent:                            "take_event",
+	OpTakeHandle:                           "take_handle",
+	OpTakeMemory:                           "take_memory",
+	OpTakePointer:                          "take_pointer",
+	OpTakePool:                             "take_pool",
+	OpTexObjectCreate:                      "tex_object_create",
+	OpTexObjectDestroy:                     "tex_object_destroy",
+	OpTexObjectGet:                         "tex_object_get",
+	OpWriteFlag:                            "write_flag",
 }
 
 // Kinds of handles.

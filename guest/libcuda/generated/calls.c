@@ -71,9 +71,11 @@ const char *const op_names[] = {
 	[OP_cuGraphAddEmptyNode] = "cuGraphAddEmptyNode",
 	[OP_cuGraphAddEventRecordNode] = "cuGraphAddEventRecordNode",
 	[OP_cuGraphAddEventWaitNode] = "cuGraphAddEventWaitNode",
+	[OP_cuGraphAddMemFreeNode] = "cuGraphAddMemFreeNode",
 	[OP_cuGraphAddMemsetNode] = "cuGraphAddMemsetNode",
 	[OP_cuGraphChildGraphNodeGetGraph] = "cuGraphChildGraphNodeGetGraph",
 	[OP_cuGraphClone] = "cuGraphClone",
+	[OP_cuGraphConditionalHandleCreate] = "cuGraphConditionalHandleCreate",
 	[OP_cuGraphCreate] = "cuGraphCreate",
 	[OP_cuGraphDestroy] = "cuGraphDestroy",
 	[OP_cuGraphDestroyNode] = "cuGraphDestroyNode",
@@ -93,6 +95,7 @@ const char *const op_names[] = {
 	[OP_cuGraphKernelNodeGetAttribute] = "cuGraphKernelNodeGetAttribute",
 	[OP_cuGraphKernelNodeSetAttribute] = "cuGraphKernelNodeSetAttribute",
 	[OP_cuGraphLaunch] = "cuGraphLaunch",
+	[OP_cuGraphMemFreeNodeGetParams] = "cuGraphMemFreeNodeGetParams",
 	[OP_cuGraphMemsetNodeGetParams] = "cuGraphMemsetNodeGetParams",
 	[OP_cuGraphMemsetNodeSetParams] = "cuGraphMemsetNodeSetParams",
 	[OP_cuGraphNodeFindInClone] = "cuGraphNodeFindInClone",
@@ -175,6 +178,7 @@ const char *const op_names[] = {
 	[OP_cuStreamQuery] = "cuStreamQuery",
 	[OP_cuStreamSetAttribute] = "cuStreamSetAttribute",
 	[OP_cuStreamUpdateCaptureDependencies] = "cuStreamUpdateCaptureDependencies",
+	[OP_cuStreamUpdateCaptureDependencies_v2] = "cuStreamUpdateCaptureDependencies_v2",
 	[OP_cuStreamWaitEvent] = "cuStreamWaitEvent",
 	[OP_cuStreamWaitValue32] = "cuStreamWaitValue32",
 	[OP_cuStreamWaitValue32_v2] = "cuStreamWaitValue32_v2",
@@ -223,11 +227,18 @@ const char *const op_names[] = {
 	[OP_drop_memory] = "drop_memory",
 	[OP_event_wait] = "event_wait",
 	[OP_function_attribute] = "function_attribute",
+	[OP_graph_add_batch] = "graph_add_batch",
+	[OP_graph_add_conditional] = "graph_add_conditional",
 	[OP_graph_add_host] = "graph_add_host",
 	[OP_graph_add_kernel] = "graph_add_kernel",
+	[OP_graph_add_mem_alloc] = "graph_add_mem_alloc",
 	[OP_graph_add_memcpy] = "graph_add_memcpy",
+	[OP_graph_get_batch] = "graph_get_batch",
 	[OP_graph_get_kernel] = "graph_get_kernel",
+	[OP_graph_get_mem_alloc] = "graph_get_mem_alloc",
 	[OP_graph_list] = "graph_list",
+	[OP_graph_set_batch] = "graph_set_batch",
+	[OP_graph_set_host] = "graph_set_host",
 	[OP_graph_set_kernel] = "graph_set_kernel",
 	[OP_graph_set_memcpy] = "graph_set_memcpy",
 	[OP_graph_update_kernel] = "graph_update_kernel",
@@ -1782,6 +1793,45 @@ EXPORT int cuGraphAddEventWaitNode(void **phGraphNode, void *graph, void *const 
 	return r ? r : wire_cuGraphAddEventWaitNode(phGraphNode, graph, dependencies, numDependencies, event);
 }
 
+int wire_cuGraphAddMemFreeNode(void **phGraphNode, void *graph, void *const *dependencies, uint64_t numDependencies, uint64_t dptr)
+{
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!dependencies && (numDependencies) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!phGraphNode)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct object *phGraphNode_object = object_new(KIND_NODE);
+	if (!phGraphNode_object)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	struct call c;
+	int r = call_begin(&c, OP_cuGraphAddMemFreeNode, 40 + 8 * (size_t)(numDependencies), CALL_WAIT);
+	if (r) {
+		object_free(phGraphNode_object);
+		return r;
+	}
+	call_u64(&c, object_id(phGraphNode_object));
+	call_u64(&c, graph_wire);
+	r = call_handles(&c, KIND_NODE, dependencies, numDependencies);
+	call_u64(&c, numDependencies);
+	call_u64(&c, dptr);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*phGraphNode = phGraphNode_object;
+		graph_owns(graph, phGraphNode_object);
+	} else {
+		object_free(phGraphNode_object);
+	}
+	return r;
+}
+
+EXPORT int cuGraphAddMemFreeNode(void **phGraphNode, void *graph, void *const *dependencies, uint64_t numDependencies, uint64_t dptr)
+{
+	int r = enter();
+	return r ? r : wire_cuGraphAddMemFreeNode(phGraphNode, graph, dependencies, numDependencies, dptr);
+}
+
 int wire_cuGraphAddMemsetNode(void **phGraphNode, void *graph, void *const *dependencies, uint64_t numDependencies, const void *memsetParams, void *ctx)
 {
 	uint64_t graph_wire;
@@ -1879,6 +1929,38 @@ int wire_cuGraphClone(void **phGraphClone, void *originalGraph)
 		object_free(phGraphClone_object);
 	}
 	return r;
+}
+
+int wire_cuGraphConditionalHandleCreate(uint64_t *pHandle_out, void *graph, void *ctx, unsigned int defaultLaunchValue, unsigned int flags)
+{
+	if (!pHandle_out)
+		return CUDA_ERROR_INVALID_VALUE;
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	uint64_t ctx_wire;
+	if (!handle_id(ctx, KIND_CTX, &ctx_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuGraphConditionalHandleCreate, 32, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, graph_wire);
+	call_u64(&c, ctx_wire);
+	call_u64(&c, defaultLaunchValue);
+	call_u64(&c, flags);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*pHandle_out = (uint64_t)reply_u64(&c);
+	}
+	return r;
+}
+
+EXPORT int cuGraphConditionalHandleCreate(uint64_t *pHandle_out, void *graph, void *ctx, unsigned int defaultLaunchValue, unsigned int flags)
+{
+	int r = enter();
+	return r ? r : wire_cuGraphConditionalHandleCreate(pHandle_out, graph, ctx, defaultLaunchValue, flags);
 }
 
 int wire_cuGraphCreate(void **phGraph, unsigned int flags)
@@ -2360,6 +2442,32 @@ int wire_cuGraphLaunch(void *graph, void *stream)
 	call_u64(&c, stream_wire);
 	r = call_end(&c);
 	return r;
+}
+
+int wire_cuGraphMemFreeNodeGetParams(void *node, uint64_t *dptr_out)
+{
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!dptr_out)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_cuGraphMemFreeNodeGetParams, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, node_wire);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*dptr_out = (uint64_t)reply_u64(&c);
+	}
+	return r;
+}
+
+EXPORT int cuGraphMemFreeNodeGetParams(void *node, uint64_t *dptr_out)
+{
+	int r = enter();
+	return r ? r : wire_cuGraphMemFreeNodeGetParams(node, dptr_out);
 }
 
 int wire_cuGraphMemsetNodeGetParams(void *node, void *nodeParams)
@@ -4409,6 +4517,31 @@ int wire_cuStreamUpdateCaptureDependencies(void *stream, void *const *dependenci
 	return r;
 }
 
+int wire_cuStreamUpdateCaptureDependencies_v2(void *stream, void *const *dependencies, const void *dependencyData, uint64_t numDependencies, unsigned int flags)
+{
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!dependencies && (numDependencies) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	size_t dependencyData_bytes = dependencyData ? (size_t)(8*numDependencies) : 0;
+	struct call c;
+	int r = call_begin(&c, OP_cuStreamUpdateCaptureDependencies_v2, 40 + 8 * (size_t)(numDependencies) + call_pad(dependencyData_bytes), CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, stream_wire);
+	r = call_handles(&c, KIND_NODE, dependencies, numDependencies);
+	if (dependencyData)
+		call_blob(&c, dependencyData, dependencyData_bytes);
+	else
+		call_u64(&c, UINT64_MAX);
+	call_u64(&c, numDependencies);
+	call_u64(&c, flags);
+	r = call_end(&c);
+	return r;
+}
+
 int wire_cuStreamWaitEvent(void *stream, void *event, unsigned int flags)
 {
 	uint64_t stream_wire;
@@ -5680,6 +5813,92 @@ int wire_function_attribute(void *function, unsigned int attribute, int *value)
 	return r;
 }
 
+int wire_graph_add_batch(void **result, void *graph, void *const *deps, uint64_t depCount, void *ctx, const void *ops, unsigned int count, unsigned int flags)
+{
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!deps && (depCount) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	uint64_t ctx_wire;
+	if (!handle_id(ctx, KIND_CTX, &ctx_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	size_t ops_bytes = ops ? (size_t)(48*count) : 0;
+	if (!ops && (48*count) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!result)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct object *result_object = object_new(KIND_NODE);
+	if (!result_object)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	struct call c;
+	int r = call_begin(&c, OP_graph_add_batch, 64 + 8 * (size_t)(depCount) + call_pad(ops_bytes), CALL_WAIT);
+	if (r) {
+		object_free(result_object);
+		return r;
+	}
+	call_u64(&c, object_id(result_object));
+	call_u64(&c, graph_wire);
+	r = call_handles(&c, KIND_NODE, deps, depCount);
+	call_u64(&c, depCount);
+	call_u64(&c, ctx_wire);
+	call_blob(&c, ops, ops_bytes);
+	call_u64(&c, count);
+	call_u64(&c, flags);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*result = result_object;
+		graph_owns(graph, result_object);
+	} else {
+		object_free(result_object);
+	}
+	return r;
+}
+
+int wire_graph_add_conditional(void **result, void *graph, void *const *deps, uint64_t depCount, uint64_t handle, unsigned int kind, unsigned int size, void *ctx, void *bodies)
+{
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!deps && (depCount) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	uint64_t ctx_wire;
+	if (!handle_id(ctx, KIND_CTX, &ctx_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!bodies)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!result)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct object *result_object = object_new(KIND_NODE);
+	if (!result_object)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	struct call c;
+	int r = call_begin(&c, OP_graph_add_conditional, 64 + 8 * (size_t)(depCount), CALL_WAIT);
+	if (r) {
+		object_free(result_object);
+		return r;
+	}
+	call_u64(&c, object_id(result_object));
+	call_u64(&c, graph_wire);
+	r = call_handles(&c, KIND_NODE, deps, depCount);
+	call_u64(&c, depCount);
+	call_u64(&c, handle);
+	call_u64(&c, kind);
+	call_u64(&c, size);
+	call_u64(&c, ctx_wire);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*result = result_object;
+		graph_owns(graph, result_object);
+		reply_blob(&c, bodies, 8*size);
+	} else {
+		object_free(result_object);
+		if (c.reply_bytes == 8*size)
+			reply_blob(&c, bodies, 8*size);
+	}
+	return r;
+}
+
 int wire_graph_add_host(void **result, void *graph, void *const *deps, uint64_t depCount, uint64_t id)
 {
 	uint64_t graph_wire;
@@ -5771,6 +5990,47 @@ int wire_graph_add_kernel(void **result, void *graph, void *const *deps, const v
 	return r;
 }
 
+int wire_graph_add_mem_alloc(void **result, void *graph, void *const *deps, uint64_t depCount, void *params, const void *access, uint64_t accessCount)
+{
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!deps && (depCount) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!params)
+		return CUDA_ERROR_INVALID_VALUE;
+	size_t access_bytes = access ? (size_t)(12*accessCount) : 0;
+	if (!access && (12*accessCount) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!result)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct object *result_object = object_new(KIND_NODE);
+	if (!result_object)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	struct call c;
+	int r = call_begin(&c, OP_graph_add_mem_alloc, 56 + 8 * (size_t)(depCount) + call_pad(120) + call_pad(access_bytes), CALL_WAIT);
+	if (r) {
+		object_free(result_object);
+		return r;
+	}
+	call_u64(&c, object_id(result_object));
+	call_u64(&c, graph_wire);
+	r = call_handles(&c, KIND_NODE, deps, depCount);
+	call_u64(&c, depCount);
+	call_blob(&c, params, 120);
+	call_blob(&c, access, access_bytes);
+	call_u64(&c, accessCount);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*result = result_object;
+		graph_owns(graph, result_object);
+		reply_blob(&c, params, 120);
+	} else {
+		object_free(result_object);
+	}
+	return r;
+}
+
 int wire_graph_add_memcpy(void **result, void *graph, void *const *deps, uint64_t depCount, const void *copy)
 {
 	uint64_t graph_wire;
@@ -5807,6 +6067,36 @@ int wire_graph_add_memcpy(void **result, void *graph, void *const *deps, uint64_
 	return r;
 }
 
+int wire_graph_get_batch(void *node, unsigned int start, unsigned int *count, unsigned int *flags, void *ops)
+{
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!count)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!flags)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!ops)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_graph_get_batch, 16, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, node_wire);
+	call_u64(&c, start);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*count = (unsigned int)reply_u64(&c);
+		*flags = (unsigned int)reply_u64(&c);
+		reply_blob(&c, ops, 3072);
+	} else {
+		if (c.reply_bytes == 3072)
+			reply_blob(&c, ops, 3072);
+	}
+	return r;
+}
+
 int wire_graph_get_kernel(void *node, void **function, void *shape)
 {
 	uint64_t node_wire;
@@ -5829,6 +6119,34 @@ int wire_graph_get_kernel(void *node, void **function, void *shape)
 	} else {
 		if (c.reply_bytes == 32)
 			reply_blob(&c, shape, 32);
+	}
+	return r;
+}
+
+int wire_graph_get_mem_alloc(void *node, void *params, void *access)
+{
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!params)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!access)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_graph_get_mem_alloc, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, node_wire);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		reply_blob(&c, params, 120);
+		reply_blob(&c, access, 768);
+	} else {
+		if (c.reply_bytes == 120)
+			reply_blob(&c, params, 120);
+		if (c.reply_bytes == 768)
+			reply_blob(&c, access, 768);
 	}
 	return r;
 }
@@ -5862,6 +6180,55 @@ int wire_graph_list(unsigned int what, void *graph, void *node, uint64_t start, 
 		if (c.reply_bytes == 3584)
 			reply_blob(&c, items, 3584);
 	}
+	return r;
+}
+
+int wire_graph_set_batch(void *exec, void *node, void *ctx, const void *ops, unsigned int count, unsigned int flags)
+{
+	uint64_t exec_wire;
+	if (!handle_id(exec, KIND_EXEC, &exec_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	uint64_t ctx_wire;
+	if (!handle_id(ctx, KIND_CTX, &ctx_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	size_t ops_bytes = ops ? (size_t)(48*count) : 0;
+	if (!ops && (48*count) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_graph_set_batch, 48 + call_pad(ops_bytes), CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, exec_wire);
+	call_u64(&c, node_wire);
+	call_u64(&c, ctx_wire);
+	call_blob(&c, ops, ops_bytes);
+	call_u64(&c, count);
+	call_u64(&c, flags);
+	r = call_end(&c);
+	return r;
+}
+
+int wire_graph_set_host(void *exec, void *node, uint64_t id)
+{
+	uint64_t exec_wire;
+	if (!handle_id(exec, KIND_EXEC, &exec_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_graph_set_host, 24, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, exec_wire);
+	call_u64(&c, node_wire);
+	call_u64(&c, id);
+	r = call_end(&c);
 	return r;
 }
 

@@ -78,16 +78,22 @@ var symbols = [...]string{
 	"cuFuncSetAttribute",
 	"cuFuncSetCacheConfig",
 	"cuFuncSetSharedMemConfig",
+	"cuGraphAddBatchMemOpNode",
 	"cuGraphAddChildGraphNode",
 	"cuGraphAddDependencies",
 	"cuGraphAddDependencies_v2",
 	"cuGraphAddEmptyNode",
 	"cuGraphAddEventRecordNode",
 	"cuGraphAddEventWaitNode",
+	"cuGraphAddMemAllocNode",
+	"cuGraphAddMemFreeNode",
 	"cuGraphAddMemcpyNode",
 	"cuGraphAddMemsetNode",
+	"cuGraphBatchMemOpNodeGetParams",
+	"cuGraphBatchMemOpNodeSetParams",
 	"cuGraphChildGraphNodeGetGraph",
 	"cuGraphClone",
+	"cuGraphConditionalHandleCreate",
 	"cuGraphCreate",
 	"cuGraphDestroy",
 	"cuGraphDestroyNode",
@@ -95,6 +101,7 @@ var symbols = [...]string{
 	"cuGraphEventRecordNodeSetEvent",
 	"cuGraphEventWaitNodeGetEvent",
 	"cuGraphEventWaitNodeSetEvent",
+	"cuGraphExecBatchMemOpNodeSetParams",
 	"cuGraphExecChildGraphNodeSetParams",
 	"cuGraphExecDestroy",
 	"cuGraphExecEventRecordNodeSetEvent",
@@ -108,6 +115,8 @@ var symbols = [...]string{
 	"cuGraphKernelNodeGetAttribute",
 	"cuGraphKernelNodeSetAttribute",
 	"cuGraphLaunch",
+	"cuGraphMemAllocNodeGetParams",
+	"cuGraphMemFreeNodeGetParams",
 	"cuGraphMemcpyNodeGetParams",
 	"cuGraphMemcpyNodeSetParams",
 	"cuGraphMemsetNodeGetParams",
@@ -229,6 +238,7 @@ var symbols = [...]string{
 	"cuStreamSetAttribute",
 	"cuStreamSynchronize",
 	"cuStreamUpdateCaptureDependencies",
+	"cuStreamUpdateCaptureDependencies_v2",
 	"cuStreamWaitEvent",
 	"cuStreamWaitValue32",
 	"cuStreamWaitValue32_v2",
@@ -351,16 +361,22 @@ const (
 	symFuncSetAttribute
 	symFuncSetCacheConfig
 	symFuncSetSharedMemConfig
+	symGraphAddBatchMemOpNode
 	symGraphAddChildGraphNode
 	symGraphAddDependencies
 	symGraphAddDependencies_v2
 	symGraphAddEmptyNode
 	symGraphAddEventRecordNode
 	symGraphAddEventWaitNode
+	symGraphAddMemAllocNode
+	symGraphAddMemFreeNode
 	symGraphAddMemcpyNode
 	symGraphAddMemsetNode
+	symGraphBatchMemOpNodeGetParams
+	symGraphBatchMemOpNodeSetParams
 	symGraphChildGraphNodeGetGraph
 	symGraphClone
+	symGraphConditionalHandleCreate
 	symGraphCreate
 	symGraphDestroy
 	symGraphDestroyNode
@@ -368,6 +384,7 @@ const (
 	symGraphEventRecordNodeSetEvent
 	symGraphEventWaitNodeGetEvent
 	symGraphEventWaitNodeSetEvent
+	symGraphExecBatchMemOpNodeSetParams
 	symGraphExecChildGraphNodeSetParams
 	symGraphExecDestroy
 	symGraphExecEventRecordNodeSetEvent
@@ -381,6 +398,8 @@ const (
 	symGraphKernelNodeGetAttribute
 	symGraphKernelNodeSetAttribute
 	symGraphLaunch
+	symGraphMemAllocNodeGetParams
+	symGraphMemFreeNodeGetParams
 	symGraphMemcpyNodeGetParams
 	symGraphMemcpyNodeSetParams
 	symGraphMemsetNodeGetParams
@@ -502,6 +521,7 @@ const (
 	symStreamSetAttribute
 	symStreamSynchronize
 	symStreamUpdateCaptureDependencies
+	symStreamUpdateCaptureDependencies_v2
 	symStreamWaitEvent
 	symStreamWaitValue32
 	symStreamWaitValue32_v2
@@ -1217,6 +1237,21 @@ func (t *Thread) FuncSetSharedMemConfig(hfunc driver.Function, config uint32) dr
 	return r
 }
 
+// GraphAddBatchMemOpNode calls cuGraphAddBatchMemOpNode.
+func (t *Thread) GraphAddBatchMemOpNode(graph driver.Graph, dependencies []driver.GraphNode, numDependencies uint64, nodeParams []byte) (phGraphNode driver.GraphNode, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = uint64(graph)
+	f.args[2] = address(dependencies)
+	f.args[3] = uint64(numDependencies)
+	f.args[4] = address(nodeParams)
+	r = t.call(symGraphAddBatchMemOpNode, 5)
+	runtime.KeepAlive(dependencies)
+	runtime.KeepAlive(nodeParams)
+	phGraphNode = driver.GraphNode(f.outs[0])
+	return
+}
+
 // GraphAddChildGraphNode calls cuGraphAddChildGraphNode.
 func (t *Thread) GraphAddChildGraphNode(graph driver.Graph, dependencies []driver.GraphNode, numDependencies uint64, childGraph driver.Graph) (phGraphNode driver.GraphNode, r driver.Result) {
 	f := t.frame
@@ -1300,6 +1335,35 @@ func (t *Thread) GraphAddEventWaitNode(graph driver.Graph, dependencies []driver
 	return
 }
 
+// GraphAddMemAllocNode calls cuGraphAddMemAllocNode.
+func (t *Thread) GraphAddMemAllocNode(graph driver.Graph, dependencies []driver.GraphNode, numDependencies uint64, nodeParams []byte) (phGraphNode driver.GraphNode, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = uint64(graph)
+	f.args[2] = address(dependencies)
+	f.args[3] = uint64(numDependencies)
+	f.args[4] = address(nodeParams)
+	r = t.call(symGraphAddMemAllocNode, 5)
+	runtime.KeepAlive(dependencies)
+	runtime.KeepAlive(nodeParams)
+	phGraphNode = driver.GraphNode(f.outs[0])
+	return
+}
+
+// GraphAddMemFreeNode calls cuGraphAddMemFreeNode.
+func (t *Thread) GraphAddMemFreeNode(graph driver.Graph, dependencies []driver.GraphNode, numDependencies uint64, dptr driver.DevicePtr) (phGraphNode driver.GraphNode, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = uint64(graph)
+	f.args[2] = address(dependencies)
+	f.args[3] = uint64(numDependencies)
+	f.args[4] = uint64(dptr)
+	r = t.call(symGraphAddMemFreeNode, 5)
+	runtime.KeepAlive(dependencies)
+	phGraphNode = driver.GraphNode(f.outs[0])
+	return
+}
+
 // GraphAddMemcpyNode calls cuGraphAddMemcpyNode.
 func (t *Thread) GraphAddMemcpyNode(graph driver.Graph, dependencies []driver.GraphNode, numDependencies uint64, copyParams []byte, ctx driver.Context) (phGraphNode driver.GraphNode, r driver.Result) {
 	f := t.frame
@@ -1332,6 +1396,26 @@ func (t *Thread) GraphAddMemsetNode(graph driver.Graph, dependencies []driver.Gr
 	return
 }
 
+// GraphBatchMemOpNodeGetParams calls cuGraphBatchMemOpNodeGetParams.
+func (t *Thread) GraphBatchMemOpNodeGetParams(node driver.GraphNode, nodeParams_out []byte) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(node)
+	f.args[1] = address(nodeParams_out)
+	r := t.call(symGraphBatchMemOpNodeGetParams, 2)
+	runtime.KeepAlive(nodeParams_out)
+	return r
+}
+
+// GraphBatchMemOpNodeSetParams calls cuGraphBatchMemOpNodeSetParams.
+func (t *Thread) GraphBatchMemOpNodeSetParams(node driver.GraphNode, nodeParams []byte) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(node)
+	f.args[1] = address(nodeParams)
+	r := t.call(symGraphBatchMemOpNodeSetParams, 2)
+	runtime.KeepAlive(nodeParams)
+	return r
+}
+
 // GraphChildGraphNodeGetGraph calls cuGraphChildGraphNodeGetGraph.
 func (t *Thread) GraphChildGraphNodeGetGraph(node driver.GraphNode) (phGraph driver.Graph, r driver.Result) {
 	f := t.frame
@@ -1349,6 +1433,19 @@ func (t *Thread) GraphClone(originalGraph driver.Graph) (phGraphClone driver.Gra
 	f.args[1] = uint64(originalGraph)
 	r = t.call(symGraphClone, 2)
 	phGraphClone = driver.Graph(f.outs[0])
+	return
+}
+
+// GraphConditionalHandleCreate calls cuGraphConditionalHandleCreate.
+func (t *Thread) GraphConditionalHandleCreate(graph driver.Graph, ctx driver.Context, defaultLaunchValue uint32, flags uint32) (pHandle_out uint64, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = uint64(graph)
+	f.args[2] = uint64(ctx)
+	f.args[3] = uint64(defaultLaunchValue)
+	f.args[4] = uint64(flags)
+	r = t.call(symGraphConditionalHandleCreate, 5)
+	pHandle_out = uint64(f.outs[0])
 	return
 }
 
@@ -1413,6 +1510,17 @@ func (t *Thread) GraphEventWaitNodeSetEvent(node driver.GraphNode, event driver.
 	f.args[0] = uint64(node)
 	f.args[1] = uint64(event)
 	r := t.call(symGraphEventWaitNodeSetEvent, 2)
+	return r
+}
+
+// GraphExecBatchMemOpNodeSetParams calls cuGraphExecBatchMemOpNodeSetParams.
+func (t *Thread) GraphExecBatchMemOpNodeSetParams(graphExec driver.GraphExec, node driver.GraphNode, nodeParams []byte) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(graphExec)
+	f.args[1] = uint64(node)
+	f.args[2] = address(nodeParams)
+	r := t.call(symGraphExecBatchMemOpNodeSetParams, 3)
+	runtime.KeepAlive(nodeParams)
 	return r
 }
 
@@ -1550,6 +1658,26 @@ func (t *Thread) GraphLaunch(graph driver.GraphExec, stream driver.Stream) drive
 	f.args[1] = uint64(stream)
 	r := t.call(symGraphLaunch, 2)
 	return r
+}
+
+// GraphMemAllocNodeGetParams calls cuGraphMemAllocNodeGetParams.
+func (t *Thread) GraphMemAllocNodeGetParams(node driver.GraphNode, params_out []byte) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(node)
+	f.args[1] = address(params_out)
+	r := t.call(symGraphMemAllocNodeGetParams, 2)
+	runtime.KeepAlive(params_out)
+	return r
+}
+
+// GraphMemFreeNodeGetParams calls cuGraphMemFreeNodeGetParams.
+func (t *Thread) GraphMemFreeNodeGetParams(node driver.GraphNode) (dptr_out driver.DevicePtr, r driver.Result) {
+	f := t.frame
+	f.args[0] = uint64(node)
+	f.args[1] = f.out(0, 0)
+	r = t.call(symGraphMemFreeNodeGetParams, 2)
+	dptr_out = driver.DevicePtr(f.outs[0])
+	return
 }
 
 // GraphMemcpyNodeGetParams calls cuGraphMemcpyNodeGetParams.
@@ -2867,6 +2995,20 @@ func (t *Thread) StreamUpdateCaptureDependencies(stream driver.Stream, dependenc
 	f.args[3] = uint64(flags)
 	r := t.call(symStreamUpdateCaptureDependencies, 4)
 	runtime.KeepAlive(dependencies)
+	return r
+}
+
+// StreamUpdateCaptureDependenciesV2 calls cuStreamUpdateCaptureDependencies_v2.
+func (t *Thread) StreamUpdateCaptureDependenciesV2(stream driver.Stream, dependencies []driver.GraphNode, dependencyData []byte, numDependencies uint64, flags uint32) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(stream)
+	f.args[1] = address(dependencies)
+	f.args[2] = address(dependencyData)
+	f.args[3] = uint64(numDependencies)
+	f.args[4] = uint64(flags)
+	r := t.call(symStreamUpdateCaptureDependencies_v2, 5)
+	runtime.KeepAlive(dependencies)
+	runtime.KeepAlive(dependencyData)
 	return r
 }
 

@@ -224,3 +224,26 @@ func (t *Thread) GraphExecSetKernelParams(e driver.GraphExec, n driver.GraphNode
 	t.frame.args[0], t.frame.args[1], t.frame.args[2] = uint64(e), uint64(n), t.kernelNode(k)
 	return t.invoke(t.d.extra.execSetKernel, 3)
 }
+
+// GraphAddConditional calls cuGraphAddNode with a CUgraphNodeParams: the type, and at 16 handle, type, size,
+// the driver's list of bodies, and context.
+func (t *Thread) GraphAddConditional(g driver.Graph, deps []driver.GraphNode, c driver.Conditional) (driver.GraphNode, []driver.Graph, driver.Result) {
+	const conditional = 13
+	node, le := t.frame.text[:256], binary.LittleEndian
+	clear(node)
+	le.PutUint32(node, conditional)
+	le.PutUint64(node[16:], c.Handle)
+	le.PutUint32(node[24:], c.Kind)
+	le.PutUint32(node[28:], c.Size)
+	le.PutUint64(node[40:], uint64(c.Context))
+	a := t.frame.args
+	a[0], a[1], a[2], a[3], a[4], a[5] = t.frame.out(0, 0), uint64(g), address(deps), 0, uint64(len(deps)), address(node)
+	r := t.invoke(t.d.extra.addNode, 6)
+	runtime.KeepAlive(deps)
+	list := le.Uint64(node[32:])
+	if r != driver.Success || list == 0 {
+		return driver.GraphNode(t.frame.outs[0]), nil, r
+	}
+	bodies := append([]driver.Graph(nil), unsafe.Slice((*driver.Graph)(pointer(list)), c.Size)...)
+	return driver.GraphNode(t.frame.outs[0]), bodies, r
+}

@@ -10,6 +10,7 @@ static void *orion_host_call_address(void) { return (void *)orionHostCall; }
 import "C"
 
 import (
+	"runtime"
 	"runtime/cgo"
 	"unsafe"
 
@@ -50,13 +51,34 @@ func (t *Thread) LaunchHost(stream driver.Stream, call driver.HostCall) driver.R
 // GraphAddHost calls cuGraphAddHostNode. The call belongs to the graph and to all that is made of it, so it
 // lives as long as the process.
 func (t *Thread) GraphAddHost(g driver.Graph, deps []driver.GraphNode, call driver.HostCall) (driver.GraphNode, driver.Result) {
+	a := t.frame.args
+	a[0], a[1], a[2], a[3] = t.frame.out(0, 0), uint64(g), address(deps), uint64(len(deps))
+	r := t.hostNode(t.d.extra.addHost, 4, call)
+	runtime.KeepAlive(deps)
+	return driver.GraphNode(t.frame.outs[0]), r
+}
+
+// hostNode calls fn with n arguments, which are set, and a CUDA_HOST_NODE_PARAMS.
+func (t *Thread) hostNode(fn unsafe.Pointer, n int, call driver.HostCall) driver.Result {
 	h := cgo.NewHandle(hostCall{call, false})
 	params := []uint64{uint64(uintptr(C.orion_host_call_address())), uint64(h)}
-	a := t.frame.args
-	a[0], a[1], a[2], a[3], a[4] = t.frame.out(0, 0), uint64(g), address(deps), uint64(len(deps)), address(params)
-	r := t.invoke(t.d.extra.addHost, 5)
+	t.frame.args[n] = address(params)
+	r := t.invoke(fn, n+1)
+	runtime.KeepAlive(params)
 	if r != driver.Success {
 		h.Delete()
 	}
-	return driver.GraphNode(t.frame.outs[0]), r
+	return r
+}
+
+// GraphSetHost calls cuGraphHostNodeSetParams. What the node called before may still be run by instances.
+func (t *Thread) GraphSetHost(n driver.GraphNode, call driver.HostCall) driver.Result {
+	t.frame.args[0] = uint64(n)
+	return t.hostNode(t.d.extra.setHost, 1, call)
+}
+
+// GraphExecSetHost calls cuGraphExecHostNodeSetParams.
+func (t *Thread) GraphExecSetHost(e driver.GraphExec, n driver.GraphNode, call driver.HostCall) driver.Result {
+	t.frame.args[0], t.frame.args[1] = uint64(e), uint64(n)
+	return t.hostNode(t.d.extra.execSetHost, 2, call)
 }

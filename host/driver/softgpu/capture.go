@@ -16,6 +16,7 @@ type capture struct {
 	origin  *stream
 	joined  map[*stream][]*node // streams in the capture, and what their next operation depends on
 	invalid bool
+	given   bool // the graph is the program's
 }
 
 var captureIDs atomic.Uint64
@@ -40,7 +41,7 @@ func (d *Driver) captured(s *stream, op operation) (bool, driver.Result) {
 			for _, i := range st.on {
 				on = append(on, nodes[i])
 			}
-			o := st.op
+			o := d.copied(st.op)
 			if st.off {
 				o = emptyOp{}
 			}
@@ -150,20 +151,53 @@ func (t *thread) StreamBeginCapture(h driver.Stream, mode uint32) driver.Result 
 	if r != driver.Success {
 		return r
 	}
-	if mode > 2 {
+	t.d.graphs.Lock()
+	defer t.d.graphs.Unlock()
+	return t.beginCapture(s, mode, nil, nil)
+}
+
+// beginCapture captures into a graph, a new one if it is nil. The caller holds Driver.graphs.
+func (t *thread) beginCapture(s *stream, mode uint32, into *graph, after []*node) driver.Result {
+	switch {
+	case mode > 2:
 		return driver.ErrorInvalidValue
-	}
-	if s == s.ctx.legacy {
+	case s == s.ctx.legacy:
 		return driver.ErrorStreamCaptureUnsupported
+	case s.capture != nil:
+		return driver.ErrorIllegalState
+	}
+	c := &capture{id: captureIDs.Add(1), graph: into, given: into != nil, origin: s, joined: map[*stream][]*node{s: after}}
+	if into == nil {
+		c.graph = t.d.newGraph()
+	}
+	s.capture = c
+	return driver.Success
+}
+
+func (t *thread) StreamBeginCaptureToGraph(h driver.Stream, gh driver.Graph, deps []driver.GraphNode, data []byte, _ uint64, mode uint32) driver.Result {
+	s, r := t.stream(h)
+	if r != driver.Success {
+		return r
+	}
+	g, r := find[*graph](t.d, gh)
+	if r != driver.Success {
+		return r
+	}
+	if special(data) {
+		return driver.ErrorNotSupported
 	}
 	t.d.graphs.Lock()
 	defer t.d.graphs.Unlock()
-	if s.capture != nil {
-		return driver.ErrorIllegalState
+	after, r := t.nodesOf(g, deps)
+	if r != driver.Success {
+		return r
 	}
-	c := &capture{id: captureIDs.Add(1), graph: t.d.newGraph(), origin: s, joined: map[*stream][]*node{s: nil}}
-	s.capture = c
-	return driver.Success
+	return t.beginCapture(s, mode, g, after)
+}
+
+// special says whether data of dependencies asks for more than order: captures keep order only.
+func special(data []byte) bool {
+	return slices.ContainsFunc(data, func(b byte) bool { return b != 0 })
 }
 
 func (t *thread) StreamEndCapture(h driver.Stream) (driver.Graph, driver.Result) {
@@ -191,7 +225,9 @@ func (t *thread) StreamEndCapture(h driver.Stream) (driver.Graph, driver.Result)
 		r = driver.ErrorStreamCaptureUnjoined
 	}
 	if r != driver.Success {
-		t.d.destroyGraph(c.graph)
+		if !c.given {
+			t.d.destroyGraph(c.graph)
+		}
 		return 0, r
 	}
 	return driver.Graph(c.graph.id), driver.Success
@@ -260,6 +296,13 @@ func (t *thread) CaptureInfo(h driver.Stream) (driver.CaptureInfo, driver.Result
 		info.Dependencies = append(info.Dependencies, driver.GraphEdge{From: driver.GraphNode(n.id)})
 	}
 	return info, driver.Success
+}
+
+func (t *thread) StreamUpdateCaptureDependenciesV2(h driver.Stream, deps []driver.GraphNode, data []byte, n uint64, flags uint32) driver.Result {
+	if special(data) {
+		return driver.ErrorNotSupported
+	}
+	return t.StreamUpdateCaptureDependencies(h, deps, n, flags)
 }
 
 func (t *thread) StreamUpdateCaptureDependencies(h driver.Stream, deps []driver.GraphNode, _ uint64, flags uint32) driver.Result {

@@ -40,6 +40,8 @@ type device struct {
 	defaultPool  *pool
 	pooled       map[uint64]*pool // allocations of pools
 	peerOf       map[*device]bool // guarded by mu
+
+	graphAllocations graphAllocations
 }
 
 func newDevice(d *Driver, ordinal, index int) (*device, error) {
@@ -48,6 +50,7 @@ func newDevice(d *Driver, ordinal, index int) (*device, error) {
 		return nil, err
 	}
 	dev := &device{d: d, ordinal: ordinal, index: index, memory: m, peerOf: map[*device]bool{}, pooled: map[uint64]*pool{}}
+	dev.graphAllocations.list = map[uint64]*graphMemory{}
 	dev.defaultPool = d.newPool(dev)
 	dev.pool = dev.defaultPool
 	return dev, nil

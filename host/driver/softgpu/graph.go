@@ -18,7 +18,11 @@ const (
 	nodeEmpty    = 5
 	nodeWait     = 6
 	nodeRecord   = 7
+	nodeMemAlloc = 10
+	nodeMemFree  = 11
 	nodeBatchMem = 12
+
+	nodeConditional = 13
 )
 
 // graph is operations with an order among them. Driver.graphs guards it and its nodes.
@@ -26,6 +30,8 @@ type graph struct {
 	id     uint64
 	nodes  []*node
 	clones map[*node]*node // for a clone: the original's nodes to its own
+
+	conditions []*condition
 }
 
 // node is an operation of a graph.
@@ -34,6 +40,8 @@ type node struct {
 	g  *graph
 	op operation
 	on []*node // what it depends on
+
+	edges map[*node][8]byte // the CUgraphEdgeData of special dependencies
 }
 
 // emptyOp does nothing.
@@ -74,6 +82,7 @@ func (d *Driver) newGraph() *graph {
 
 // add makes a node. The caller holds Driver.graphs.
 func (d *Driver) add(g *graph, op operation, on []*node) *node {
+	hold(op)
 	n := &node{g: g, op: op, on: slices.Clone(on)}
 	n.id = d.handles.add(n)
 	g.nodes = append(g.nodes, n)
@@ -121,15 +130,14 @@ func (d *Driver) clone(g *graph) *graph {
 	c := d.newGraph()
 	c.clones = map[*node]*node{}
 	for _, n := range g.nodes {
-		op := n.op
-		if child, ok := op.(childOp); ok {
-			op = childOp{d.clone(child.g)}
-		}
-		c.clones[n] = d.add(c, op, nil)
+		c.clones[n] = d.add(c, d.copied(n.op), nil)
 	}
 	for _, n := range g.nodes {
 		for _, on := range n.on {
 			c.clones[n].on = append(c.clones[n].on, c.clones[on])
+			if data, ok := n.edges[on]; ok {
+				c.clones[n].mark(c.clones[on], data)
+			}
 		}
 	}
 	return c
@@ -138,12 +146,48 @@ func (d *Driver) clone(g *graph) *graph {
 // destroy forgets a graph and its nodes.
 func (d *Driver) destroyGraph(g *graph) {
 	for _, n := range g.nodes {
-		d.handles.remove(n.id)
-		if child, ok := n.op.(childOp); ok {
-			d.destroyGraph(child.g)
-		}
+		d.forgetNode(n)
+	}
+	for _, c := range g.conditions {
+		d.handles.remove(c.id)
 	}
 	d.handles.remove(g.id)
+}
+
+// forgetNode ends a node, with the graphs that it consists of.
+func (d *Driver) forgetNode(n *node) {
+	d.handles.remove(n.id)
+	for _, g := range within(n.op) {
+		d.destroyGraph(g)
+	}
+	drop(n.op)
+}
+
+// mark gives a dependency its data.
+func (n *node) mark(on *node, data [8]byte) {
+	if n.edges == nil {
+		n.edges = map[*node][8]byte{}
+	}
+	n.edges[on] = data
+}
+
+// edgeData reads the data of n dependencies, nil for ordinary ones. Special ones lead from kernels: they let
+// what follows begin early, which nothing has to.
+func edgeData(b []byte, from []*node) ([][8]byte, driver.Result) {
+	list := make([][8]byte, len(from))
+	for i := range list {
+		if len(b) < 8 {
+			break
+		}
+		copy(list[i][:], b)
+		b = b[8:]
+		const ports, kinds = 2, 1
+		d := list[i]
+		if _, kernel := from[i].op.(*kernelOp); d != [8]byte{} && !kernel || d[0] > ports || d[2] > kinds {
+			return nil, driver.ErrorInvalidValue
+		}
+	}
+	return list, driver.Success
 }
 
 func (t *thread) GraphCreate(flags uint32) (driver.Graph, driver.Result) {
@@ -170,6 +214,9 @@ func (t *thread) GraphClone(h driver.Graph) (driver.Graph, driver.Result) {
 	}
 	t.d.graphs.Lock()
 	defer t.d.graphs.Unlock()
+	if g.allocates() {
+		return 0, driver.ErrorNotSupported
+	}
 	return driver.Graph(t.d.clone(g).id), driver.Success
 }
 
@@ -192,6 +239,11 @@ func (t *thread) GraphNodeFindInClone(h driver.GraphNode, gh driver.Graph) (driv
 
 // addNode makes a node with dependencies given by handles.
 func (t *thread) addNode(gh driver.Graph, deps []driver.GraphNode, op operation) (driver.GraphNode, driver.Result) {
+	return t.addNodeWith(gh, deps, nil, op)
+}
+
+// addNodeWith is addNode with data of its dependencies.
+func (t *thread) addNodeWith(gh driver.Graph, deps []driver.GraphNode, edges []byte, op operation) (driver.GraphNode, driver.Result) {
 	g, r := find[*graph](t.d, gh)
 	if r != driver.Success {
 		return 0, r
@@ -202,7 +254,17 @@ func (t *thread) addNode(gh driver.Graph, deps []driver.GraphNode, op operation)
 	if r != driver.Success {
 		return 0, r
 	}
-	return driver.GraphNode(t.d.add(g, op, on).id), driver.Success
+	data, r := edgeData(edges, on)
+	if r != driver.Success {
+		return 0, r
+	}
+	n := t.d.add(g, op, on)
+	for i, d := range data {
+		if d != [8]byte{} {
+			n.mark(on[i], d)
+		}
+	}
+	return driver.GraphNode(n.id), driver.Success
 }
 
 // nodesOf finds nodes that belong to a graph.
@@ -256,7 +318,7 @@ func (g *graph) edges(want func(from, to *node) bool) (list []driver.GraphEdge) 
 	for _, n := range g.nodes {
 		for _, on := range n.on {
 			if want(on, n) {
-				list = append(list, driver.GraphEdge{From: driver.GraphNode(on.id), To: driver.GraphNode(n.id)})
+				list = append(list, driver.GraphEdge{From: driver.GraphNode(on.id), To: driver.GraphNode(n.id), Data: n.edges[on]})
 			}
 		}
 	}
@@ -284,17 +346,24 @@ func (t *thread) NodeDependents(h driver.GraphNode) ([]driver.GraphEdge, driver.
 }
 
 func (t *thread) GraphAddDependencies(h driver.Graph, from, to []driver.GraphNode, _ uint64) driver.Result {
-	return t.dependencies(h, from, to, func(a, b *node) bool {
-		if slices.Contains(b.on, a) {
-			return false
-		}
-		b.on = append(b.on, a)
-		return true
-	})
+	return t.GraphAddDependenciesV2(h, from, to, nil, 0)
 }
 
-func (t *thread) GraphAddDependenciesV2(h driver.Graph, from, to []driver.GraphNode, _ []byte, n uint64) driver.Result {
-	return t.GraphAddDependencies(h, from, to, n)
+func (t *thread) GraphAddDependenciesV2(h driver.Graph, from, to []driver.GraphNode, edges []byte, _ uint64) driver.Result {
+	return t.dependencies(h, from, to, func(a, b *node) bool {
+		data, r := edgeData(edges, []*node{a})
+		if r != driver.Success || slices.Contains(b.on, a) {
+			return false
+		}
+		if len(edges) >= 8 {
+			edges = edges[8:]
+		}
+		b.on = append(b.on, a)
+		if data[0] != [8]byte{} {
+			b.mark(a, data[0])
+		}
+		return true
+	})
 }
 
 func (t *thread) GraphRemoveDependencies(h driver.Graph, from, to []driver.GraphNode, _ uint64) driver.Result {
@@ -304,6 +373,7 @@ func (t *thread) GraphRemoveDependencies(h driver.Graph, from, to []driver.Graph
 			return false
 		}
 		b.on = slices.Delete(b.on, i, i+1)
+		delete(b.edges, a)
 		return true
 	})
 }
@@ -341,9 +411,10 @@ func (t *thread) GraphDestroyNode(h driver.GraphNode) driver.Result {
 	defer t.d.graphs.Unlock()
 	for _, o := range n.g.nodes {
 		o.on = slices.DeleteFunc(o.on, func(x *node) bool { return x == n })
+		delete(o.edges, n)
 	}
 	n.g.nodes = slices.DeleteFunc(n.g.nodes, func(x *node) bool { return x == n })
-	t.d.handles.remove(n.id)
+	t.d.forgetNode(n)
 	return driver.Success
 }
 

@@ -28,12 +28,18 @@ type step struct {
 	on   []int // steps before it
 }
 
+// autoFree is CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH.
+const autoFree = 1
+
 // launchOp runs the steps as they were at the launch.
 type launchOp struct{ steps []step }
 
 func (launchOp) kind() uint32 { return nodeGraph }
 
 func (o launchOp) run(c *context) driver.Result {
+	for i := range o.steps {
+		prepare(o.steps[i].op)
+	}
 	for i := range o.steps {
 		if o.steps[i].off {
 			continue
@@ -65,20 +71,24 @@ func (t *thread) GraphInstantiateWithFlags(h driver.Graph, flags uint64) (driver
 	if r != driver.Success {
 		return 0, r
 	}
-	if flags&4 != 0 { // for launches from kernels
+	const device = 4
+	if flags&device != 0 { // for launches from kernels
 		return 0, driver.ErrorNotSupported
 	}
 	t.d.graphs.Lock()
 	steps, ok := g.steps()
-	for i, s := range steps {
-		if child, is := s.op.(childOp); is {
-			steps[i].op = childOp{t.d.clone(child.g)}
-		}
+	if ok && g.instances() {
+		ok = false
 	}
-	t.d.graphs.Unlock()
 	if !ok {
+		t.d.graphs.Unlock()
 		return 0, driver.ErrorInvalidValue
 	}
+	for i, s := range steps {
+		steps[i].op = t.d.copied(s.op)
+		hold(s.op)
+	}
+	t.d.graphs.Unlock()
 	e := &executable{flags: flags, steps: steps}
 	e.id = t.d.handles.add(e)
 	return driver.GraphExec(e.id), driver.Success
@@ -99,10 +109,34 @@ func (t *thread) GraphInstantiateWithParams(h driver.Graph, params []byte) (driv
 
 func (t *thread) GraphExecDestroy(h driver.GraphExec) driver.Result {
 	e, r := find[*executable](t.d, h)
-	if r == driver.Success {
-		t.d.handles.remove(e.id)
+	if r != driver.Success {
+		return r
 	}
-	return r
+	t.d.handles.remove(e.id)
+	e.mu.Lock()
+	last, steps := e.last, slices.Clone(e.steps)
+	e.mu.Unlock()
+	if last.passed() {
+		t.d.forgetSteps(steps)
+		return driver.Success
+	}
+	t.d.wg.Go(func() { // what is running keeps what it uses
+		last.wait()
+		t.d.forgetSteps(steps)
+	})
+	return driver.Success
+}
+
+// forgetSteps ends what the steps of an instance had for themselves.
+func (d *Driver) forgetSteps(steps []step) {
+	d.graphs.Lock()
+	defer d.graphs.Unlock()
+	for _, s := range steps {
+		for _, g := range within(s.op) {
+			d.destroyGraph(g)
+		}
+		drop(s.op)
+	}
 }
 
 func (t *thread) GraphExecGetFlags(h driver.GraphExec) (uint64, driver.Result) {
@@ -126,6 +160,9 @@ func (t *thread) GraphLaunch(h driver.GraphExec, s driver.Stream) driver.Result 
 	defer e.mu.Unlock()
 	op := launchOp{slices.Clone(e.steps)}
 	if captured, r := t.d.captured(st, op); captured {
+		return r
+	}
+	if r := allocate(op.steps, e.flags&autoFree != 0); r != driver.Success {
 		return r
 	}
 	e.last = st.submit(op, e.last)
@@ -209,7 +246,7 @@ func (t *thread) step(h driver.GraphExec, nh driver.GraphNode, f func(*step) dri
 // GraphExecUpdate takes over the operations of a graph of the same shape. The result is a
 // CUgraphExecUpdateResult.
 func (t *thread) GraphExecUpdate(h driver.GraphExec, gh driver.Graph) (driver.GraphNode, uint32, driver.Result) {
-	const updated, topologyChanged, typeChanged = 0, 2, 3
+	const updated, topologyChanged, typeChanged, notSupported = 0, 2, 3, 6
 	e, r := find[*executable](t.d, h)
 	if r != driver.Success {
 		return 0, 1, r
@@ -219,8 +256,11 @@ func (t *thread) GraphExecUpdate(h driver.GraphExec, gh driver.Graph) (driver.Gr
 		return 0, 1, r
 	}
 	t.d.graphs.Lock()
+	defer t.d.graphs.Unlock()
 	steps, ok := g.steps()
-	t.d.graphs.Unlock()
+	if g.allocates() {
+		return 0, notSupported, driver.ErrorGraphExecUpdateFailure
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !ok || len(steps) != len(e.steps) {
@@ -235,7 +275,10 @@ func (t *thread) GraphExecUpdate(h driver.GraphExec, gh driver.Graph) (driver.Gr
 		}
 	}
 	for i := range steps {
-		e.steps[i].op = steps[i].op
+		for _, old := range within(e.steps[i].op) {
+			t.d.destroyGraph(old)
+		}
+		e.steps[i].op = t.d.copied(steps[i].op)
 	}
 	return 0, updated, driver.Success
 }

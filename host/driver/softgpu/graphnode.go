@@ -20,14 +20,29 @@ func (t *thread) GraphAddHost(g driver.Graph, deps []driver.GraphNode, call driv
 	return t.addNode(g, deps, hostOp{call})
 }
 
+func (t *thread) GraphSetHost(h driver.GraphNode, call driver.HostCall) driver.Result {
+	return setOp(t, h, hostOp{call})
+}
+
+func (t *thread) GraphExecSetHost(e driver.GraphExec, h driver.GraphNode, call driver.HostCall) driver.Result {
+	return setExec(t, e, h, hostOp{call})
+}
+
 func (t *thread) GraphAddChildGraphNode(g driver.Graph, deps []driver.GraphNode, _ uint64, child driver.Graph) (driver.GraphNode, driver.Result) {
 	c, r := find[*graph](t.d, child)
 	if r != driver.Success {
 		return 0, r
 	}
 	t.d.graphs.Lock()
-	copied := t.d.clone(c)
+	allocates := c.allocates()
+	var copied *graph
+	if !allocates {
+		copied = t.d.clone(c)
+	}
 	t.d.graphs.Unlock()
+	if allocates {
+		return 0, driver.ErrorNotSupported
+	}
 	return t.addNode(g, deps, childOp{copied})
 }
 
@@ -96,18 +111,12 @@ func (t *thread) kernelNode(k *driver.KernelNode) (*kernelOp, driver.Result) {
 	return f.operation(k.Grid, k.Block, k.SharedBytes, k.Params)
 }
 
-// GraphAddKernel knows ordinary edges only.
 func (t *thread) GraphAddKernel(g driver.Graph, deps []driver.GraphNode, edges []byte, k *driver.KernelNode) (driver.GraphNode, driver.Result) {
-	for _, b := range edges {
-		if b != 0 {
-			return 0, driver.ErrorNotSupported
-		}
-	}
 	o, r := t.kernelNode(k)
 	if r != driver.Success {
 		return 0, r
 	}
-	return t.addNode(g, deps, o)
+	return t.addNodeWith(g, deps, edges, o)
 }
 
 func (t *thread) GraphKernelParams(h driver.GraphNode) (driver.KernelNode, driver.Result) {

@@ -30,7 +30,7 @@ func (o *kernelOp) run(c *context) driver.Result {
 	l.Grid, l.Block, l.SharedBytes, l.Params, l.Cooperative = o.grid, o.block, o.shared, o.params, o.cooperative
 	c.mu.Lock()
 	machine := c.machine // limits may change while it runs
-	machine.Texture, machine.Surface = o.texture, o.surface
+	machine.Texture, machine.Surface, machine.SetCondition = o.texture, o.surface, c.setCondition
 	l.Machine = &machine
 	c.running[l] = struct{}{}
 	if c.dead.Load() {

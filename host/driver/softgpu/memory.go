@@ -88,6 +88,13 @@ func (t *thread) MemFree(p driver.DevicePtr) driver.Result {
 	if r := c.result(); r != driver.Success {
 		return r
 	}
+	if m := t.d.graphMemoryAt(uint64(p)); m != nil {
+		if r := m.freeing(); r != driver.Success {
+			return r
+		}
+		m.release()
+		return driver.Success
+	}
 	return freeOp{t.d, dev, uint64(p)}.run(c)
 }
 

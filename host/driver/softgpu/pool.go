@@ -85,8 +85,7 @@ func (t *thread) allocFrom(p *pool, n uint64, sh driver.Stream) (driver.DevicePt
 		return 0, r
 	}
 	if t.d.isCaptured(s) {
-		t.d.refuse("cuMemAllocAsync in a stream capture")
-		return 0, driver.ErrorNotSupported
+		return t.capturedAlloc(p.dev, n, s)
 	}
 	a, r := t.allocOn(p.dev, n)
 	if r == driver.ErrorOutOfMemory {
@@ -135,9 +134,20 @@ func (t *thread) MemFreeAsync(p driver.DevicePtr, sh driver.Stream) driver.Resul
 	if !ok || found.Symbol || found.Lo != uint64(p) {
 		return driver.ErrorInvalidValue
 	}
+	m := t.d.graphMemoryAt(uint64(p))
 	if t.d.isCaptured(s) {
-		t.d.refuse("cuMemFreeAsync in a stream capture")
-		return driver.ErrorNotSupported
+		if m == nil {
+			return driver.ErrorInvalidValue
+		}
+		_, r := t.d.captured(s, graphFreeOp{m})
+		return r
+	}
+	if m != nil {
+		if r := m.freeing(); r != driver.Success {
+			return r
+		}
+		s.submit(graphReleaseOp{m})
+		return driver.Success
 	}
 	s.submit(freeOp{t.d, dev, uint64(p)})
 	return driver.Success
@@ -315,21 +325,4 @@ func (t *thread) MemPoolSetAccess(h driver.MemPool, _ []byte, _ uint64) driver.R
 func (t *thread) MemPoolGetAccess(h driver.MemPool, _ []byte) (uint32, driver.Result) {
 	_, r := find[*pool](t.d, h)
 	return 3, r
-}
-
-// Graphs keep no memory of their own.
-func (t *thread) DeviceGraphMemTrim(dev driver.Device) driver.Result {
-	_, r := t.d.device(dev)
-	return r
-}
-
-func (t *thread) DeviceGetGraphMemAttribute(dev driver.Device, _ uint32, value []byte) driver.Result {
-	_, r := t.d.device(dev)
-	clear(value)
-	return r
-}
-
-func (t *thread) DeviceSetGraphMemAttribute(dev driver.Device, _ uint32, _ []byte) driver.Result {
-	_, r := t.d.device(dev)
-	return r
 }

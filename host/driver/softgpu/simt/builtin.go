@@ -16,7 +16,8 @@ type builtin func(w *warp, lane int, args []uint64) uint64
 var builtins map[string]builtin
 
 func init() {
-	builtins = map[string]builtin{"vprintf": printf, "malloc": deviceMalloc, "free": deviceFree, "__assertfail": assertFail}
+	builtins = map[string]builtin{"vprintf": printf, "malloc": deviceMalloc, "free": deviceFree, "__assertfail": assertFail,
+		"cudaGraphSetConditional": setCondition}
 }
 
 // Builtin says whether a function of the device runtime is there under a name.
@@ -106,6 +107,13 @@ func deviceMalloc(w *warp, _ int, args []uint64) uint64 {
 		return 0
 	}
 	return w.block.launch.Machine.Alloc(args[0])
+}
+
+func setCondition(w *warp, lane int, args []uint64) uint64 {
+	if f := w.block.launch.Machine.SetCondition; f == nil || !f(args[0], uint32(args[1])) {
+		w.raise(IllegalAddress, lane, args[0], "no condition has this handle")
+	}
+	return 0
 }
 
 func deviceFree(w *warp, lane int, args []uint64) uint64 {

@@ -28,6 +28,8 @@ type Machine struct {
 	// Texture and Surface find what a handle names, nil for nothing.
 	Texture func(handle uint64) *texture.Texture
 	Surface func(handle uint64) *texture.Image
+	// SetCondition serves cudaGraphSetConditional; false if the handle is none.
+	SetCondition func(handle uint64, value uint32) bool
 	// StackBytes of a thread, for calls whose depth is unknown.
 	StackBytes uint64
 	// Helpers run blocks beside the goroutine that launches; nil for none.

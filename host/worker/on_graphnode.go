@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package worker
+
+import (
+	"encoding/binary"
+	"runtime"
+	"unsafe"
+
+	"github.com/orion-vgpu/orion/host/driver"
+	"github.com/orion-vgpu/orion/proto/cuda"
+)
+
+// Parameters of nodes that allocate: a CUDA_MEM_ALLOC_NODE_PARAMS.
+const (
+	allocSecurity    = 16 // of another operating system
+	allocAccess      = 88
+	allocAccessCount = 96
+	accessBytes      = 12
+)
+
+// onGraphAddMemAlloc has the list of accesses apart, where the driver wants its address.
+func (s *server) onGraphAddMemAlloc(api driver.API, g driver.Graph, deps []driver.GraphNode, n uint64, params, access []byte, count uint64) (driver.GraphNode, driver.Result) {
+	le := binary.LittleEndian
+	le.PutUint64(params[allocSecurity:], 0)
+	le.PutUint64(params[allocAccess:], addressOf(access))
+	le.PutUint64(params[allocAccessCount:], count)
+	node, r := api.GraphAddMemAllocNode(g, deps, n, params)
+	runtime.KeepAlive(access)
+	le.PutUint64(params[allocAccess:], 0)
+	return node, r
+}
+
+func (s *server) onGraphGetMemAlloc(api driver.API, n driver.GraphNode, params, access []byte) driver.Result {
+	r := api.GraphMemAllocNodeGetParams(n, params)
+	if r != driver.Success {
+		return r
+	}
+	le := binary.LittleEndian
+	p, count := le.Uint64(params[allocAccess:]), min(le.Uint64(params[allocAccessCount:]), uint64(len(access)/accessBytes))
+	copy(access, driverBytes(p, accessBytes*count))
+	le.PutUint64(params[allocAccess:], 0)
+	le.PutUint64(params[allocAccessCount:], count)
+	return driver.Success
+}
+
+// batch is a CUDA_BATCH_MEM_OP_NODE_PARAMS: context, count, list, flags.
+func batch(ctx driver.Context, ops []byte, count, flags uint32) []byte {
+	le := binary.LittleEndian
+	b := make([]byte, 32)
+	le.PutUint64(b, uint64(ctx))
+	le.PutUint32(b[8:], count)
+	le.PutUint64(b[16:], addressOf(ops))
+	le.PutUint32(b[24:], flags)
+	return b
+}
+
+func (s *server) onGraphAddBatch(api driver.API, g driver.Graph, deps []driver.GraphNode, n uint64, ctx driver.Context, ops []byte, count, flags uint32) (driver.GraphNode, driver.Result) {
+	node, r := api.GraphAddBatchMemOpNode(g, deps, n, batch(ctx, ops, count, flags))
+	runtime.KeepAlive(ops)
+	return node, r
+}
+
+func (s *server) onGraphSetBatch(api driver.API, e driver.GraphExec, n driver.GraphNode, ctx driver.Context, ops []byte, count, flags uint32) (r driver.Result) {
+	if b := batch(ctx, ops, count, flags); e != 0 {
+		r = api.GraphExecBatchMemOpNodeSetParams(e, n, b)
+	} else {
+		r = api.GraphBatchMemOpNodeSetParams(n, b)
+	}
+	runtime.KeepAlive(ops)
+	return r
+}
+
+// onGraphGetBatch writes a page of a node's operations.
+func (s *server) onGraphGetBatch(api driver.API, n driver.GraphNode, start uint32, out []byte) (count, flags uint32, r driver.Result) {
+	const opBytes, most = 48, 1 << 16
+	b := make([]byte, 32)
+	if r = api.GraphBatchMemOpNodeGetParams(n, b); r != driver.Success {
+		return 0, 0, r
+	}
+	le := binary.LittleEndian
+	count, flags = min(le.Uint32(b[8:]), most), le.Uint32(b[24:])
+	if start < count {
+		copy(out, driverBytes(le.Uint64(b[16:]), opBytes*uint64(count))[opBytes*start:])
+	}
+	return count, flags, r
+}
+
+// onGraphAddConditional returns the ids of the node's bodies, which are the driver's to make.
+func (s *server) onGraphAddConditional(api driver.API, g driver.Graph, deps []driver.GraphNode, _, handle uint64, kind, size uint32, ctx driver.Context, out []byte) (driver.GraphNode, driver.Result) {
+	if ctx == 0 {
+		ctx = s.current
+	}
+	n, bodies, r := api.GraphAddConditional(g, deps, driver.Conditional{Handle: handle, Kind: kind, Size: size, Context: ctx})
+	for i, body := range bodies[:min(len(bodies), int(size))] {
+		binary.LittleEndian.PutUint64(out[8*i:], s.handles.idOf(cuda.KindGraph, uint64(body)))
+	}
+	return n, r
+}
+
+func (s *server) onGraphSetHost(api driver.API, e driver.GraphExec, n driver.GraphNode, id uint64) driver.Result {
+	if e != 0 {
+		return api.GraphExecSetHost(e, n, s.calls.call(id))
+	}
+	return api.GraphSetHost(n, s.calls.call(id))
+}
+
+// addressOf is where a list lies that a call of the driver reads; the caller keeps it alive.
+func addressOf(b []byte) uint64 {
+	if len(b) == 0 {
+		return 0
+	}
+	return uint64(uintptr(unsafe.Pointer(&b[0])))
+}
+
+// driverBytes is memory of the driver's own that it has named.
+func driverBytes(p, n uint64) []byte {
+	if p == 0 || n == 0 {
+		return nil
+	}
+	return unsafe.Slice(*(**byte)(unsafe.Pointer(&p)), n)
+}
