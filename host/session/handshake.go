@@ -44,12 +44,12 @@ func (s *Server) greet(ctx context.Context, conn *entrance.Conn) {
 		return
 	}
 	defer who.close()
-	if !s.admission.enter(who.source) {
+	if !s.admission.enter(who.source, who.local) {
 		s.answer(conn, refuse(driver.ErrorOperatingSystem, "oriond has too many handshakes under way: start the program again in a moment"))
 		s.log.Warn("handshake refused", "client", who, "reason", "too many under way")
 		return
 	}
-	defer s.admission.leave(who.source)
+	defer s.admission.leave(who.source, who.local)
 
 	hello, err := readHello(ctx, conn)
 	if errors.Is(err, io.EOF) { // not one byte: somebody only looked whether oriond answers

@@ -168,31 +168,38 @@ func TestStopInHandshake(t *testing.T) {
 func TestAdmission(t *testing.T) {
 	t.Parallel()
 	var a admission
-	for i := range maxHandshakesPerSource {
-		if !a.enter("uid:1") {
-			t.Fatalf("handshake %d of user 1 refused", i)
+	fill := func(local bool, source func(i int) string) (n int) {
+		for n < maxHandshakes+1 && a.enter(source(n), local) {
+			n++
 		}
+		return n
 	}
-	if a.enter("uid:1") {
-		t.Error("user 1 takes more than its part")
+	one := func(source string) func(int) string { return func(int) string { return source } }
+	many := func(i int) string { return fmt.Sprint("10.0.0.", i) }
+	if n := fill(false, one("10.9.9.9")); n != maxHandshakesPerRemote {
+		t.Errorf("one machine has %d handshakes", n)
 	}
-	for i := range maxHandshakes - maxHandshakesPerSource {
-		if !a.enter(fmt.Sprint("uid:", 2+i)) {
-			t.Fatalf("handshake of user %d refused", 2+i)
-		}
+	if n := fill(false, many); n != maxRemoteHandshakes-maxHandshakesPerRemote {
+		t.Errorf("other machines have %d handshakes beside", n)
 	}
-	if a.enter("10.0.0.7") {
+	if n := fill(true, one("uid:1")); n != maxHandshakesPerSource || a.total != maxHandshakes {
+		t.Errorf("one user has %d handshakes, %d are under way", n, a.total)
+	}
+	if a.enter("uid:2", true) {
 		t.Error("more than all handshakes admitted")
 	}
-	a.leave("uid:1")
-	if !a.enter("10.0.0.7") {
+	a.leave("uid:1", true)
+	if !a.enter("uid:2", true) {
 		t.Error("no room after one has left")
 	}
 	for range maxHandshakesPerSource - 1 {
-		a.leave("uid:1")
+		a.leave("uid:1", true)
 	}
-	if _, ok := a.bySource["uid:1"]; ok || a.total != maxHandshakes-maxHandshakesPerSource+1 {
-		t.Errorf("%d under way, user 1 kept: %v", a.total, ok)
+	for range maxHandshakesPerRemote {
+		a.leave("10.9.9.9", false)
+	}
+	if len(a.bySource) != 1+maxRemoteHandshakes-maxHandshakesPerRemote || a.remote != maxRemoteHandshakes-maxHandshakesPerRemote || a.total != a.remote+1 {
+		t.Errorf("after most have left: %d sources, %d remote, %d in total", len(a.bySource), a.remote, a.total)
 	}
 }
 
