@@ -165,6 +165,7 @@ install-client: ## Install the client's libraries and tools; LDCONFIG=1 makes al
 	$(INSTALL) -D -m 0644 packaging/conf/client.conf $(etc)/orion/client.conf
 	$(INSTALL) -D -m 0755 -t $(lib)/orion $(GUEST_LIB)/libcuda.so.1 $(GUEST_LIB)/libnvidia-ml.so.1 packaging/udev/grant-device
 	$(INSTALL) -D -m 0644 packaging/systemd/orion-client.sysusers $(lib)/sysusers.d/orion-client.conf
+	$(INSTALL) -D -m 0644 packaging/systemd/orion-relay.service $(lib)/systemd/system/orion-relay.service
 	$(INSTALL) -d $(lib)/udev/rules.d
 	sed 's|/usr/lib/orion|$(PREFIX)/lib/orion|' packaging/udev/70-orion.rules >$(lib)/udev/rules.d/70-orion.rules
 	ln -sf libcuda.so.1 $(lib)/orion/libcuda.so

@@ -28,12 +28,7 @@ func TestInstaller(t *testing.T) {
 			t.Parallel()
 			for name, test := range map[string]func(*testing.T, []string, string){
 				"refusals": refusals, "life": func(t *testing.T, shell []string, installer string) { life(t, shell, installer, script, files) },
-				"unfinished": unfinished, "damaged": damaged, "extract": extract, "chroot": inChroot,
-				"services": func(t *testing.T, shell []string, _ string) {
-					with := maps.Clone(files)
-					with["orion-relay.service"] = file{0o644, []byte("[Unit]\n")}
-					withServices(t, shell, join(t, script, with, release))
-				},
+				"unfinished": unfinished, "damaged": damaged, "extract": extract, "chroot": inChroot, "services": withServices,
 			} {
 				t.Run(name, func(t *testing.T) { test(t, shell, installer) })
 			}
@@ -86,7 +81,7 @@ func payload(t *testing.T, files map[string]file) {
 		}
 		ctest.Open(t, path, name) // nothing beyond glibc 2.17
 	}
-	for _, name := range []string{"70-orion.rules", "LICENSE", "client.conf", "grant-device", "orion-client.sysusers"} {
+	for _, name := range []string{"70-orion.rules", "LICENSE", "client.conf", "grant-device", "orion-client.sysusers", "orion-relay.service"} {
 		if len(files[name].data) == 0 {
 			t.Errorf("it lacks %s", name)
 		}
