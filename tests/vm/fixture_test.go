@@ -163,3 +163,11 @@ func (g guest) put(t *testing.T, path string, mode os.FileMode, data string) {
 		t.Fatal(err)
 	}
 }
+
+// wait waits for a command's end, for limit at most.
+func wait(t *testing.T, p *agent.Process, limit time.Duration) (agent.Status, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	return p.Wait(ctx)
+}

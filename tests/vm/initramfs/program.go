@@ -23,6 +23,15 @@ func (im *Image) Program(name, from string, dirs ...string) error {
 	return im.libraries(from, dirs)
 }
 
+// Library takes a library of this machine by its name, with those that it needs.
+func (im *Image) Library(name string) error {
+	from, to := findLibrary(name, nil)
+	if from == "" {
+		return fmt.Errorf("find library %s: it is not in %v", name, libraryDirs)
+	}
+	return im.Program(to, from)
+}
+
 func (im *Image) libraries(from string, dirs []string) error {
 	f, err := elf.Open(from)
 	if err != nil {

@@ -19,11 +19,12 @@ var modules = []string{"virtio_pci", "virtio_console", "virtio_net", "virtio_rng
 // vsockModules are put into the image as well, for those who load them: /modules/load NAME.
 var vsockModules = []string{"vmw_vsock_virtio_transport", "vsock_loopback", "vhost_vsock"}
 
-// Image makes the system of a guest: busybox, the machine's libc, its ldconfig, users root and alice (1000), the
+// Image makes the system of a guest: busybox, the machine's libc and ldconfig, users root and alice (1000), the
 // kernel's modules, and the agent. agent is the program vm-agent.
 func (k Kernel) BaseImage(agent string) (*initramfs.Image, error) {
 	var im initramfs.Image
-	for _, dir := range []string{"/dev", "/proc", "/sys", "/run", "/var/log", "/root", "/home", "/usr/lib", "/lib64", "/etc"} {
+	for _, dir := range []string{"/dev", "/proc", "/sys", "/run", "/var/log", "/root", "/home", "/etc",
+		"/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/lib"} {
 		im.Dir(dir, 0o755)
 	}
 	im.Dir("/tmp", 0o1777)
@@ -40,6 +41,12 @@ func (k Kernel) BaseImage(agent string) (*initramfs.Image, error) {
 		"/bin/busybox": filepath.Join(k.Dir, "busybox"), "/sbin/vm-agent": agent, "/sbin/ldconfig": "/sbin/ldconfig",
 	} {
 		if err := im.Copy(name, from); err != nil {
+			return nil, err
+		}
+	}
+	// Libraries of libc that old programs name, or that are loaded by name.
+	for _, name := range []string{"libc.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libm.so.6"} {
+		if err := im.Library(name); err != nil {
 			return nil, err
 		}
 	}

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # The first that a test guest does.
-/bin/busybox --install -s
+/bin/busybox --install -s 2>/dev/null
 export PATH=/sbin:/usr/sbin:/bin:/usr/bin
 mount -t devtmpfs dev /dev
 mkdir -p /dev/pts /dev/shm
