@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/orion-vgpu/orion/host/release"
+	"github.com/orion-vgpu/orion/host/session/process"
+	"github.com/orion-vgpu/orion/host/session/record"
 	"github.com/orion-vgpu/orion/proto/wire"
 )
 
@@ -72,4 +74,17 @@ func TestNotify(t *testing.T) {
 		t.Errorf("systemd gets %q, %v", b[:n], err)
 	}
 	os.Unsetenv("NOTIFY_SOCKET")
+}
+
+func TestClientText(t *testing.T) {
+	t.Parallel()
+	for want, r := range map[string]record.Session{
+		"42":       {Client: process.Ref{PID: 42}},
+		"vm1":      {From: "10.0.0.7", Slice: &record.Slice{Domain: "vm1"}},
+		"10.0.0.7": {From: "10.0.0.7"},
+	} {
+		if got := clientText(r); got != want {
+			t.Errorf("client of %+v is %q, want %q", r, got, want)
+		}
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -66,10 +67,21 @@ func printTable(w io.Writer, all []record.Session, now time.Time) error {
 		for _, v := range r.VGPUs {
 			memory += v.MemoryBytes
 		}
-		fmt.Fprintf(out, "%s\t%s\t%d\t%d\t%d\t%d MiB\t%v\n", r.ID, filepath.Base(r.Program), r.Client.PID, r.Worker.PID,
+		fmt.Fprintf(out, "%s\t%s\t%s\t%d\t%d\t%d MiB\t%v\n", r.ID, filepath.Base(r.Program), clientText(r), r.Worker.PID,
 			len(r.VGPUs), memory>>20, now.Sub(r.Since).Round(time.Second))
 	}
 	return out.Flush()
+}
+
+// clientText says who has a session: a process of this host, a virtual machine, or another host.
+func clientText(r record.Session) string {
+	switch {
+	case r.Slice != nil:
+		return r.Slice.Domain
+	case r.From != "":
+		return r.From
+	}
+	return strconv.Itoa(r.Client.PID)
 }
 
 func killCommand(path *string) *cobra.Command {
