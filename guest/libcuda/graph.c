@@ -381,7 +381,7 @@ int graph_add_kernel(void **node, void *graph, void *const *deps, const void *ed
 					  l.block[2], l.shared, bytes, function_of(l.function)->param_bytes);
 	if (!r) {
 		kernel_keep(*node, function_of(l.function), bytes);
-		((struct object *)*node)->extra[0] = (uint64_t)(uintptr_t)l.function;
+		((struct object *)*node)->extra[2] = (uint64_t)(uintptr_t)l.function;
 	}
 	free(bytes);
 	return r;
@@ -413,14 +413,14 @@ static int set_kernel(void *exec, void *node, const uint8_t *p, bool v2)
 		r = kernel_pack(&l, &params, &bytes);
 	/* A function that the node had or accepted before cannot be refused: no need to wait. */
 	struct object *o = object_get(node, KIND_NODE);
-	bool accepted = !r && exec && o->extra[0] == (uint64_t)(uintptr_t)l.function && object_get(exec, KIND_EXEC);
+	bool accepted = !r && exec && o->extra[2] == (uint64_t)(uintptr_t)l.function && object_get(exec, KIND_EXEC);
 	if (!r)
 		r = (accepted ? wire_graph_update_kernel : wire_graph_set_kernel)(exec, node, l.function, NULL, l.grid[0], l.grid[1], l.grid[2],
 			l.block[0], l.block[1], l.block[2], l.shared, bytes, function_of(l.function)->param_bytes);
 	if (!r && !exec)
 		kernel_keep(node, function_of(l.function), bytes);
 	if (!r)
-		o->extra[0] = (uint64_t)(uintptr_t)l.function;
+		o->extra[2] = (uint64_t)(uintptr_t)l.function;
 	if (!r && accepted)
 		r = call_deferred();
 	free(bytes);
