@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Which vGPUs there are: handles, names, places. */
+/* Which vGPUs there are: handles, names, identities. */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -7,7 +7,6 @@
 #include "nvml.h"
 
 enum { UUID_TEXT = sizeof "GPU-00000000-0000-0000-0000-000000000000" };
-enum { ATTRIBUTE_PCI_DEVICE_ID = 139, ATTRIBUTE_PCI_SUBSYSTEM_ID = 140 };
 
 int nvml_device_index(nvml_device device, int *index)
 {
@@ -82,29 +81,29 @@ EXPORT int nvmlDeviceGetHandleByUUID(const char *uuid, nvml_device *device)
 	return NVML_NOT_FOUND;
 }
 
-/* Bus ids come as domain:bus:device.function, bus:device.function, or without the function. */
-EXPORT int nvmlDeviceGetHandleByPciBusId_v2(const char *id, nvml_device *device)
-{
-	unsigned int domain = 0, bus, slot;
-	int r = nvml_ready();
-	if (r)
-		return r;
-	if (!id || !device || (sscanf(id, "%8x:%2x:%2x", &domain, &bus, &slot) != 3 &&
-			       (domain = 0, sscanf(id, "%2x:%2x", &bus, &slot) != 2)))
-		return NVML_INVALID_ARGUMENT;
-	for (int i = 0; i < nvml.info.count; i++) {
-		const struct session_info_device *d = &nvml.info.devices[i];
-		if ((unsigned)d->domain == domain && (unsigned)d->bus == bus && (unsigned)d->slot == slot) {
-			*device = &nvml.info.devices[i];
-			return NVML_SUCCESS;
-		}
-	}
-	return NVML_NOT_FOUND;
-}
+struct uuid_v1 {
+	unsigned int version, type;
+	union {
+		char text[41];
+		uint8_t bytes[16];
+	} value;
+};
 
-EXPORT int nvmlDeviceGetHandleByPciBusId(const char *id, nvml_device *device)
+EXPORT int nvmlDeviceGetHandleByUUIDV(const struct uuid_v1 *uuid, nvml_device *device)
 {
-	return nvmlDeviceGetHandleByPciBusId_v2(id, device);
+	enum { TEXT = 1, BINARY = 2 };
+	char text[UUID_TEXT];
+	if (!uuid)
+		return NVML_INVALID_ARGUMENT;
+	if (uuid->version != NVML_VERSION(*uuid, 1))
+		return NVML_VERSION_MISMATCH;
+	if (uuid->type == BINARY)
+		format_uuid(text, uuid->value.bytes);
+	else if (uuid->type == TEXT)
+		snprintf(text, sizeof text, "%.*s", (int)sizeof uuid->value.text, uuid->value.text);
+	else
+		return NVML_INVALID_ARGUMENT;
+	return nvmlDeviceGetHandleByUUID(text, device);
 }
 
 EXPORT int nvmlDeviceGetIndex(nvml_device device, unsigned int *index)
@@ -131,40 +130,4 @@ EXPORT int nvmlDeviceGetUUID(nvml_device device, char *uuid, unsigned int length
 		return r;
 	format_uuid(text, device->uuid);
 	return nvml_string(uuid, length, text);
-}
-
-/* The third form of the structure; the first two are its beginning. */
-struct pci_info {
-	char legacy_id[16];
-	unsigned int domain, bus, slot, device_id;
-	unsigned int subsystem_id; /* from the second form on */
-	char id[32]; /* from the third form on */
-};
-
-static int pci_info(nvml_device device, void *out, size_t size)
-{
-	struct pci_info p = {0};
-	int i, value, r = nvml_device_index(device, &i);
-	if (r)
-		return r;
-	if (!out)
-		return NVML_INVALID_ARGUMENT;
-	p.domain = (unsigned)device->domain;
-	p.bus = (unsigned)device->bus & 0xff;
-	p.slot = (unsigned)device->slot & 0xff;
-	snprintf(p.legacy_id, sizeof p.legacy_id, "%04X:%02X:%02X.0", p.domain & 0xffff, p.bus, p.slot);
-	snprintf(p.id, sizeof p.id, "%08X:%02X:%02X.0", p.domain, p.bus, p.slot);
-	if (!nvml_attribute(device, ATTRIBUTE_PCI_DEVICE_ID, &value))
-		p.device_id = (unsigned)value;
-	if (!nvml_attribute(device, ATTRIBUTE_PCI_SUBSYSTEM_ID, &value))
-		p.subsystem_id = (unsigned)value;
-	memcpy(out, &p, size);
-	return NVML_SUCCESS;
-}
-
-EXPORT int nvmlDeviceGetPciInfo_v3(nvml_device device, void *pci) { return pci_info(device, pci, sizeof(struct pci_info)); }
-EXPORT int nvmlDeviceGetPciInfo_v2(nvml_device device, void *pci) { return pci_info(device, pci, offsetof(struct pci_info, id)); }
-EXPORT int nvmlDeviceGetPciInfo(nvml_device device, void *pci)
-{
-	return pci_info(device, pci, offsetof(struct pci_info, subsystem_id));
 }

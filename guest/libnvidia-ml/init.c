@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Life of the library, and the system's versions. All data comes from the libcuda.so.1 beside it. */
+/* Life of the library. All data comes from the libcuda.so.1 beside it. */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "../libcuda/log.h"
-#include "../libcuda/release.h"
 #include "nvml.h"
 
 enum { FLAG_NO_GPUS = 1 };
@@ -88,20 +87,3 @@ int nvml_unsupported(const char *function, int *once)
 		nvml.info.log(LOG_INFO, "%s is not supported on a vGPU", function);
 	return NVML_NOT_SUPPORTED;
 }
-
-EXPORT int nvmlSystemGetNVMLVersion(char *version, unsigned int length)
-{
-	return nvml_string(version, length, "13." ORION_RELEASE); /* 13: the interface that this follows */
-}
-
-EXPORT int nvmlSystemGetCudaDriverVersion_v2(int *version)
-{
-	int r = nvml_ready();
-	if (!r && !version)
-		r = NVML_INVALID_ARGUMENT;
-	if (!r)
-		*version = nvml.info.cuda_version;
-	return r;
-}
-
-EXPORT int nvmlSystemGetCudaDriverVersion(int *version) { return nvmlSystemGetCudaDriverVersion_v2(version); }

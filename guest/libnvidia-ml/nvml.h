@@ -17,13 +17,26 @@ enum nvml_result {
 	NVML_NOT_FOUND = 6,
 	NVML_INSUFFICIENT_SIZE = 7,
 	NVML_DRIVER_NOT_LOADED = 9,
+	NVML_TIMEOUT = 10,
+	NVML_FUNCTION_NOT_FOUND = 13,
 	NVML_GPU_IS_LOST = 15,
+	NVML_MEMORY = 20,
 	NVML_VERSION_MISMATCH = 25,
 	NVML_UNKNOWN = 999,
 };
 
 /* A handle is the address of an element of nvml.info.devices. */
 typedef struct session_info_device *nvml_device;
+
+/* What the first field of a structure says that can grow: its size and its form. */
+#define NVML_VERSION(structure, form) ((unsigned int)(sizeof(structure) | (form) << 24))
+
+/* A process that uses a GPU; of the third form of the functions, too. */
+struct process_v2 {
+	unsigned int pid;
+	uint64_t used; /* bytes */
+	unsigned int gpu_instance, compute_instance; /* of MIG */
+};
 
 /* What is known once nvmlInit has succeeded. */
 struct nvml {
@@ -46,3 +59,9 @@ int nvml_attribute(nvml_device device, int attribute, int *value);
 int nvml_string(char *to, unsigned int length, const char *from);
 /* Logs a function that a vGPU does not serve, once, and returns NVML_NOT_SUPPORTED. */
 int nvml_unsupported(const char *function, int *once);
+
+/* Exported functions that other files call too. */
+int nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvml_device *device);
+int nvmlDeviceGetComputeRunningProcesses_v3(nvml_device device, unsigned int *n, struct process_v2 *p);
+int nvmlDeviceGetGraphicsRunningProcesses_v3(nvml_device device, unsigned int *n, void *p);
+int nvmlSystemGetProcessName(unsigned int pid, char *name, unsigned int length);

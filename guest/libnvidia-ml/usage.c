@@ -41,7 +41,7 @@ EXPORT int nvmlDeviceGetMemoryInfo_v2(nvml_device device, struct memory_v2 *m)
 	uint64_t total, used;
 	if (!m)
 		return NVML_INVALID_ARGUMENT;
-	if (m->version != (sizeof *m | 2 << 24))
+	if (m->version != NVML_VERSION(*m, 2))
 		return NVML_VERSION_MISMATCH;
 	int r = memory(device, &total, &used);
 	if (!r) {
@@ -56,12 +56,6 @@ EXPORT int nvmlDeviceGetMemoryInfo_v2(nvml_device device, struct memory_v2 *m)
 struct process_v1 {
 	unsigned int pid;
 	uint64_t used;
-};
-
-struct process_v2 { /* of the third form of the functions, too */
-	unsigned int pid;
-	uint64_t used;
-	unsigned int gpu_instance, compute_instance; /* of MIG */
 };
 
 /* Room for n processes is asked for in *n, and told back; NULL where there is none. */
@@ -98,6 +92,39 @@ EXPORT int nvmlDeviceGetComputeRunningProcesses(nvml_device device, unsigned int
 	int r = compute_processes(device, n, p ? &one : NULL);
 	if (!r && *n)
 		*p = (struct process_v1){one.pid, one.used};
+	return r;
+}
+
+struct process_detail {
+	unsigned int pid;
+	uint64_t used;
+	unsigned int gpu_instance, compute_instance;
+	uint64_t protected;
+};
+
+struct process_details {
+	unsigned int version, mode, room;
+	struct process_detail *list;
+};
+
+EXPORT int nvmlDeviceGetRunningProcessDetailList(nvml_device device, struct process_details *d)
+{
+	enum { COMPUTE, GRAPHICS, MPS };
+	struct process_v2 p;
+	if (!d)
+		return NVML_INVALID_ARGUMENT;
+	if (d->version != NVML_VERSION(*d, 1))
+		return NVML_VERSION_MISMATCH;
+	if (d->mode > MPS)
+		return NVML_INVALID_ARGUMENT;
+	unsigned int n = d->room;
+	int r = compute_processes(device, &n, d->list ? &p : NULL);
+	if (d->mode != COMPUTE && (!r || r == NVML_INSUFFICIENT_SIZE))
+		r = NVML_SUCCESS, n = 0;
+	if (!r && n)
+		*d->list = (struct process_detail){p.pid, p.used, p.gpu_instance, p.compute_instance, 0};
+	if (!r || r == NVML_INSUFFICIENT_SIZE)
+		d->room = n;
 	return r;
 }
 

@@ -68,6 +68,33 @@ static void check_identity(void)
 	CHECK_INT(CALL(nvmlDeviceGetPciInfo_v2, second, &pci), 0);
 	CHECK(!strcmp(pci.legacy, "0001:A1:1F.0") && !memcmp(pci.text, untouched.text, sizeof pci.text));
 
+	struct {
+		unsigned int version, domain, bus, slot, id, subsystem, base_class, sub_class;
+		char text[32];
+	} ext = {.version = 1};
+	CHECK_INT(CALL(nvmlDeviceGetPciInfoExt, second, &ext), 25);
+	ext.version = sizeof ext | 1 << 24;
+	CHECK(CALL(nvmlDeviceGetPciInfoExt, second, &ext) == 0 && ext.bus == 0xa1 && ext.base_class == 3);
+	CHECK(!strcmp(ext.text, "00000001:A1:1F.0"));
+
+	struct {
+		unsigned int version, type;
+		unsigned char value[41];
+	} uuid = {.version = 1, .type = 2};
+	CHECK_INT(CALL(nvmlDeviceGetHandleByUUIDV, &uuid, &d), 25);
+	uuid.version = sizeof uuid | 1 << 24;
+	CHECK_INT(CALL(nvmlDeviceGetHandleByUUIDV, &uuid, &d), 6);
+	for (int i = 0; i < 16; i++)
+		uuid.value[i] = (unsigned char)(16 * (15 - i) + 1);
+	CHECK(CALL(nvmlDeviceGetHandleByUUIDV, &uuid, &d) == 0 && d == second);
+	uuid.type = 1;
+	memcpy(uuid.value, "GPU-f0e0d0c0-b0a0-9080-7060-504030201000", sizeof uuid.value);
+	CHECK(CALL(nvmlDeviceGetHandleByUUIDV, &uuid, &d) == 0 && d == first);
+	memset(uuid.value, 'x', sizeof uuid.value); /* no end */
+	CHECK_INT(CALL(nvmlDeviceGetHandleByUUIDV, &uuid, &d), 6);
+	uuid.type = 3;
+	CHECK_INT(CALL(nvmlDeviceGetHandleByUUIDV, &uuid, &d), 2);
+
 	/* What is no handle of this library. */
 	CHECK_INT(CALL(nvmlDeviceGetIndex, NULL, &n), 2);
 	CHECK_INT(CALL(nvmlDeviceGetIndex, (char *)first + 1, &n), 2);
@@ -138,6 +165,79 @@ static void check_usage(void)
 	CHECK(p[0].pid == (unsigned)getpid() && p[0].used == 500);
 	n = 2;
 	CHECK(CALL(nvmlDeviceGetGraphicsRunningProcesses_v3, device(1), &n, p) == 0 && n == 0);
+
+	struct {
+		unsigned int pid;
+		uint64_t used;
+		unsigned int gpu, compute;
+		uint64_t guarded;
+	} detail;
+	struct {
+		unsigned int version, mode, room;
+		void *list;
+	} details = {.version = sizeof details | 2 << 24, .room = 1, .list = &detail};
+	CHECK_INT(CALL(nvmlDeviceGetRunningProcessDetailList, device(1), &details), 25);
+	details.version = sizeof details | 1 << 24;
+	CHECK(CALL(nvmlDeviceGetRunningProcessDetailList, device(1), &details) == 0 && details.room == 1 && detail.used == 500);
+	details.room = 0;
+	CHECK(CALL(nvmlDeviceGetRunningProcessDetailList, device(1), &details) == 7 && details.room == 1);
+	details.mode = 1;
+	CHECK(CALL(nvmlDeviceGetRunningProcessDetailList, device(1), &details) == 0 && details.room == 0);
+	*used = 0;
+}
+
+/* The table without which nvidia-smi does not start. */
+static void check_private_table(void)
+{
+	static const unsigned char id[16] = {0xc4, 0xfe, 0x3e, 0x6c, 0xc9, 0x8f, 0x6c, 0x4e, 0xa3, 0x27, 0xee, 0x69, 0x6e, 0x12, 0xf7, 0xc4};
+	uint64_t *used = dlsym(dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD), "fake_used");
+	struct {
+		unsigned int pid;
+		uint64_t used;
+		unsigned int gpu, compute;
+		uint64_t guarded;
+		char name[4096];
+	} list[2];
+	const void **table;
+	unsigned int n = 9;
+	void *d;
+
+	CHECK(CALL(nvmlInternalGetExportTable, &table, list) == 13 && !table);
+	CHECK(CALL(nvmlInternalGetExportTable, &table, id) == 0 && (uintptr_t)table[0] / sizeof *table > 215);
+#define ENTRY(i, ...) ((int (*)(uintptr_t, uintptr_t, uintptr_t, uintptr_t))table[i])(WORDS(__VA_ARGS__, 0, 0, 0, 0))
+	for (size_t i = 1; i < (uintptr_t)table[0] / sizeof *table; i++)
+		CHECK(table[i] != NULL);
+	CHECK(ENTRY(81, 1, &d, 0x22) == 0 && d == device(1));
+	CHECK_INT(ENTRY(81, 2, &d, 0x22), 2);
+	CHECK(ENTRY(72, d, &n) == 0 && n == 1);
+	CHECK_INT(ENTRY(72, NULL, &n), 2);
+	CHECK_INT(ENTRY(100, d, &n), 3);
+
+	*used = 500;
+	n = 2;
+	CHECK(ENTRY(213, d, &n, list) == 0 && n == 1 && list[0].pid == (unsigned)getpid() && list[0].used == 500);
+	CHECK(strstr(list[0].name, "query") != NULL);
+	n = 0;
+	CHECK(ENTRY(213, d, &n, list) == 7 && n == 1);
+	n = 2;
+	CHECK(ENTRY(214, d, &n, list) == 0 && n == 0);
+	*used = 0;
+	n = 2;
+	CHECK(ENTRY(213, d, &n, list) == 0 && n == 0);
+}
+
+static void check_events(void)
+{
+	unsigned long long types = 1;
+	void *set = NULL, *d = device(0);
+	char data[64];
+
+	CHECK(CALL(nvmlEventSetCreate, &set) == 0 && set);
+	CHECK(CALL(nvmlDeviceGetSupportedEventTypes, d, &types) == 0 && types == 0);
+	CHECK_INT(CALL(nvmlDeviceRegisterEvents, d, 8, set), 3);
+	CHECK_INT(CALL(nvmlEventSetWait_v2, set, data, 20), 10);
+	CHECK_INT(CALL(nvmlEventSetWait, set, NULL, 20), 2);
+	CHECK_INT(CALL(nvmlEventSetFree, set), 0);
 }
 
 static void check_life(void)
@@ -160,6 +260,14 @@ static void check_life(void)
 	CHECK_INT(CALL(nvmlSystemGetCudaDriverVersion, &version), 1);
 	CHECK_INT(CALL(nvmlDeviceGetIndex, d, &version), 1);
 	CHECK_INT(CALL(nvmlInit, 0), 0);
+	CHECK_INT(CALL(nvmlShutdown, 0), 0);
+
+	char name[4096];
+	CHECK_INT(CALL(nvmlInit, 0), 0);
+	CHECK(CALL(nvmlSystemGetProcessName, getpid(), name, sizeof name) == 0 && strstr(name, "query"));
+	CHECK(CALL(nvmlSystemGetProcessName, getpid(), name, 4) == 0 && strlen(name) == 3);
+	CHECK_INT(CALL(nvmlSystemGetProcessName, 0, name, sizeof name), 6);
+	CHECK(CALL(nvmlUnitGetCount, &version) == 0 && version == 0);
 	CHECK_INT(CALL(nvmlShutdown, 0), 0);
 
 	const char *(*error)(int) = (const char *(*)(int))find("nvmlErrorString");
@@ -185,6 +293,8 @@ int main(int argc, char **argv)
 	check_identity();
 	check_facts();
 	check_usage();
+	check_private_table();
+	check_events();
 	check_life();
 	return check_failures;
 }
