@@ -55,6 +55,8 @@ file_log_level = ERROR ; why not
 controller_addr = [::1]:9123
 [client]
 enable_net = false
+server_addr = 10.0.0.1:9960
+relay_socket = /tmp/r
 socket = "/tmp/a b"
 `, "", "vgpus=1 gmem=0 ratio=0 cross=0 socket=/tmp/a b screen=3 file=0 time=0"},
 	{"the user's file stands above", []string{"ORION_VGPU=1"}, "[client]\nsocket=/system\n[log]\nlog_with_time=false\n", "[client]\nsocket=/user\n",
@@ -73,6 +75,9 @@ socket = "/tmp/a b"
 	{"not a level", []string{"ORION_VGPU=1"}, "[log]\nlog_level = LOUD\n", "", `error: {system}:2: [log] log_level = "LOUD": want one of DEBUG, INFO, WARNING, ERROR`},
 	{"not a boolean", []string{"ORION_VGPU=1"}, "[client]\nenable_net = maybe\n", "", `error: {system}:2: [client] enable_net = "maybe": want true or false`},
 	{"no port", []string{"ORION_VGPU=1"}, "[controller]\ncontroller_addr = here\n", "", `error: {system}:2: [controller] controller_addr = "here": want an address and a port`},
+	{"no port of an oriond", []string{"ORION_VGPU=1"}, "[client]\nserver_addr = here\n", "", `error: {system}:2: [client] server_addr = "here": want an address and a port`},
+	{"no oriond named", []string{"ORION_VGPU=1"}, "[client]\nserver_addr =\n", "", defaults},
+	{"the relay's socket", []string{"ORION_VGPU=1"}, "[client]\nrelay_socket = r\n", "", `error: {system}:2: [client] relay_socket = "r": want the absolute path of orion-relay's socket`},
 	{"port too large", []string{"ORION_VGPU=1"}, "[controller]\ncontroller_addr = a:65536\n", "", "want an address and a port"},
 	{"no assignment", []string{"ORION_VGPU=1"}, "[client]\nsocket /x\n", "", `error: {system}:2: "socket /x": want key = value`},
 	{"no section", []string{"ORION_VGPU=1"}, "socket = /x\n", "", "error: {system}:1: socket stands before any section; put a line such as [log] above it"},
