@@ -9,6 +9,7 @@
 #include "idle.h"
 #include "log.h"
 #include "memory.h"
+#include "register.h"
 #include "state.h"
 #include "stream.h"
 #include "thread.h"
@@ -155,6 +156,7 @@ static int primary_release(int device, bool reset)
 		d->primary_refs = 0;
 		context_of(ended)->sticky = 0;
 		context_of(ended)->life++;
+		registered_forget_context(ended);
 		r = wire_primary_reset(device);
 		memory_forget_context(ended);
 	}
@@ -279,6 +281,7 @@ EXPORT int cuCtxDestroy_v2(void *context)
 	if (c->primary || c->green)
 		return CUDA_ERROR_INVALID_CONTEXT;
 	storage_clear(o);
+	registered_forget_context(o);
 	memory_forget_context(o);
 	context_leave(o);
 	r = wire_cuCtxDestroy_v2(o);

@@ -26,7 +26,7 @@ enum place place_of(uint64_t address)
 	struct range range;
 	if (in_heap((void *)(uintptr_t)address))
 		return PLACE_PINNED;
-	return memory_find(address, &range) ? PLACE_DEVICE : PLACE_HOST;
+	return !memory_find(address, &range) ? PLACE_HOST : range.type == MEMORY_REGISTERED ? PLACE_PINNED : PLACE_DEVICE;
 }
 
 bool known_range(uint64_t address, uint64_t n)
@@ -79,8 +79,9 @@ int copy_in(uint64_t dst, const void *src, size_t n, void *stream, bool wait)
 	int r = CUDA_SUCCESS;
 	if (!n)
 		return CUDA_SUCCESS;
-	if (in_heap(src)) {
-		r = wire_copy_in_region(dst, (uint64_t)(uintptr_t)src, n, stream);
+	uint64_t pinned = pinned_at(src, n);
+	if (pinned) {
+		r = wire_copy_in_region(dst, pinned, n, stream);
 		return r ? r : wait || !known_range(dst, n) ? stream_fence(stream) : call_deferred();
 	}
 	if (unlikely(stream_capturing(stream)))
@@ -162,8 +163,9 @@ int copy_out(void *dst, uint64_t src, size_t n, void *stream, bool wait)
 {
 	if (!n)
 		return CUDA_SUCCESS;
-	if (in_heap(dst)) {
-		int r = wire_copy_out_region((uint64_t)(uintptr_t)dst, src, n, stream);
+	uint64_t pinned = pinned_at(dst, n);
+	if (pinned) {
+		int r = wire_copy_out_region(pinned, src, n, stream);
 		return r ? r : wait || !known_range(src, n) ? stream_fence(stream) : call_deferred();
 	}
 	if (unlikely(stream_capturing(stream)))

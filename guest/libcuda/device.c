@@ -146,7 +146,6 @@ EXPORT int cuDeviceGetAttribute(int *value, int attribute, int device)
 	case CONCURRENT_MANAGED:
 	case PAGEABLE:
 	case PAGEABLE_BY_TABLES:
-	case HOST_REGISTER:
 	case HOST_POINTER_FOR_REGISTERED:
 	case DIRECT_MANAGED_FROM_HOST:
 	case HOST_REGISTER_READ_ONLY:
@@ -158,6 +157,9 @@ EXPORT int cuDeviceGetAttribute(int *value, int attribute, int device)
 	case MULTICAST:
 	case HOST_NUMA_POOLS:
 		*value = 0;
+		break;
+	case HOST_REGISTER:
+		*value = !session.weak;
 		break;
 	case MEMPOOL_HANDLE_TYPES: /* files only */
 		*value &= 1;

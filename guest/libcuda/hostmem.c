@@ -112,21 +112,3 @@ EXPORT int cuMemHostGetFlags(unsigned int *flags, void *p)
 		*flags = range.flags;
 	return r;
 }
-
-/* Memory that the program allocated itself lies outside the region, where no GPU of the pool can see it. */
-EXPORT int cuMemHostRegister_v2(void *p, size_t size, unsigned int flags)
-{
-	static int once;
-	int r = enter_context();
-	(void)flags;
-	if (!r && (!p || !size))
-		r = CUDA_ERROR_INVALID_VALUE;
-	return r ? r : not_supported("cuMemHostRegister", &once);
-}
-
-EXPORT int cuMemHostUnregister(void *p)
-{
-	(void)p;
-	int r = enter_context();
-	return r ? r : CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
-}

@@ -19,6 +19,8 @@ static struct {
 	uint64_t next_id;
 } table = {.lock = PTHREAD_RWLOCK_INITIALIZER, .next_id = 1};
 
+static _Atomic size_t registrations; /* ranges of registered memory in the table */
+
 /* The index of the first range that ends behind address. */
 static size_t lower_bound(uint64_t address)
 {
@@ -65,6 +67,7 @@ bool memory_add(struct range r)
 		r.id = table.next_id++;
 		table.list[i] = r;
 		table.count++;
+		registrations += r.type == MEMORY_REGISTERED;
 	}
 	pthread_rwlock_unlock(&table.lock);
 	return ok;
@@ -81,6 +84,43 @@ bool memory_find(uint64_t address, struct range *r)
 	return found;
 }
 
+bool memory_take_registered(struct object *context, struct range *r)
+{
+	bool found = false;
+	pthread_rwlock_wrlock(&table.lock);
+	for (size_t i = 0; !found && i < table.count; i++) {
+		found = table.list[i].type == MEMORY_REGISTERED && table.list[i].context == context;
+		if (!found)
+			continue;
+		*r = table.list[i];
+		memmove(table.list + i, table.list + i + 1, (--table.count - i) * sizeof *r);
+		registrations--;
+	}
+	pthread_rwlock_unlock(&table.lock);
+	return found;
+}
+
+bool memory_overlaps(uint64_t address, uint64_t size)
+{
+	pthread_rwlock_rdlock(&table.lock);
+	size_t i = lower_bound(address);
+	bool found = i < table.count && table.list[i].base < address + size;
+	pthread_rwlock_unlock(&table.lock);
+	return found;
+}
+
+uint64_t pinned_at(const void *p, uint64_t n)
+{
+	struct range range;
+	uint64_t address = (uint64_t)(uintptr_t)p;
+	if (in_heap(p))
+		return address;
+	if (!atomic_load_explicit(&registrations, memory_order_acquire) || !memory_find(address, &range) || range.type != MEMORY_REGISTERED ||
+	    n > range.base + range.size - address)
+		return 0;
+	return range.region + (address - range.base);
+}
+
 bool memory_remove(uint64_t address, struct range *r)
 {
 	pthread_rwlock_wrlock(&table.lock);
@@ -88,6 +128,7 @@ bool memory_remove(uint64_t address, struct range *r)
 	bool found = i < table.count && table.list[i].base == address;
 	if (found) {
 		*r = table.list[i];
+		registrations -= r->type == MEMORY_REGISTERED;
 		memmove(table.list + i, table.list + i + 1, (--table.count - i) * sizeof *r);
 	}
 	pthread_rwlock_unlock(&table.lock);

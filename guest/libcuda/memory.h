@@ -13,6 +13,7 @@ enum memory_type { MEMORY_DEVICE = 1, MEMORY_PINNED, MEMORY_MANAGED, MEMORY_RESE
 struct range {
 	uint64_t base, size;
 	uint64_t device_address; /* of host memory, as kernels see it */
+	uint64_t region; /* of registered memory: where it lies in the region */
 	uint64_t id; /* CU_POINTER_ATTRIBUTE_BUFFER_ID */
 	struct object *context;
 	void *owner; /* module or library of a global variable */
@@ -27,6 +28,10 @@ struct range {
 bool memory_add(struct range r);
 /* Copies out the range that holds address. */
 bool memory_find(uint64_t address, struct range *r);
+/* Removes registered memory of a context, if there is any, and copies its range out. */
+bool memory_take_registered(struct object *context, struct range *r);
+/* Whether a range of the table has a byte of these. */
+bool memory_overlaps(uint64_t address, uint64_t size);
 /* Removes the range that starts at address and copies it out. */
 bool memory_remove(uint64_t address, struct range *r);
 /* Removes all ranges of a context, which has ended, and gives their pinned memory back to the heap. */
@@ -48,6 +53,9 @@ void heap_free(uint64_t address, uint64_t size);
 
 /* Frees pinned or managed memory, whose range has left the table. A CUresult. */
 int host_release(struct range *range);
+
+/* Where n bytes of pinned, managed or registered memory lie in the region, 0 if they do not. */
+uint64_t pinned_at(const void *p, uint64_t n);
 
 /* Whether n bytes at p lie in pinned or managed memory of this process. */
 static inline bool in_heap(const void *p)

@@ -18,7 +18,7 @@ static void put64(void *to, uint64_t v) { memcpy(to, &v, 8); }
 /* Truth values are four bytes: cudart reads them so. */
 static void put_bool(void *to, bool v) { put32(to, v); }
 
-static bool on_host(const struct range *range) { return range->type == MEMORY_PINNED || range->type == MEMORY_MANAGED; }
+static bool on_host(const struct range *range) { return range->type == MEMORY_PINNED || range->type == MEMORY_MANAGED || range->type == MEMORY_REGISTERED; }
 
 /* One attribute of a range of this process. A CUresult. */
 static int known(void *data, uint32_t attribute, uint64_t address, const struct range *range)
@@ -29,7 +29,7 @@ static int known(void *data, uint32_t attribute, uint64_t address, const struct 
 		put64(data, (uint64_t)(uintptr_t)range->context);
 		break;
 	case MEMORY_TYPE:
-		put32(data, range->type == MEMORY_PINNED ? TYPE_HOST : TYPE_DEVICE);
+		put32(data, range->type == MEMORY_PINNED || range->type == MEMORY_REGISTERED ? TYPE_HOST : TYPE_DEVICE);
 		break;
 	case DEVICE_POINTER:
 		put64(data, range->device_address + (address - range->base));

@@ -2622,6 +2622,18 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			s.handles.unbind(contextID)
 		}
 		return r
+	case cuda.OpHostAlias:
+		host := driver.HostPtr(a.u64())
+		size := a.u64()
+		at := a.u64()
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		device, r := s.onHostAlias(api, host, size, at)
+		if r == driver.Success {
+			reply.u64(uint64(device))
+		}
+		return r
 	case cuda.OpHostAlloc:
 		host := driver.HostPtr(a.u64())
 		size := a.u64()

@@ -20,12 +20,15 @@ type fakeDriver struct {
 	driver.Unsupported
 	refusing
 	region  *region
-	next    uint64 // handle or address to give out
-	command []byte // the worker's copy of the command being run
+	memory  *memory // of the server, for the second addresses of its ranges
+	next    uint64  // handle or address to give out
+	command []byte  // the worker's copy of the command being run
 }
 
-func (f *fakeDriver) NewThread() (driver.API, error) { return &fakeDriver{region: f.region}, nil }
-func (f *fakeDriver) Close() error                   { return nil }
+func (f *fakeDriver) NewThread() (driver.API, error) {
+	return &fakeDriver{region: f.region, memory: f.memory}, nil
+}
+func (f *fakeDriver) Close() error { return nil }
 
 func (f *fakeDriver) fresh() uint64 {
 	f.next += 0x1000
@@ -40,6 +43,11 @@ func (f *fakeDriver) own(p driver.HostPtr, n uint64) driver.Result {
 	if len(f.command) > 0 {
 		first := uint64(uintptr(unsafe.Pointer(&f.command[0])))
 		if at := uint64(p); at >= first && at-first <= uint64(len(f.command)) && n <= uint64(len(f.command))-(at-first) {
+			return driver.Success
+		}
+	}
+	for host, at := range f.memory.alias {
+		if p >= at && uint64(p-at) <= f.memory.host[host] && n <= f.memory.host[host]-uint64(p-at) {
 			return driver.Success
 		}
 	}
@@ -208,11 +216,18 @@ func anyRegion(t testing.TB) *region {
 	return &region{base: uintptr(unsafe.Pointer(&mem[0])), size: wire.MinRegionSize, fd: fd}
 }
 
+// tidy unmaps the second addresses that are left.
+func (f *fakeDriver) tidy() {
+	for host, at := range f.memory.alias {
+		f.region.unmapAlias(uint64(at), f.memory.host[host])
+	}
+}
+
 // fakeServer is a server of a region with a driver that checks what it is given.
 func fakeServer(r *region) (*server, *fakeDriver) {
-	f := &fakeDriver{region: r}
 	cfg := Config{VGPUs: []VGPU{{MemoryBytes: 1 << 20}}}
+	f := &fakeDriver{region: r, memory: newMemory(cfg.VGPUs)}
 	return &server{cfg: cfg, log: slog.New(slog.DiscardHandler), region: r, api: f, handles: newHandleTable(),
-		memory: newMemory(cfg.VGPUs), waiters: newWaiters(f), watch: newWatch(f), calls: &hostCalls{region: r},
+		memory: f.memory, waiters: newWaiters(f), watch: newWatch(f), calls: &hostCalls{region: r},
 		console: newConsole(r), dirty: map[driver.Context]*dirtyStreams{}, linked: map[driver.LinkState][]byte{}, objects: newObjects()}, f
 }

@@ -78,6 +78,8 @@ func FuzzRing(f *testing.F) {
 		append(retain, frame(cuda.OpCopyInRegion, 16, 0, words(0x1000, stage, 64, 0))...),
 		append(retain, frame(cuda.OpCopyIn, 16, 0, words(0x1000, 0, 8, 0, 8))...),
 		append(retain, frame(cuda.OpHostAlloc, 16, 1, words(base+wire.HeapOffset(reg.size), 4096, 0))...),
+		append(append(retain, frame(cuda.OpHostAlloc, 16, 1, words(base+wire.HeapOffset(reg.size), 4096, 0))...),
+			frame(cuda.OpHostAlias, 16, 1, words(base+wire.HeapOffset(reg.size), 4096, 0x5200_0000_0000))...),
 		append(retain, frame(cuda.OpWriteFlag, 16, 0, words(0, stage, 7))...),
 		append(frame(cuda.OpImageAppend, 0, 1, words(8, stage, 8)), frame(cuda.OpModuleLoad, 0, 1, words(17, 0, 0))...),
 		frame(cuda.OpCopy3d, 0, 0, append(words(200), make([]byte, 208)...)),
@@ -94,6 +96,7 @@ func FuzzRing(f *testing.F) {
 		}
 		s, fake := fakeServer(reg)
 		defer close(s.waiters.jobs)
+		defer fake.tidy()
 		_ = play(s, fake, b, uint64(start)&^7)
 		for gpu, used := range s.memory.used {
 			if used > s.memory.quota[gpu] {
@@ -115,6 +118,7 @@ func FuzzArguments(f *testing.F) {
 		}
 		s, fake := fakeServer(reg)
 		defer close(s.waiters.jobs)
+		defer fake.tidy()
 		_ = play(s, fake, frame(op, 0, 1, args[:len(args)&^7]), 0)
 	})
 }

@@ -18,6 +18,7 @@ type memory struct {
 	device map[driver.DevicePtr]allocation
 	chunks map[driver.MemHandle]allocation
 	host   map[driver.HostPtr]uint64
+	alias  map[driver.HostPtr]driver.HostPtr // second addresses of registered ranges
 }
 
 type allocation struct {
@@ -26,7 +27,8 @@ type allocation struct {
 }
 
 func newMemory(vgpus []VGPU) *memory {
-	m := &memory{device: map[driver.DevicePtr]allocation{}, chunks: map[driver.MemHandle]allocation{}, host: map[driver.HostPtr]uint64{}}
+	m := &memory{device: map[driver.DevicePtr]allocation{}, chunks: map[driver.MemHandle]allocation{}, host: map[driver.HostPtr]uint64{},
+		alias: map[driver.HostPtr]driver.HostPtr{}}
 	for _, v := range vgpus {
 		m.quota = append(m.quota, v.MemoryBytes)
 		m.used = append(m.used, 0)
@@ -121,6 +123,25 @@ func (m *memory) removeHost(p driver.HostPtr) (bytes uint64, ok bool) {
 	bytes, ok = m.host[p]
 	delete(m.host, p)
 	return bytes, ok
+}
+
+// addAlias notes that a registered range, of that size, has a second address; false if it has one or is none.
+func (m *memory) addAlias(p driver.HostPtr, bytes uint64, at driver.HostPtr) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, again := m.alias[p]; again || bytes == 0 || m.host[p] != bytes {
+		return false
+	}
+	m.alias[p] = at
+	return true
+}
+
+func (m *memory) removeAlias(p driver.HostPtr) (at driver.HostPtr, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at, ok = m.alias[p]
+	delete(m.alias, p)
+	return at, ok
 }
 
 // noteHandle and forgetHandle do for physical memory made by cuMemCreate what note and forget do for

@@ -37,6 +37,7 @@ func (s *server) onPrimaryReset(api driver.API, d driver.Device) driver.Result {
 	// slots and the staging are registered anew.
 	api.CtxSetCurrent(s.home)
 	for host, bytes := range s.memory.hostRanges() {
+		s.dropAlias(api, host, bytes)
 		api.MemHostUnregister(host)
 		s.memory.removeHost(host)
 		s.region.discard(host, bytes)

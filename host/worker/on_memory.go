@@ -160,9 +160,43 @@ func (s *server) onHostFree(api driver.API, host driver.HostPtr, _ uint64) drive
 	if !ok {
 		return driver.ErrorInvalidValue
 	}
+	s.dropAlias(api, host, bytes)
 	r := api.MemHostUnregister(host)
 	s.region.discard(host, bytes)
 	return r
+}
+
+// onHostAlias gives pinned memory a second address, that of the program's own memory whose place it has taken, so
+// that kernels can use the program's pointers.
+func (s *server) onHostAlias(api driver.API, host driver.HostPtr, bytes, at uint64) (driver.DevicePtr, driver.Result) {
+	alias := driver.HostPtr(at)
+	if !s.memory.addAlias(host, bytes, alias) {
+		return 0, driver.ErrorInvalidValue
+	}
+	if err := s.region.mapAlias(at, host, bytes); err != nil {
+		s.log.Debug("registered memory keeps one address", "reason", err)
+		s.memory.removeAlias(host)
+		return 0, driver.ErrorMapFailed
+	}
+	r := api.MemHostRegister(alias, bytes, registerPortable|registerDeviceMap)
+	if r != driver.Success {
+		s.memory.removeAlias(host)
+		s.region.unmapAlias(at, bytes)
+		return 0, r
+	}
+	p, r := api.MemHostGetDevicePointer(alias, 0)
+	if r != driver.Success {
+		s.dropAlias(api, host, bytes)
+	}
+	return p, r
+}
+
+// dropAlias takes the second address away, if there is one.
+func (s *server) dropAlias(api driver.API, host driver.HostPtr, bytes uint64) {
+	if at, ok := s.memory.removeAlias(host); ok {
+		api.MemHostUnregister(at)
+		s.region.unmapAlias(uint64(at), bytes)
+	}
 }
 
 func (s *server) onPointerAttribute(api driver.API, p driver.DevicePtr, attribute uint32, value []byte) driver.Result {

@@ -151,7 +151,9 @@ func (s *server) onTakeMemory(api driver.API, token []byte, flags uint32) (drive
 	return p, n, r
 }
 
-func (s *server) onDropMemory(api driver.API, p driver.DevicePtr) driver.Result { return api.IpcCloseMem(p) }
+func (s *server) onDropMemory(api driver.API, p driver.DevicePtr) driver.Result {
+	return api.IpcCloseMem(p)
+}
 
 func (s *server) onTakeEvent(api driver.API, token []byte) (driver.Event, driver.Result) {
 	shared, _, r := s.take(token, sharedEvent)

@@ -90,4 +90,28 @@ func (r *region) discard(address driver.HostPtr, n uint64) {
 	}
 }
 
+// mapAlias maps a part of the region a second time, at the client's address of it, if nothing lies there.
+func (r *region) mapAlias(at uint64, host driver.HostPtr, n uint64) error {
+	const page, lowest, highest = 4096, 1 << 16, 1<<47 - 4096
+	if at%page != 0 || n%page != 0 || at < lowest || at > highest || n > highest-at || !r.contains(host, n) {
+		return fmt.Errorf("map %d bytes of shared memory at %#x too: not an address of a program's", n, at)
+	}
+	const fixedNoReplace = 0x100000
+	offset := r.offset + uint64(host) - uint64(r.base)
+	p, _, errno := unix.Syscall6(unix.SYS_MMAP, uintptr(at), uintptr(n), unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_SHARED|fixedNoReplace, uintptr(r.fd), uintptr(offset))
+	if errno != 0 {
+		return fmt.Errorf("map shared memory at %#x too: %w", at, errno)
+	}
+	if p != uintptr(at) { // before Linux 4.17
+		r.unmapAlias(uint64(p), n)
+		return fmt.Errorf("map shared memory at %#x too: something lies there", at)
+	}
+	return nil
+}
+
+func (r *region) unmapAlias(at, n uint64) {
+	_, _, _ = unix.Syscall(unix.SYS_MUNMAP, uintptr(at), uintptr(n), 0)
+}
+
 func (r *region) bytePointer(offset uint64) *byte { return (*byte)(r.pointer(offset)) }

@@ -4,4 +4,4 @@
 package cuda
 
 // SpecHash identifies the set of commands that this build understands.
-const SpecHash uint64 = 0xcea6d5165ac81047
+const SpecHash uint64 = 0xa3c0bfb559a59760

@@ -240,65 +240,66 @@ const (
 	OpGraphUpdateKernel                                    = 233
 	OpGreenCreate                                          = 234
 	OpGreenDestroy                                         = 235
-	OpHostAlloc                                            = 236
-	OpHostFree                                             = 237
-	OpHostFunc                                             = 238
-	OpImageAppend                                          = 239
-	OpKernelAttribute                                      = 240
-	OpKernelFunction                                       = 241
-	OpLaunch                                               = 242
-	OpLaunchEx                                             = 243
-	OpLibraryKernel                                        = 244
-	OpLibraryLoad                                          = 245
-	OpLinkAdd                                              = 246
-	OpLinkComplete                                         = 247
-	OpLinkCreate                                           = 248
-	OpLinkDestroy                                          = 249
-	OpLinkRead                                             = 250
-	OpMapArrays                                            = 251
-	OpMemAlloc                                             = 252
-	OpMemAllocAsync                                        = 253
-	OpMemAllocPitch                                        = 254
-	OpMemCreate                                            = 255
-	OpMemDecompress                                        = 256
-	OpMemFree                                              = 257
-	OpMemFreeAsync                                         = 258
-	OpMemInfo                                              = 259
-	OpMemRelease                                           = 260
-	OpMemReserve                                           = 261
-	OpMemRetainHandle                                      = 262
-	OpMemUnreserve                                         = 263
-	OpModuleFunction                                       = 264
-	OpModuleLoad                                           = 265
-	OpModuleNames                                          = 266
-	OpMulticastCreate                                      = 267
-	OpOccupancyClusters                                    = 268
-	OpPointerAttribute                                     = 269
-	OpPrimaryReset                                         = 270
-	OpPrimaryRetain                                        = 271
-	OpResourceDescribe                                     = 272
-	OpResourceGet                                          = 273
-	OpResourceSplit                                        = 274
-	OpShareEvent                                           = 275
-	OpShareHandle                                          = 276
-	OpShareMemory                                          = 277
-	OpSharePointer                                         = 278
-	OpSharePool                                            = 279
-	OpStreamSync                                           = 280
-	OpSurfObjectCreate                                     = 281
-	OpSurfObjectDestroy                                    = 282
-	OpTakeEvent                                            = 283
-	OpTakeHandle                                           = 284
-	OpTakeMemory                                           = 285
-	OpTakePointer                                          = 286
-	OpTakePool                                             = 287
-	OpTexObjectCreate                                      = 288
-	OpTexObjectDestroy                                     = 289
-	OpTexObjectGet                                         = 290
-	OpWriteFlag                                            = 291
+	OpHostAlias                                            = 236
+	OpHostAlloc                                            = 237
+	OpHostFree                                             = 238
+	OpHostFunc                                             = 239
+	OpImageAppend                                          = 240
+	OpKernelAttribute                                      = 241
+	OpKernelFunction                                       = 242
+	OpLaunch                                               = 243
+	OpLaunchEx                                             = 244
+	OpLibraryKernel                                        = 245
+	OpLibraryLoad                                          = 246
+	OpLinkAdd                                              = 247
+	OpLinkComplete                                         = 248
+	OpLinkCreate                                           = 249
+	OpLinkDestroy                                          = 250
+	OpLinkRead                                             = 251
+	OpMapArrays                                            = 252
+	OpMemAlloc                                             = 253
+	OpMemAllocAsync                                        = 254
+	OpMemAllocPitch                                        = 255
+	OpMemCreate                                            = 256
+	OpMemDecompress                                        = 257
+	OpMemFree                                              = 258
+	OpMemFreeAsync                                         = 259
+	OpMemInfo                                              = 260
+	OpMemRelease                                           = 261
+	OpMemReserve                                           = 262
+	OpMemRetainHandle                                      = 263
+	OpMemUnreserve                                         = 264
+	OpModuleFunction                                       = 265
+	OpModuleLoad                                           = 266
+	OpModuleNames                                          = 267
+	OpMulticastCreate                                      = 268
+	OpOccupancyClusters                                    = 269
+	OpPointerAttribute                                     = 270
+	OpPrimaryReset                                         = 271
+	OpPrimaryRetain                                        = 272
+	OpResourceDescribe                                     = 273
+	OpResourceGet                                          = 274
+	OpResourceSplit                                        = 275
+	OpShareEvent                                           = 276
+	OpShareHandle                                          = 277
+	OpShareMemory                                          = 278
+	OpSharePointer                                         = 279
+	OpSharePool                                            = 280
+	OpStreamSync                                           = 281
+	OpSurfObjectCreate                                     = 282
+	OpSurfObjectDestroy                                    = 283
+	OpTakeEvent                                            = 284
+	OpTakeHandle                                           = 285
+	OpTakeMemory                                           = 286
+	OpTakePointer                                          = 287
+	OpTakePool                                             = 288
+	OpTexObjectCreate                                      = 289
+	OpTexObjectDestroy                                     = 290
+	OpTexObjectGet                                         = 291
+	OpWriteFlag                                            = 292
 
 	// OpCount is one more than the highest opcode.
-	OpCount = 292
+	OpCount = 293
 )
 
 // OpNames are the commands' names, for logs.
@@ -538,6 +539,7 @@ var OpNames = [OpCount]string{
 	OpGraphUpdateKernel:                    "graph_update_kernel",
 	OpGreenCreate:                          "green_create",
 	OpGreenDestroy:                         "green_destroy",
+	OpHostAlias:                            "host_alias",
 	OpHostAlloc:                            "host_alloc",
 	OpHostFree:                             "host_free",
 	OpHostFunc:                             "host_func",

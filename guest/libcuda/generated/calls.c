@@ -244,6 +244,7 @@ const char *const op_names[] = {
 	[OP_graph_update_kernel] = "graph_update_kernel",
 	[OP_green_create] = "green_create",
 	[OP_green_destroy] = "green_destroy",
+	[OP_host_alias] = "host_alias",
 	[OP_host_alloc] = "host_alloc",
 	[OP_host_free] = "host_free",
 	[OP_host_func] = "host_func",
@@ -6392,6 +6393,25 @@ int wire_green_destroy(void *green, void *context)
 	if (r == CUDA_SUCCESS) {
 		object_free(green);
 		object_free(context);
+	}
+	return r;
+}
+
+int wire_host_alias(uint64_t host, uint64_t size, uint64_t at, uint64_t *device)
+{
+	if (!device)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_host_alias, 24, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, host);
+	call_u64(&c, size);
+	call_u64(&c, at);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*device = (uint64_t)reply_u64(&c);
 	}
 	return r;
 }

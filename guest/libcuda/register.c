@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * cuMemHostRegister: pages of the region take the place of the program's. Both the program's address and the
+ * region's then name the same memory, which the worker registers with the driver at both, so that kernels may use
+ * the program's addresses too, unless something of the worker's lies there.
+ *
+ * A child of fork gets its own copy, as it would of pinned memory natively: its parent waits meanwhile. Children
+ * that are made without the handlers of pthread_atfork, by a bare clone or _Fork, share the memory.
+ */
+#define _GNU_SOURCE
+#include "register.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "call.h"
+#include "channel.h"
+#include "context.h"
+#include "generated/calls.h"
+#include "log.h"
+#include "memory.h"
+#include "replace.h"
+#include "state.h"
+
+enum { PORTABLE = 1, DEVICE_MAP = 2, PAGE = 4096, FORK_PATIENCE_MS = 60000 };
+
+struct registered {
+	uint64_t from, to;
+	struct registered *next;
+};
+
+static struct {
+	pthread_mutex_t lock; /* also held while pages are replaced, and over a fork */
+	struct registered *list;
+	int pipe[2];
+} all = {.lock = PTHREAD_MUTEX_INITIALIZER, .pipe = {-1, -1}};
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&all.lock);
+	if (all.list && pipe2(all.pipe, O_CLOEXEC))
+		all.pipe[0] = all.pipe[1] = -1;
+}
+
+static void close_pipe(void)
+{
+	for (int i = 0; i < 2; i++) {
+		if (all.pipe[i] >= 0)
+			close(all.pipe[i]);
+		all.pipe[i] = -1;
+	}
+}
+
+/* What the parent writes from now on is not the child's: it waits until the child has its copy. */
+static void after_fork_in_parent(void)
+{
+	if (all.pipe[0] >= 0) {
+		struct pollfd p = {.fd = all.pipe[0], .events = POLLIN};
+		close(all.pipe[1]);
+		all.pipe[1] = -1;
+		while (poll(&p, 1, FORK_PATIENCE_MS) < 0 && errno == EINTR)
+			;
+		close_pipe();
+	}
+	pthread_mutex_unlock(&all.lock);
+}
+
+static void after_fork_in_child(void)
+{
+	for (struct registered *r = all.list; r; r = r->next)
+		replace_in_child(r->from, r->to);
+	all.list = NULL;
+	if (all.pipe[1] >= 0)
+		(void)!write(all.pipe[1], "", 1); /* should it fail, the pipe's end says the same */
+	close_pipe();
+	pthread_mutex_unlock(&all.lock);
+}
+
+__attribute__((constructor)) static void loaded(void) { pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child); }
+
+/* Whether pages are those of a registration already. The caller holds the lock. */
+static bool taken(uint64_t from, uint64_t to)
+{
+	for (struct registered *r = all.list; r; r = r->next)
+		if (from < r->to && r->from < to)
+			return true;
+	return false;
+}
+
+static int refuse(const void *p, size_t n, const char *why)
+{
+	log_line(LOG_WARN, "cuMemHostRegister: %zu bytes at %p cannot be registered: %s", n, p, why);
+	return CUDA_ERROR_NOT_SUPPORTED;
+}
+
+/* Puts the region's pages there. The caller holds the lock. A CUresult. */
+static int take_pages(const struct range *range, uint64_t from, uint64_t to, uint64_t region)
+{
+	const char *why = replace_obstacle(from, to);
+	if (why)
+		return refuse((void *)(uintptr_t)range->base, range->size, why);
+	struct registered *r = malloc(sizeof *r);
+	if (!r)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (!replace_by_region(from, to, region)) {
+		free(r);
+		return refuse((void *)(uintptr_t)range->base, range->size, "the kernel refuses to map it anew");
+	}
+	*r = (struct registered){from, to, all.list};
+	all.list = r;
+	return CUDA_SUCCESS;
+}
+
+/* Gives them back. The caller holds the lock. */
+static bool give_pages(uint64_t from, uint64_t to, uint64_t region)
+{
+	struct registered **at = &all.list, *r;
+	while (*at && (*at)->from != from)
+		at = &(*at)->next;
+	if (!*at)
+		return true;
+	if (!replace_by_private(from, to, region)) {
+		log_line(LOG_ERROR, "cuMemHostUnregister: there is no memory for what was registered");
+		return false;
+	}
+	r = *at;
+	*at = r->next;
+	free(r);
+	return true;
+}
+
+static bool aliases(void) { return *region32(WIRE_HDR_CARRIER) != WIRE_CARRIER_STREAM; }
+
+static int register_pages(struct range *range, uint64_t from, uint64_t to)
+{
+	uint64_t device, region = heap_alloc(to - from);
+	if (!region)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	int r = wire_host_alloc(region, to - from, PORTABLE | DEVICE_MAP, &device);
+	if (r) {
+		heap_free(region, to - from);
+		return r;
+	}
+	range->region = region + (range->base - from);
+	range->device_address = device + (range->base - from);
+	r = take_pages(range, from, to, region);
+	if (!r && aliases() && !wire_host_alias(region, to - from, from, &device))
+		range->device_address = device + (range->base - from);
+	if (!r && !memory_add(*range)) {
+		give_pages(from, to, region);
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	if (r) {
+		wire_host_free(region, to - from);
+		heap_free(region, to - from);
+	}
+	return r;
+}
+
+EXPORT int cuMemHostRegister_v2(void *p, size_t n, unsigned int flags)
+{
+	uint64_t base = (uint64_t)(uintptr_t)p, from = base & ~(uint64_t)(PAGE - 1), to = (base + n + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+	struct range range;
+	int r = enter_context();
+	if (!r && (!p || !n || to <= from))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r)
+		return r;
+	if (flags & ~(unsigned)(PORTABLE | DEVICE_MAP))
+		return refuse(p, n, "memory of devices, or that the GPU may only read");
+	if (session.weak)
+		return refuse(p, n, "the memory that it would become is slow to read: see docs/virtual-machines.md");
+	if (sysconf(_SC_PAGESIZE) != PAGE)
+		return refuse(p, n, "pages of this kernel are not of 4 KiB");
+	pthread_mutex_lock(&all.lock);
+	if (memory_overlaps(base, n))
+		r = CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
+	else if (taken(from, to))
+		r = refuse(p, n, "it shares a page with memory that is registered already");
+	range = (struct range){.base = base, .size = n, .type = MEMORY_REGISTERED, .context = context_owner(), .device = thread.context->device,
+			       .flags = flags};
+	if (!r)
+		r = register_pages(&range, from, to);
+	pthread_mutex_unlock(&all.lock);
+	return r;
+}
+
+/* Where the pages of registered memory lie in the region, and how many bytes they are. */
+static uint64_t pages_of(const struct range *range, uint64_t *bytes)
+{
+	uint64_t skip = range->base & (PAGE - 1);
+	*bytes = (skip + range->size + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+	return range->region - skip;
+}
+
+/* Makes registered memory the program's own again. False, and nothing done, if there is no memory for it. */
+static bool restore(const struct range *range)
+{
+	uint64_t bytes, region = pages_of(range, &bytes), from = range->base & ~(uint64_t)(PAGE - 1);
+	pthread_mutex_lock(&all.lock);
+	bool ok = give_pages(from, from + bytes, region);
+	pthread_mutex_unlock(&all.lock);
+	return ok;
+}
+
+/* Ends a registration whose range has left the table. A CUresult. */
+static int unregister(struct range range)
+{
+	uint64_t bytes, region = pages_of(&range, &bytes);
+	int r = wire_ctx_wait(); /* what the GPU still writes there is the program's */
+	if (!restore(&range)) {
+		memory_add(range);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	int freed = wire_host_free(region, bytes);
+	heap_free(region, bytes);
+	return r ? r : freed;
+}
+
+EXPORT int cuMemHostUnregister(void *p)
+{
+	uint64_t base = (uint64_t)(uintptr_t)p;
+	struct range range;
+	int r = enter_context();
+	if (!r && !p)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r)
+		return r;
+	if (!memory_find(base, &range) || range.base != base || range.type != MEMORY_REGISTERED || !memory_remove(base, &range))
+		return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+	return unregister(range);
+}
+
+void registered_forget_context(struct object *context)
+{
+	struct object *mine = thread.context;
+	struct range range;
+	thread.context = context;
+	while (memory_take_registered(context, &range) && unregister(range) != CUDA_ERROR_OUT_OF_MEMORY)
+		;
+	thread.context = mine;
+}

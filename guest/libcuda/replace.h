@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Takes the program's own pages into the region and out again, under its running threads.
+ *
+ * A page's content is copied, then the copy is put in its place. What another thread writes in between would be
+ * lost: while a piece is on its way, it can only be read, and a thread that writes waits in a handler of SIGSEGV.
+ * The handler is installed when a program with several threads first needs it, stays, and passes on what is none
+ * of its business. System calls that write into a piece on its way fail with EFAULT.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Why pages of this process cannot be taken into the region; NULL if they can: they are private, and can be read
+ * and written. */
+const char *replace_obstacle(uint64_t from, uint64_t to);
+
+/* Replaces whole pages by those of the region at region, which get their content, or makes them private again.
+ * Children are to inherit them. False if that cannot be: then all is as before. */
+bool replace_by_region(uint64_t from, uint64_t to, uint64_t region);
+bool replace_by_private(uint64_t from, uint64_t to, uint64_t region);
+
+/* In a child of fork: makes pages of the region private, with what they hold. */
+void replace_in_child(uint64_t from, uint64_t to);
