@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +68,22 @@ func TestAllIsWell(t *testing.T) {
 	}
 }
 
+// TestDocumented sees that the documentation names each check.
+func TestDocumented(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/installation.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "| server's check |")
+	words := strings.FieldsFunc(table, func(r rune) bool { return strings.ContainsRune(" ,|\n", r) })
+	for _, c := range Checks() {
+		if !slices.Contains(words, c.Name) {
+			t.Errorf("docs/installation.md does not name %s", c.Name)
+		}
+	}
+}
+
 func TestChecks(t *testing.T) {
 	t.Parallel()
 	const pass, warn, fail = check.Pass, check.Warn, check.Fail
@@ -116,6 +133,7 @@ func TestChecks(t *testing.T) {
 		{"a domain without", func(f *Facts) { f.VM.Domains[0].State, f.VM.Domains[0].Reason = vmm.Failed, "no slot" }, "domains", warn, "oriond vm status vm"},
 		{"domains unknown", func(f *Facts) { f.VM.DomainsErr = refused }, "domains", warn, "oriond vm"},
 		{"SELinux", func(f *Facts) { f.SELinux, f.AnswerErr = "enforcing", refused }, "security", warn, "ausearch"},
+		{"SELinux and a region", func(f *Facts) { f.SELinux, f.VM.Unlabelled = "enforcing", []string{"/dev/shm/orion-1"} }, "security", warn, "/dev/shm/orion-1"},
 		{"no RDMA device", func(f *Facts) { f.Config.Server.IbverbsDevice = "mlx5_0" }, "rdma", warn, "mlx5_0"},
 		{"no controller", func(f *Facts) { f.Pool, f.PoolErr = nil, refused }, "controller", fail, "controller_addr"},
 		{"unknown node", func(f *Facts) { f.Config.Server.NodeName = "b" }, "node", fail, "node b"},

@@ -144,6 +144,9 @@ func domains(f *Facts) check.Finding {
 }
 
 func security(f *Facts) check.Finding {
+	if f.SELinux == "enforcing" && len(f.VM.Unlabelled) > 0 {
+		return check.Warned("SELinux enforces, and %s has no virtual machine's label", f.VM.Unlabelled[0])
+	}
 	if f.SELinux == "enforcing" && f.AnswerErr != nil && len(f.Processes) > 0 {
 		return check.Warned("SELinux enforces, and oriond runs without answering")
 	}

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/orion-vgpu/orion/guest/check/system"
 	"github.com/orion-vgpu/orion/vmm"
 )
@@ -21,6 +23,7 @@ type VM struct {
 	Domains    []Domain
 	DomainsErr error
 	Regions    []string // files of regions
+	Unlabelled []string // those that SELinux knows for no virtual machine's
 }
 
 // Domain is a virtual machine that has opted in.
@@ -35,6 +38,13 @@ var libvirtSockets = []string{"/run/libvirt/virtqemud-sock", "/run/libvirt/libvi
 
 func machines(ctx context.Context, s *system.System, f *Facts) VM {
 	v := VM{KVM: s.Exists("/dev/kvm"), VSock: s.Exists("/dev/vhost-vsock"), Regions: s.Glob("/dev/shm/orion-*")}
+	for _, path := range v.Regions {
+		label := make([]byte, 256)
+		n, err := unix.Lgetxattr(s.Path(path), "security.selinux", label)
+		if err == nil && !strings.Contains(string(label[:n]), "svirt") {
+			v.Unlabelled = append(v.Unlabelled, path)
+		}
+	}
 	for _, path := range libvirtSockets {
 		if v.Libvirt == "" && s.Exists(path) {
 			v.Libvirt = path

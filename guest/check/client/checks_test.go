@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -194,6 +195,25 @@ func TestChecks(t *testing.T) {
 			}
 			t.Errorf("there is no check %s", c.check)
 		})
+	}
+}
+
+// TestDocumented sees that the documentation names each check.
+func TestDocumented(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../../docs/installation.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "| client's check |")
+	table, _, _ = strings.Cut(table, "| server's check |")
+	words := strings.FieldsFunc(table, func(r rune) bool { return strings.ContainsRune(" ,|\n", r) })
+	f := host(t)
+	f.Program = "/p"
+	for _, c := range f.Checks() {
+		if !slices.Contains(words, c.Name) {
+			t.Errorf("docs/installation.md does not name %s", c.Name)
+		}
 	}
 }
 

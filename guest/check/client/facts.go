@@ -9,6 +9,7 @@ import (
 	"net"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -157,6 +158,9 @@ func (f *Facts) libraries(s *system.System, program string) {
 
 	if program == "" {
 		return
+	}
+	if found, ok := l.Find(program); ok && !strings.Contains(program, "/") {
+		program = found.Path // a library by its name
 	}
 	if f.Program, f.ProgramErr = filepath.Abs(program); f.ProgramErr != nil {
 		return

@@ -79,7 +79,7 @@ func others(f *Facts) check.Finding {
 
 func program(f *Facts) check.Finding {
 	if f.ProgramErr != nil {
-		return check.Failed("%v", f.ProgramErr).By("name a program, or a library such as libcudart.so.12, by --program")
+		return check.Failed("%v", f.ProgramErr).By("name a program by --program, or a library that it opens, such as libcudart.so.12; of a script, its interpreter")
 	}
 	for _, u := range f.Uses {
 		verb := "opens"
