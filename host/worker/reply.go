@@ -90,7 +90,8 @@ func (t ticket) flag() driver.HostPtr {
 	return driver.HostPtr(uint64(t.region.base) + t.slot + wire.SlotFlag)
 }
 
-// answered says whether the GPU has done so.
+// answered says whether the GPU has done so, for this or a later command: a stream that was waited for may be
+// in capture by now, and must not be asked any more.
 func (t ticket) answered() bool {
-	return atomic.LoadUint32(t.region.word32(t.slot+wire.SlotFlag)) == t.seq
+	return int32(atomic.LoadUint32(t.region.word32(t.slot+wire.SlotFlag))-t.seq) >= 0
 }
