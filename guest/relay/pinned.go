@@ -134,7 +134,7 @@ func (p *pinned) share(a *piece, out *carry.Writer) error {
 	}
 	a.shared = true
 	if a.touched {
-		p.own(a.offset, a.size, func(offset, size uint64) { out.Memory(offset, p.region[offset:][:size]) })
+		p.own(a.offset, a.size, func(offset, size uint64) { p.shared.Send(offset, size, carry.MaxPayload, out.Memory) })
 	}
 	out.Share(a.offset, a.size)
 	return nil

@@ -177,7 +177,7 @@ func (s *sender) sendAnswer(a answer) {
 func (s *sender) sendAreas(list []touch.Area) {
 	for _, a := range list {
 		for address, n := range a.Rows {
-			s.out.Memory(address-s.base, s.region[address-s.base:][:n])
+			s.shared.Send(address-s.base, n, carry.MaxPayload, s.out.Memory) // it may have come to be shared meanwhile
 		}
 	}
 }

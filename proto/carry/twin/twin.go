@@ -120,6 +120,29 @@ func (s *Set) Store(offset uint64, b []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	copy(s.region[offset:], b)
+	s.agree(offset, b)
+}
+
+// Send hands n bytes at offset to send, in pieces of at most limit bytes that are valid during the call. What of
+// them is shared is agreed on as it was sent. No lock is held while send runs.
+func (s *Set) Send(offset, n uint64, limit int, send func(offset uint64, b []byte)) {
+	var copied []byte
+	for end := offset + n; offset < end; {
+		b := s.region[offset:min(end, offset+uint64(limit))]
+		if !s.Empty() {
+			s.mu.Lock()
+			copied = append(copied[:0], b...)
+			b = copied
+			s.agree(offset, b)
+			s.mu.Unlock()
+		}
+		send(offset, b)
+		offset += uint64(len(b))
+	}
+}
+
+// agree takes b as what both sides have at offset. The caller holds mu.
+func (s *Set) agree(offset uint64, b []byte) {
 	end := offset + uint64(len(b))
 	for _, p := range s.parts {
 		if from, to := max(p.offset, offset), min(p.end(), end); from < to {

@@ -213,3 +213,26 @@ func BenchmarkDiff(b *testing.B) {
 		})
 	}
 }
+
+// What is sent as a whole is what both sides then have, so that only later changes follow, and those all.
+func TestSendAgrees(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, page, 2*page)
+	fill := func(v byte) {
+		for i := range p.memory[0][:3*page] {
+			p.memory[0][i] = v
+		}
+	}
+	fill(7)
+	p.set[0].Send(page/2, page, 1000, func(offset uint64, b []byte) {
+		if len(b) > 1000 {
+			t.Errorf("a piece of %d bytes", len(b))
+		}
+		p.set[1].Store(offset, b)
+	})
+	fill(0) // as it was before it was sent
+	p.send(t, 0, MinPatch)
+	if got := p.memory[1][page : 3*page]; !bytes.Equal(got, make([]byte, 2*page)) {
+		t.Error("a change back to what was there first was not sent")
+	}
+}
