@@ -38,6 +38,15 @@ func TestCommands(t *testing.T) {
 		{"worker by hand", good, []string{"worker"}, true, []string{"started by oriond"}},
 		{"unknown command", good, []string{"serve"}, true, []string{"serve"}},
 		{"unknown output", good, []string{"sessions", "list", "-o", "xml"}, true, []string{"table or json"}},
+		{"vm help", good, []string{"vm", "--help"}, false, []string{"virsh edit", "--qmp", "detach"}},
+		{"vm snippet", good, []string{"vm", "enable", "web1", "--size", "1GiB", "--print"}, false,
+			[]string{`<orion:vgpu xmlns:orion="https://orion-vgpu.org/domain/1" size="1GiB"/>`}},
+		{"vm size is no power of two", good, []string{"vm", "enable", "web1", "--size", "100MiB"}, true, []string{"--size", "power of two"}},
+		{"vm size has no unit", good, []string{"vm", "enable", "web1", "--size", "256"}, true, []string{"256MiB"}},
+		{"vm wait", good, []string{"vm", "detach", "web1", "--wait", "0s"}, true, []string{"--wait", "1s"}},
+		{"vm without oriond", good, []string{"vm", "detach", "web1"}, true, []string{"oriond does not run"}},
+		{"vm attach what", good, []string{"vm", "attach"}, true, []string{"--qmp"}},
+		{"vm output", good, []string{"vm", "list", "-o", "xml"}, true, []string{"table or json"}},
 		{"no sessions", good, []string{"sessions", "list", "-o", "json"}, false, []string{"[]"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -94,6 +95,10 @@ func newNode(t *testing.T, controllerAddr string, extra ...string) *node {
 	life, end := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(end)
 	n := &node{life: life, conf: filepath.Join(dir, "server.conf"), socket: filepath.Join(dir, "o.sock"), dir: dir}
+	// This machine's own virtual machines are none of a test's business.
+	if !slices.ContainsFunc(extra, func(line string) bool { return strings.HasPrefix(line, "libvirt_uri") }) {
+		extra = append(extra, "enable_kvm = false")
+	}
 	text := fmt.Sprintf("[log]\nlog_dir = %s\n[controller]\ncontroller_addr = %s\n[server]\nsocket = %s\ngpus = softgpu\nnode_name = test\nlisten_port = 0\n%s\n",
 		filepath.Join(dir, "log"), controllerAddr, n.socket, strings.Join(extra, "\n"))
 	if err := os.WriteFile(n.conf, []byte(text), 0o600); err != nil {
