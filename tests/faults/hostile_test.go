@@ -275,7 +275,7 @@ func flip(s *session, stop <-chan struct{}) {
 			case 1:
 				atomic.StoreUint64(p, old^1<<(x>>32%64))
 			default: // mostly back to what is sound, or the session would end at once
-				atomic.StoreUint64(p, binary.LittleEndian.Uint64([]byte{24, 0, 0, 0, byte(cuda.OpMemInfo), cuda.OpMemInfo >> 8, 0, 0}))
+				atomic.StoreUint64(p, binary.LittleEndian.Uint64([]byte{24, 0, 0, 0, cuda.OpMemInfo & 0xff, cuda.OpMemInfo >> 8, 0, 0}))
 			}
 		}
 	}
