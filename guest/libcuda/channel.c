@@ -78,11 +78,18 @@ void channel_close(void)
 	session.socket = -1;
 }
 
+static _Atomic int lost; /* the socket's error: the kernel tells it once */
+
 void channel_ring(void)
 {
 	char b = 1;
-	while (send(session.socket, &b, 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EINTR)
-		;
+	while (send(session.socket, &b, 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+		if (errno == EINTR)
+			continue;
+		if (errno != EAGAIN && errno != EPIPE)
+			lost = errno;
+		break;
+	}
 }
 
 bool channel_alive(void)
@@ -96,10 +103,12 @@ bool channel_alive(void)
 	}
 	struct pollfd p = {.fd = session.socket, .events = POLLIN | POLLRDHUP};
 	if (poll(&p, 1, 0) > 0) {
-		int lost = 0;
-		socklen_t n = sizeof lost;
+		int error = 0;
+		socklen_t n = sizeof error;
 		char reason[128] = "the worker on the host has ended; see oriond's log";
-		if (p.revents & POLLERR && !getsockopt(session.socket, SOL_SOCKET, SO_ERROR, &lost, &n) && lost)
+		if (p.revents & POLLERR && !getsockopt(session.socket, SOL_SOCKET, SO_ERROR, &error, &n) && error)
+			lost = error;
+		if (lost)
 			snprintf(reason, sizeof reason, "the connection to the host is lost: %s", strerror(lost));
 		session_end(CUDA_ERROR_DEVICE_UNAVAILABLE, reason);
 		return false;
