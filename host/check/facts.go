@@ -82,6 +82,7 @@ type Kernel struct {
 // Gather looks at a node. It takes some seconds at most, or until ctx ends.
 func Gather(ctx context.Context, s *system.System, o Options) *Facts {
 	f := &Facts{Root: s.User.UID == 0 || !s.User.Is(), Processes: s.Processes("oriond", "worker"), Service: s.Service(ctx, "oriond")}
+	f.Processes = slices.DeleteFunc(f.Processes, func(p system.Process) bool { return !p.Trusted() })
 	f.ConfigPath = o.Config
 	for _, p := range f.Processes {
 		if f.ConfigPath == "" {
@@ -126,9 +127,9 @@ func (f *Facts) daemon(ctx context.Context, s *system.System) {
 	path := f.Config.Server.Socket
 	f.Socket, f.Mode = s.Exists(path), s.Mode(path)
 	f.Answer, f.AnswerErr = daemon.Ask(ctx, daemon.Unix, s.Path(path), wire.CarrierMemory)
-	if pid := f.Answer.PID; pid != 0 { // the one that is meant comes first
-		others := slices.DeleteFunc(f.Processes, func(p system.Process) bool { return p.PID == pid })
-		f.Processes = append([]system.Process{s.Process(pid)}, others...)
+	if p := s.Process(f.Answer.PID); f.Answer.PID != 0 && p.Trusted() { // the one that is meant comes first
+		others := slices.DeleteFunc(f.Processes, func(o system.Process) bool { return o.PID == p.PID })
+		f.Processes = append([]system.Process{p}, others...)
 	}
 	address, err := f.Config.Server.DataAddress()
 	switch {

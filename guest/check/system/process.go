@@ -4,16 +4,25 @@ package system
 
 import (
 	"fmt"
+	"math"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Process is a running program.
 type Process struct {
 	PID     int
+	UID     uint32 // its user
 	Command string // its command line
 }
+
+// Trusted says whether what the process says of itself may be acted on: anybody can call a process anything. It is
+// root's, or of who asks.
+func (p Process) Trusted() bool { return p.UID == 0 || p.UID == uint32(os.Geteuid()) }
 
 // Processes finds programs of a name, with those whose command line is worker left out where it is given.
 func (s *System) Processes(name, except string) []Process {
@@ -37,7 +46,12 @@ func (s *System) Processes(name, except string) []Process {
 // Process tells of a process by its number.
 func (s *System) Process(pid int) Process {
 	line := s.Text(fmt.Sprintf("/proc/%d/cmdline", pid))
-	return Process{pid, strings.Join(strings.FieldsFunc(line, func(r rune) bool { return r == 0 }), " ")}
+	uid := uint32(math.MaxUint32)
+	var st unix.Stat_t
+	if unix.Stat(s.Path(fmt.Sprintf("/proc/%d", pid)), &st) == nil {
+		uid = st.Uid
+	}
+	return Process{pid, uid, strings.Join(strings.FieldsFunc(line, func(r rune) bool { return r == 0 }), " ")}
 }
 
 // Kernel returns the kernel's release, and its first two numbers.

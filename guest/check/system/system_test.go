@@ -132,8 +132,11 @@ func TestState(t *testing.T) {
 	if r, major, minor := s.Kernel(); r != "3.10.0-1160.el7.x86_64" || major != 3 || minor != 10 {
 		t.Errorf("got %s, %d, %d", r, major, minor)
 	}
-	if p := s.Processes("oriond", "worker"); len(p) != 1 || p[0] != (Process{7, "/usr/bin/oriond --config /etc/x.conf"}) {
+	if p := s.Processes("oriond", "worker"); len(p) != 1 || p[0] != (Process{7, uint32(os.Getuid()), "/usr/bin/oriond --config /etc/x.conf"}) || !p[0].Trusted() {
 		t.Errorf("got %v", p)
+	}
+	if (Process{UID: uint32(os.Getuid()) + 1}).Trusted() {
+		t.Error("another user's process is trusted")
 	}
 	if state := s.Service(context.Background(), "x"); state != "" {
 		t.Errorf("without systemd the service is %q", state)
