@@ -5,8 +5,10 @@ package check
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -85,8 +87,11 @@ func Gather(ctx context.Context, s *system.System, o Options) *Facts {
 	f.Processes = slices.DeleteFunc(f.Processes, func(p system.Process) bool { return !p.Trusted() })
 	f.ConfigPath = o.Config
 	for _, p := range f.Processes {
-		if f.ConfigPath == "" {
-			f.ConfigPath = flag(p.Command, "--config", "-c")
+		if path := flag(p.Command, "--config", "-c"); f.ConfigPath == "" && path != "" {
+			f.ConfigPath = path
+			if dir, err := os.Readlink(s.Path(fmt.Sprintf("/proc/%d/cwd", p.PID))); err == nil && !filepath.IsAbs(path) {
+				f.ConfigPath = filepath.Join(dir, path)
+			}
 		}
 		if user := flag(p.Command, "--worker-user"); user != "" && !s.Account(user) {
 			f.WorkerErr = user

@@ -41,7 +41,7 @@ func TestGather(t *testing.T) {
 		"/proc/driver/nvidia/version":            "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06  Sun Jul 27\n",
 		"/proc/driver/nvidia/gpus/0/information": "Model: \t\t NVIDIA H200\nIRQ:   \t\t 16\n",
 		"/proc/12/comm":                          "oriond\n",
-		"/proc/12/cmdline":                       "/usr/bin/oriond\x00--worker-user\x00ghost\x00--config\x00" + conf + "\x00",
+		"/proc/12/cmdline":                       "/usr/bin/oriond\x00--worker-user\x00ghost\x00--config\x00s.conf\x00",
 		"/proc/13/comm":                          "oriond\n",
 		"/proc/13/cmdline":                       "/usr/bin/oriond\x00worker\x00",
 		"/proc/sys/kernel/osrelease":             "6.1.0-28-amd64\n",
@@ -57,6 +57,9 @@ func TestGather(t *testing.T) {
 		if err := os.WriteFile(root+path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := os.Symlink(root, root+"/proc/12/cwd"); err != nil {
+		t.Fatal(err)
 	}
 	var ran []string
 	s := &system.System{Root: root, Lookup: func(string) (string, bool) { return "", false },
