@@ -113,6 +113,9 @@ func device(f *Facts) check.Finding {
 	}
 	d = &f.Devices[0]
 	switch {
+	case errors.Is(d.Unread, fs.ErrNotExist):
+		return check.Failed("device %s found no addresses for its memory", d.Address).
+			By("sudo %s/grant-device; if that does not help, restart this virtual machine", Folder)
 	case d.Off:
 		return check.Failed("the memory of device %s is switched off", d.Address).By("sudo %s/grant-device", Folder)
 	case d.Unread != nil && f.Lockdown != "none":
@@ -143,7 +146,7 @@ func access(f *Facts) check.Finding {
 	denied := check.Failed("%s may not use device %s, whose memory belongs to group %s", f.User.Name, d.Address, d.Group)
 	switch {
 	case errors.Is(d.Denied, fs.ErrNotExist):
-		return check.Failed("device %s has no memory: %v", d.Address, d.Denied).By("on the host: oriond vm status")
+		return check.Failed("device %s has no memory that %s could use", d.Address, f.User.Name).By("see ivshmem")
 	case !f.Group:
 		return denied
 	case d.Group != "orion":
