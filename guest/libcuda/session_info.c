@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "session_info.h"
 
+#include <time.h>
+
 #include "context.h"
 #include "generated/calls.h"
 #include "log.h"
@@ -8,6 +10,7 @@
 #include "state.h"
 
 _Static_assert(SESSION_INFO_DEVICES == WIRE_MAX_DEVICES && SESSION_INFO_NAME == WIRE_DEV_NAME_BYTES, "as on the wire");
+_Static_assert(sizeof(struct gpu_state) == WIRE_GPUSTATE_SIZE && GPU_UNKNOWN == WIRE_GPUUNKNOWN, "as on the wire");
 
 /*
  * Bytes that the worker holds on a device. It tells them of a current context, so one of that device is made
@@ -51,4 +54,21 @@ EXPORT int orion_session(struct session_info *out, size_t size)
 		to->slot = d->slot;
 	}
 	return CUDA_SUCCESS;
+}
+
+EXPORT int orion_gpu_state(int device, struct gpu_state *out, size_t size)
+{
+	if (!out || size != sizeof *out)
+		return CUDA_ERROR_INVALID_VALUE;
+	int r = session_open();
+	if (r)
+		return r;
+	if (device < 0 || device >= session.device_count)
+		return CUDA_ERROR_INVALID_DEVICE;
+	/* The worker has the first state when the driver has told it. */
+	struct timespec pause = {.tv_nsec = 1000000};
+	for (int waited = 0; (r = wire_gpu_state(device, out)) == CUDA_ERROR_NOT_READY && waited < 5000; waited++)
+		nanosleep(&pause, NULL);
+	out->driver[sizeof out->driver - 1] = 0;
+	return r;
 }

@@ -21,3 +21,19 @@ struct session_info {
 
 /* Opens the session if it is not open yet. A CUresult; out is set on success only. */
 int orion_session(struct session_info *out, size_t size);
+
+/* What a GPU does now, others' work included: wire.GPUState. A number that is not known is GPU_UNKNOWN. */
+#define GPU_UNKNOWN UINT32_MAX
+struct gpu_state {
+	uint32_t busy, memory_busy; /* percent */
+	uint32_t temperature; /* degrees Celsius */
+	uint32_t power, power_limit, enforced_limit; /* milliwatts */
+	uint32_t clock_graphics, clock_sm, clock_memory, clock_video; /* MHz */
+	uint32_t performance;
+	uint32_t link_generation, link_width, max_link_generation, max_link_width;
+	uint32_t brand, persistent, reserved[7];
+	char driver[32]; /* its version */
+};
+
+/* Opens the session if it is not open yet, and waits for the first answer for 5 s at most. A CUresult. */
+int orion_gpu_state(int device, struct gpu_state *out, size_t size);

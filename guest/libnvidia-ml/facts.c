@@ -149,22 +149,3 @@ EXPORT int nvmlDeviceGetP2PStatus(nvml_device one, nvml_device other, unsigned i
 	*status = known && !nvml.can_access_peer(&can, a, b) && can ? STATUS_OK : STATUS_NOT_SUPPORTED;
 	return NVML_SUCCESS;
 }
-
-/* Fields are asked for many at a time; each has a result of its own. */
-struct field_value {
-	unsigned int field, scope;
-	int64_t timestamp, latency_us;
-	unsigned int type;
-	int result;
-	uint64_t value;
-};
-
-EXPORT int nvmlDeviceGetFieldValues(nvml_device device, int count, struct field_value *values)
-{
-	int i, r = nvml_device_index(device, &i);
-	if (!r && (!values || count <= 0))
-		r = NVML_INVALID_ARGUMENT;
-	for (i = 0; !r && i < count; i++)
-		values[i].result = NVML_NOT_SUPPORTED;
-	return r;
-}

@@ -25,7 +25,8 @@ static bool find_libcuda(void)
 	nvml.device_attribute = (int (*)(int *, int, int))dlsym(library, "cuDeviceGetAttribute");
 	nvml.can_access_peer = (int (*)(int *, int, int))dlsym(library, "cuDeviceCanAccessPeer");
 	nvml.session = (int (*)(struct session_info *, size_t))dlsym(library, "orion_session");
-	if (!nvml.session || !nvml.device_attribute || !nvml.can_access_peer) {
+	nvml.gpu_state = (int (*)(int, struct gpu_state *, size_t))dlsym(library, "orion_gpu_state");
+	if (!nvml.session || !nvml.gpu_state || !nvml.device_attribute || !nvml.can_access_peer) {
 		nvml.session = NULL;
 		dlclose(library);
 		return false;

@@ -43,6 +43,7 @@ struct nvml {
 	int users; /* nvmlInit less nvmlShutdown */
 	struct session_info info;
 	int (*session)(struct session_info *, size_t);
+	int (*gpu_state)(int device, struct gpu_state *, size_t);
 	int (*device_attribute)(int *value, int attribute, int device);
 	int (*can_access_peer)(int *can, int device, int peer);
 };

@@ -2336,6 +2336,19 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			reply.u64(uint64(uint32(value)))
 		}
 		return r
+	case cuda.OpGpuState:
+		dev := driver.Device(a.u64())
+		state := a.out(128)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onGpuState(api, dev, state)
+		if r == driver.Success {
+			reply.blob(state)
+		} else if r != pending {
+			reply.blob(state)
+		}
+		return r
 	case cuda.OpGraphAddBatch:
 		resultID := a.newID()
 		graph := driver.Graph(a.handle(s, cuda.KindGraph))

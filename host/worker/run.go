@@ -86,7 +86,7 @@ func start(cfg Config, p *Prepared, open Backend, log *slog.Logger) (*server, er
 	con := newConsole(reg)
 	p.console.Store(con)
 	s := &server{cfg: cfg, log: log, region: reg, api: p.api, home: p.home, handles: newHandleTable(), memory: newMemory(cfg.VGPUs),
-		waiters: newWaiters(p.drv), watch: newWatch(p.drv), calls: &hostCalls{region: reg}, console: con,
+		waiters: newWaiters(p.drv), watch: newWatch(p.drv), monitor: newMonitor(p.drv), calls: &hostCalls{region: reg}, console: con,
 		dirty: map[driver.Context]*dirtyStreams{}, linked: map[driver.LinkState][]byte{}, objects: newObjects()}
 	if err := s.writeHeader(); err != nil {
 		return nil, err

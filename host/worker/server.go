@@ -24,6 +24,7 @@ type server struct {
 	memory  *memory
 	waiters *waiters
 	watch   *watch
+	monitor *monitor
 	calls   *hostCalls
 	console *console
 	prints  bool // a kernel may print: synchronise through the driver, which then writes the text out

@@ -227,6 +227,7 @@ const char *const op_names[] = {
 	[OP_drop_memory] = "drop_memory",
 	[OP_event_wait] = "event_wait",
 	[OP_function_attribute] = "function_attribute",
+	[OP_gpu_state] = "gpu_state",
 	[OP_graph_add_batch] = "graph_add_batch",
 	[OP_graph_add_conditional] = "graph_add_conditional",
 	[OP_graph_add_host] = "graph_add_host",
@@ -5810,6 +5811,26 @@ int wire_function_attribute(void *function, unsigned int attribute, int *value)
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*value = (int)reply_u64(&c);
+	}
+	return r;
+}
+
+int wire_gpu_state(int dev, void *state)
+{
+	if (!state)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_gpu_state, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, (uint32_t)dev);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		reply_blob(&c, state, 128);
+	} else {
+		if (c.reply_bytes == 128)
+			reply_blob(&c, state, 128);
 	}
 	return r;
 }

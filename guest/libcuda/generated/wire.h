@@ -43,6 +43,9 @@
 #define WIRE_EDGE_SIZE 0x18ull
 #define WIRE_FRAME_SIZE 0x18ull
 #define WIRE_FULL_STAGE_REGION 0x20000000ull
+#define WIRE_GPUDRIVER_BYTES 0x20ull
+#define WIRE_GPUSTATE_SIZE 0x80ull
+#define WIRE_GPUUNKNOWN 0xffffffffull
 #define WIRE_HDR_BASE 0x10ull
 #define WIRE_HDR_CARRIER 0x30ull
 #define WIRE_HDR_DEVICE_TABLE 0x40ull

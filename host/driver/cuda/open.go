@@ -24,6 +24,7 @@ type Driver struct {
 	fns     [len(symbols)]unsafe.Pointer
 	extra   extraSymbols
 	links   sync.Map // driver.LinkState to *jitArrays
+	monitor monitor
 }
 
 var _ driver.Driver = (*Driver)(nil)

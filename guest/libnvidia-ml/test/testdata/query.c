@@ -121,9 +121,43 @@ static void check_facts(void)
 	CHECK(CALL(nvmlDeviceGetP2PStatus, first, second, 0, &a) == 0 && a == 0);
 	CHECK(CALL(nvmlDeviceGetP2PStatus, first, second, 2, &a) == 0 && a == 5);
 	CHECK(CALL(nvmlDeviceGetP2PStatus, first, first, 0, &a) == 0 && a == 5);
-	CHECK_INT(CALL(nvmlDeviceGetPowerUsage, first, &a), 3);
-	CHECK_INT(CALL(nvmlDeviceGetTemperature, first, 0, &a), 3);
-	CHECK_INT(CALL(nvmlDeviceGetUtilizationRates, first, &a), 3);
+	CHECK_INT(CALL(nvmlDeviceGetFanSpeed, first, &a), 3);
+}
+
+static void check_state(void)
+{
+	void *first = device(0), *second = device(1);
+	unsigned int a, pair[2];
+	char text[80];
+	struct {
+		unsigned int version, sensor;
+		int celsius;
+	} t = {.version = 1};
+
+	CHECK(CALL(nvmlSystemGetDriverVersion, text, sizeof text) == 0 && !strcmp(text, "580.159.04"));
+	CHECK_INT(CALL(nvmlSystemGetDriverVersion, text, 3), 7);
+	CHECK(CALL(nvmlDeviceGetUtilizationRates, first, pair) == 0 && pair[0] == 87 && pair[1] == 41);
+	CHECK_INT(CALL(nvmlDeviceGetUtilizationRates, second, pair), 3);
+	CHECK(CALL(nvmlDeviceGetTemperature, first, 0, &a) == 0 && a == 36);
+	CHECK_INT(CALL(nvmlDeviceGetTemperature, first, 1, &a), 2);
+	CHECK_INT(CALL(nvmlDeviceGetTemperature, second, 0, &a), 3);
+	CHECK_INT(CALL(nvmlDeviceGetTemperatureV, first, &t), 25);
+	t.version = sizeof t | 1 << 24;
+	CHECK(CALL(nvmlDeviceGetTemperatureV, first, &t) == 0 && t.celsius == 36);
+	CHECK(CALL(nvmlDeviceGetPowerUsage, first, &a) == 0 && a == 312500);
+	CHECK(CALL(nvmlDeviceGetPowerManagementLimit, first, &a) == 0 && a == 700000);
+	CHECK(CALL(nvmlDeviceGetEnforcedPowerLimit, first, &a) == 0 && a == 650000);
+	CHECK_INT(CALL(nvmlDeviceGetPowerUsage, second, &a), 3);
+	CHECK_INT(CALL(nvmlDeviceGetPowerUsage, first, NULL), 2);
+	CHECK(CALL(nvmlDeviceGetClockInfo, first, 2, &a) == 0 && a == 3201);
+	CHECK(CALL(nvmlDeviceGetClock, first, 1, 0, &a) == 0 && a == 1979);
+	CHECK_INT(CALL(nvmlDeviceGetClock, first, 1, 3, &a), 3);
+	CHECK_INT(CALL(nvmlDeviceGetClockInfo, first, 4, &a), 2);
+	CHECK(CALL(nvmlDeviceGetPerformanceState, first, &a) == 0 && a == 0);
+	CHECK(CALL(nvmlDeviceGetCurrPcieLinkGeneration, first, &a) == 0 && a == 4);
+	CHECK(CALL(nvmlDeviceGetMaxPcieLinkWidth, first, &a) == 0 && a == 16);
+	CHECK(CALL(nvmlDeviceGetBrand, first, &a) == 0 && a == 14);
+	CHECK(CALL(nvmlDeviceGetPersistenceMode, first, &a) == 0 && a == 1);
 
 	struct {
 		unsigned int field, scope;
@@ -131,9 +165,13 @@ static void check_facts(void)
 		unsigned int type;
 		int result;
 		uint64_t value;
-	} fields[2] = {{.field = 1}, {.field = 2}};
-	CHECK_INT(CALL(nvmlDeviceGetFieldValues, first, 2, fields), 0);
-	CHECK(fields[0].result == 3 && fields[1].result == 3);
+	} fields[4] = {{.field = 1}, {.field = 186}, {.field = 186, .scope = 1}, {.field = 190}};
+	CHECK_INT(CALL(nvmlDeviceGetFieldValues, first, 4, fields), 0);
+	CHECK(fields[0].result == 3 && fields[2].result == 3);
+	CHECK(fields[1].result == 0 && fields[1].type == 1 && fields[1].value == 312500);
+	CHECK(fields[3].result == 0 && fields[3].value == 650000);
+	CHECK_INT(CALL(nvmlDeviceGetFieldValues, second, 2, fields), 0);
+	CHECK(fields[1].result == 3);
 }
 
 static void check_usage(void)
@@ -247,8 +285,8 @@ static void check_life(void)
 
 	CHECK(CALL(nvmlSystemGetCudaDriverVersion_v2, &version) == 0 && version == 13000);
 	CHECK(CALL(nvmlSystemGetNVMLVersion, text, sizeof text) == 0 && !strncmp(text, "13.", 3));
-	CHECK_INT(CALL(nvmlSystemGetDriverVersion, text, sizeof text), 3); /* not known here */
-	CHECK_INT(CALL(nvmlSystemGetDriverVersion, text, sizeof text), 3);
+	CHECK_INT(CALL(nvmlDeviceGetBAR1MemoryInfo, device(0), text), 3); /* not served */
+	CHECK_INT(CALL(nvmlDeviceGetBAR1MemoryInfo, device(0), text), 3);
 	CHECK_INT(*lines, before + 1);
 
 	CHECK_INT(CALL(nvmlInit_v2, 0), 0); /* a second user */
@@ -292,6 +330,7 @@ int main(int argc, char **argv)
 	CHECK_INT(CALL(nvmlInit_v2, 0), 0);
 	check_identity();
 	check_facts();
+	check_state();
 	check_usage();
 	check_private_table();
 	check_events();

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package softgpu
+
+import (
+	"github.com/orion-vgpu/orion/host/driver"
+	"github.com/orion-vgpu/orion/host/release"
+	"github.com/orion-vgpu/orion/proto/wire"
+)
+
+var _ driver.Monitor = (*Driver)(nil)
+
+// GPUState tells the driver's version, which is Orion's. Nothing of it has a temperature, and no clock ticks.
+func (*Driver) GPUState(string) (wire.GPUState, error) {
+	s := wire.UnknownState(release.Version)
+	s.Brand = 0 // none of NVIDIA's
+	return s, nil
+}

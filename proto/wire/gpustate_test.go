@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wire
+
+import (
+	"encoding/binary"
+	"strings"
+	"testing"
+)
+
+func TestGPUState(t *testing.T) {
+	t.Parallel()
+	s := UnknownState(strings.Repeat("5", 40))
+	s.Busy, s.Persistent = 87, 1
+	b, err := s.MarshalBinary()
+	if err != nil || len(b) != GPUStateSize {
+		t.Fatalf("%d bytes, %v", len(b), err)
+	}
+	le := binary.LittleEndian
+	if le.Uint32(b) != 87 || le.Uint32(b[4:]) != GPUUnknown || le.Uint32(b[64:]) != 1 {
+		t.Errorf("numbers are not where they belong: % x", b[:68])
+	}
+	if text := string(b[96:]); text != strings.Repeat("5", GPUDriverBytes-1)+"\x00" {
+		t.Errorf("driver is %q: want it cut and ended", text)
+	}
+}
