@@ -132,20 +132,3 @@ EXPORT int nvmlDeviceGetDisplayMode(nvml_device device, int *mode) { return disa
 EXPORT int nvmlDeviceGetDisplayActive(nvml_device device, int *active) { return disabled(device, active); }
 EXPORT int nvmlDeviceIsMigDeviceHandle(nvml_device device, unsigned int *is) { return disabled(device, (int *)is); }
 EXPORT int nvmlDeviceGetMaxMigDeviceCount(nvml_device device, unsigned int *n) { return disabled(device, (int *)n); }
-
-EXPORT int nvmlDeviceGetP2PStatus(nvml_device one, nvml_device other, unsigned int capability, unsigned int *status)
-{
-	enum { READ, WRITE, NVLINK, ATOMICS, PCI, PROP, UNKNOWN };
-	enum { STATUS_OK = 0, STATUS_NOT_SUPPORTED = 5 };
-	int a, b, can = 0, r = nvml_device_index(one, &a);
-	if (!r)
-		r = nvml_device_index(other, &b);
-	if (!r && (!status || capability >= UNKNOWN))
-		r = NVML_INVALID_ARGUMENT;
-	if (r)
-		return r;
-	/* Which link lies between two vGPUs is not told, only whether they reach each other. */
-	bool known = (capability == READ || capability == WRITE) && a != b;
-	*status = known && !nvml.can_access_peer(&can, a, b) && can ? STATUS_OK : STATUS_NOT_SUPPORTED;
-	return NVML_SUCCESS;
-}

@@ -121,6 +121,9 @@ static void check_facts(void)
 	CHECK(CALL(nvmlDeviceGetP2PStatus, first, second, 0, &a) == 0 && a == 0);
 	CHECK(CALL(nvmlDeviceGetP2PStatus, first, second, 2, &a) == 0 && a == 5);
 	CHECK(CALL(nvmlDeviceGetP2PStatus, first, first, 0, &a) == 0 && a == 5);
+	CHECK(CALL(nvmlDeviceGetTopologyCommonAncestor, first, second, &a) == 0 && a == 50);
+	CHECK(CALL(nvmlDeviceGetTopologyCommonAncestor, first, first, &a) == 0 && a == 0);
+	CHECK_INT(CALL(nvmlDeviceGetTopologyCommonAncestor, first, NULL, &a), 2);
 	CHECK_INT(CALL(nvmlDeviceGetFanSpeed, first, &a), 3);
 }
 
@@ -250,6 +253,8 @@ static void check_private_table(void)
 	CHECK(ENTRY(72, d, &n) == 0 && n == 1);
 	CHECK_INT(ENTRY(72, NULL, &n), 2);
 	CHECK_INT(ENTRY(100, d, &n), 3);
+	CHECK(ENTRY(23, "00000000:A0:1F.0", "00000001:A1:1F.0", &n) == 0 && n == 50);
+	CHECK_INT(ENTRY(23, "00000000:A0:1F.0", "00000001:A2:1F.0", &n), 6);
 
 	*used = 500;
 	n = 2;
