@@ -154,6 +154,19 @@ uint64_t callback_add(void (*function)(void *), void *data, bool once)
 	return id;
 }
 
+bool callback_find(uint64_t id, void (**function)(void *), void **data)
+{
+	pthread_mutex_lock(&calls.lock);
+	const struct callback *c = at(id);
+	bool found = c && c->function;
+	if (found) {
+		*function = c->function;
+		*data = c->data;
+	}
+	pthread_mutex_unlock(&calls.lock);
+	return found;
+}
+
 static int launch_host(void *stream, void (*function)(void *), void *data)
 {
 	int r = enter_context();

@@ -6,3 +6,5 @@
 /* Registers a host function to be run when the worker asks for it by the returned id; 0 when out of memory.
  * One that runs once is forgotten then. */
 uint64_t callback_add(void (*function)(void *), void *data, bool once);
+/* Copies out what a registered host function is. False if there is none of that id. */
+bool callback_find(uint64_t id, void (**function)(void *), void **data);

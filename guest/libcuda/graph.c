@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Stream capture, and the parts of graphs that have pointers in their parameters. */
-#include <stdio.h>
+/* Stream capture, lists of nodes, and which graph nodes belong to. */
 #include <stdlib.h>
 
 #include "call.h"
-#include "callback.h"
-#include "copybox.h"
 #include "generated/calls.h"
 #include "graph.h"
-#include "launch.h"
 #include "object.h"
 #include "onstream.h"
 #include "shadow.h"
@@ -61,6 +57,15 @@ static int is_capturing(void *stream, unsigned *status)
 		return handle_id(stream, KIND_STREAM, &id) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 	}
 	return wire_cuStreamIsCapturing(stream, status);
+}
+
+/* A node that the worker has named. One of a capture gets to know its graph, with which it ends. */
+static void *node_of(uint64_t id, struct object *graph)
+{
+	struct object *o = handle_from_id(KIND_NODE, id);
+	if (o && graph && !node_graph(o))
+		graph_owns(graph, o);
+	return o;
 }
 
 /* Lists handed out by cuStreamGetCaptureInfo stay valid until the thread's next call of it. */
@@ -119,7 +124,7 @@ static int capture_info(void *stream, unsigned *status, uint64_t *id, void **gra
 		for (const uint8_t *e = items; at < total && e + WIRE_EDGE_SIZE <= items + sizeof items; e += WIRE_EDGE_SIZE, at++) {
 			uint64_t node;
 			memcpy(&node, e, 8);
-			captured->nodes[at] = handle_from_id(KIND_NODE, node);
+			captured->nodes[at] = node_of(node, object_get(got_graph, KIND_GRAPH));
 			memcpy(captured->data[at], e + 16, 8);
 		}
 	}
@@ -200,6 +205,7 @@ static int list(unsigned what, void *graph, void *node, void **from, void **to, 
 	if (r)
 		return r;
 	size_t room = from || to ? *count : 0;
+	struct object *owner = graph ? object_get(graph, KIND_GRAPH) : node_graph(object_get(node, KIND_NODE));
 	do {
 		r = wire_graph_list(what, graph, node, room ? at : UINT64_MAX, &total, items); /* without room, only counted */
 		if (r)
@@ -210,9 +216,9 @@ static int list(unsigned what, void *graph, void *node, void **from, void **to, 
 			if (at >= room)
 				continue;
 			if (from)
-				from[at] = handle_from_id(KIND_NODE, ids[0]);
+				from[at] = node_of(ids[0], owner);
 			if (to)
-				to[at] = handle_from_id(KIND_NODE, ids[1]);
+				to[at] = node_of(ids[1], owner);
 			if (data)
 				memcpy(data[at], e + 16, 8);
 		}
@@ -271,7 +277,7 @@ void graph_owns(void *graph, struct object *node)
 	pthread_mutex_unlock(&nodes_lock);
 }
 
-struct object *node_graph(const struct object *node) { return (struct object *)(uintptr_t)node->extra[1]; }
+struct object *node_graph(const struct object *node) { return node ? (struct object *)(uintptr_t)node->extra[1] : NULL; }
 
 static void node_free(struct object *node)
 {
@@ -316,145 +322,3 @@ EXPORT int cuGraphDestroyNode(void *node)
 	pthread_mutex_unlock(&nodes_lock);
 	return CUDA_SUCCESS;
 }
-
-/* Kernel nodes. The fields of CUDA_KERNEL_NODE_PARAMS; version 2 adds a kernel and a context. */
-
-static int kernel_read(const uint8_t *p, bool v2, struct launch *l, struct params *params)
-{
-	void *function, *kernel = NULL, **values, **extra;
-	memcpy(&function, p, 8);
-	memcpy(l->grid, p + 8, 12);
-	memcpy(l->block, p + 20, 12);
-	memcpy(&l->shared, p + 32, 4);
-	memcpy(&values, p + 40, 8);
-	memcpy(&extra, p + 48, 8);
-	if (v2)
-		memcpy(&kernel, p + 56, 8);
-	l->function = function_get(function ? function : kernel);
-	if (!l->function)
-		return CUDA_ERROR_INVALID_VALUE;
-	int r = thread.context ? launch_check(l) : CUDA_SUCCESS;
-	return r ? r : params_find(values, extra, params);
-}
-
-static int kernel_pack(const struct launch *l, const struct params *params, uint8_t **bytes)
-{
-	const struct function *f = function_of(l->function);
-	int r = params_check(f, params);
-	if (r)
-		return r;
-	*bytes = calloc(1, f->param_bytes + 8);
-	if (!*bytes)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	params_pack(f, params, *bytes);
-	return CUDA_SUCCESS;
-}
-
-/* Keeps packed parameters with a node, with the array of pointers into them that CUDA returns. */
-static void kernel_keep(struct object *node, const struct function *f, uint8_t *bytes)
-{
-	free(node->data);
-	void **values = malloc(f->param_count * sizeof *values + f->param_bytes + 8);
-	if (values) {
-		uint8_t *copy = (uint8_t *)(values + f->param_count);
-		memcpy(copy, bytes, f->param_bytes);
-		for (uint32_t i = 0; i < f->param_count; i++)
-			values[i] = copy + f->params[i].offset;
-	}
-	node->data = values;
-}
-
-int graph_add_kernel(void **node, void *graph, void *const *deps, const void *edges, size_t n, const uint8_t *p, bool v2)
-{
-	struct launch l = {0};
-	struct params params;
-	uint8_t *bytes = NULL;
-	int r = enter();
-	if (!r && (!p || !node))
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (!r)
-		r = kernel_read(p, v2, &l, &params);
-	if (!r)
-		r = kernel_pack(&l, &params, &bytes);
-	if (!r)
-		r = wire_graph_add_kernel(node, graph, deps, edges, n, l.function, NULL, l.grid[0], l.grid[1], l.grid[2], l.block[0], l.block[1],
-					  l.block[2], l.shared, bytes, function_of(l.function)->param_bytes);
-	if (!r) {
-		kernel_keep(*node, function_of(l.function), bytes);
-		((struct object *)*node)->extra[2] = (uint64_t)(uintptr_t)l.function;
-	}
-	free(bytes);
-	return r;
-}
-
-EXPORT int cuGraphAddKernelNode_v2(void **node, void *graph, void *const *deps, size_t n, const void *p)
-{
-	return graph_add_kernel(node, graph, deps, NULL, n, p, true);
-}
-
-EXPORT int cuGraphAddKernelNode(void **node, void *graph, void *const *deps, size_t n, const void *p)
-{
-	return graph_add_kernel(node, graph, deps, NULL, n, p, false);
-}
-
-static int set_kernel(void *exec, void *node, const uint8_t *p, bool v2)
-{
-	struct launch l = {0};
-	struct params params;
-	uint8_t *bytes = NULL;
-	int r = enter();
-	if (!r && !p)
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (!r && !object_get(node, KIND_NODE))
-		r = CUDA_ERROR_INVALID_HANDLE;
-	if (!r)
-		r = kernel_read(p, v2, &l, &params);
-	if (!r)
-		r = kernel_pack(&l, &params, &bytes);
-	/* A function that the node had or accepted before cannot be refused: no need to wait. */
-	struct object *o = object_get(node, KIND_NODE);
-	bool accepted = !r && exec && o->extra[2] == (uint64_t)(uintptr_t)l.function && object_get(exec, KIND_EXEC);
-	if (!r)
-		r = (accepted ? wire_graph_update_kernel : wire_graph_set_kernel)(exec, node, l.function, NULL, l.grid[0], l.grid[1], l.grid[2],
-			l.block[0], l.block[1], l.block[2], l.shared, bytes, function_of(l.function)->param_bytes);
-	if (!r && !exec)
-		kernel_keep(node, function_of(l.function), bytes);
-	if (!r)
-		o->extra[2] = (uint64_t)(uintptr_t)l.function;
-	if (!r && accepted)
-		r = call_deferred();
-	free(bytes);
-	return r;
-}
-
-EXPORT int cuGraphKernelNodeSetParams_v2(void *node, const void *p) { return set_kernel(NULL, node, p, true); }
-EXPORT int cuGraphKernelNodeSetParams(void *node, const void *p) { return set_kernel(NULL, node, p, false); }
-EXPORT int cuGraphExecKernelNodeSetParams_v2(void *exec, void *node, const void *p) { return exec ? set_kernel(exec, node, p, true) : CUDA_ERROR_INVALID_VALUE; }
-EXPORT int cuGraphExecKernelNodeSetParams(void *exec, void *node, const void *p) { return exec ? set_kernel(exec, node, p, false) : CUDA_ERROR_INVALID_VALUE; }
-
-static int get_kernel(void *node, uint8_t *p, bool v2)
-{
-	uint8_t shape[32];
-	void *function = NULL;
-	struct object *o = object_get(node, KIND_NODE);
-	int r = enter();
-	if (!r && (!p || !o))
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (!r)
-		r = wire_graph_get_kernel(node, &function, shape);
-	if (r)
-		return r;
-	memset(p, 0, v2 ? 72 : 56);
-	/* A function that stands for a kernel is named by it: cudart knows its kernels only. */
-	void *kernel = function && function_of(function) ? function_of(function)->self : NULL;
-	if (v2 && object_get(kernel, KIND_KERNEL))
-		memcpy(p + 56, &kernel, 8);
-	else
-		memcpy(p, &function, 8);
-	memcpy(p + 8, shape, 28);
-	memcpy(p + 40, &o->data, 8); /* NULL for a captured node: its values are on the host */
-	return CUDA_SUCCESS;
-}
-
-EXPORT int cuGraphKernelNodeGetParams_v2(void *node, void *p) { return get_kernel(node, p, true); }
-EXPORT int cuGraphKernelNodeGetParams(void *node, void *p) { return get_kernel(node, p, false); }

@@ -15,6 +15,11 @@
 #include "shadow.h"
 #include "state.h"
 
+struct host_params {
+	void (*function)(void *);
+	void *data;
+};
+
 /* A copy as the worker takes it, with shadows in the place of pageable memory. */
 struct copy {
 	uint8_t box[BOX_BYTES];
@@ -58,14 +63,50 @@ void node_keep(struct object *node, const void *p, size_t n)
 		memcpy(node->data, p, n);
 }
 
-static int kept(void *node, void *p, size_t n)
+/* Fetches a captured copy: host memory is the region's, arrays are named by ids. */
+static int memcpy_fetch(struct object *node)
+{
+	enum { TYPE_ARRAY = 3, SRC_TYPE = 32, SRC_ARRAY = 56, DST_TYPE = 120, DST_ARRAY = 144 };
+	uint8_t d[BOX_BYTES];
+	int r = wire_graph_get_memcpy(node, d);
+	for (unsigned type = SRC_TYPE, at = SRC_ARRAY; !r; type = DST_TYPE, at = DST_ARRAY) {
+		if (d[type] == TYPE_ARRAY) {
+			uint64_t id;
+			memcpy(&id, d + at, 8);
+			void *array = handle_from_id(KIND_ARRAY, id);
+			memcpy(d + at, &array, 8);
+		}
+		if (type == DST_TYPE)
+			break;
+	}
+	if (!r)
+		node_keep(node, d, sizeof d);
+	return r;
+}
+
+static int host_fetch(struct object *node)
+{
+	struct host_params h;
+	uint64_t id;
+	int r = wire_graph_get_host(node, &id);
+	if (!r && !callback_find(id, &h.function, &h.data))
+		r = CUDA_ERROR_NOT_FOUND;
+	if (!r)
+		node_keep(node, &h, sizeof h);
+	return r;
+}
+
+/* Copies out what is kept with a node, which for a captured one is fetched first. */
+static int kept(void *node, void *p, size_t n, int (*fetch)(struct object *))
 {
 	int r = enter();
 	struct object *o = object_get(node, KIND_NODE);
 	if (!r && (!o || !p))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (!r && !o->data)
-		r = CUDA_ERROR_NOT_SUPPORTED; /* a captured node: its parameters are on the host */
+		r = fetch(o);
+	if (!r && !o->data)
+		r = CUDA_ERROR_OUT_OF_MEMORY;
 	if (!r)
 		memcpy(p, o->data, n);
 	return r;
@@ -124,7 +165,7 @@ static int set_memcpy(void *exec, void *node, const void *p)
 	return CUDA_SUCCESS;
 }
 
-EXPORT int cuGraphMemcpyNodeGetParams(void *node, void *p) { return kept(node, p, BOX_BYTES); }
+EXPORT int cuGraphMemcpyNodeGetParams(void *node, void *p) { return kept(node, p, BOX_BYTES, memcpy_fetch); }
 EXPORT int cuGraphMemcpyNodeSetParams(void *node, const void *p) { return set_memcpy(NULL, node, p); }
 
 EXPORT int cuGraphExecMemcpyNodeSetParams(void *exec, void *node, const void *p, void *context)
@@ -132,11 +173,6 @@ EXPORT int cuGraphExecMemcpyNodeSetParams(void *exec, void *node, const void *p,
 	(void)context;
 	return exec ? set_memcpy(exec, node, p) : CUDA_ERROR_INVALID_VALUE;
 }
-
-struct host_params {
-	void (*function)(void *);
-	void *data;
-};
 
 EXPORT int cuGraphAddHostNode(void **node, void *graph, void *const *deps, size_t n, const void *p)
 {
@@ -155,7 +191,7 @@ EXPORT int cuGraphAddHostNode(void **node, void *graph, void *const *deps, size_
 	return r;
 }
 
-EXPORT int cuGraphHostNodeGetParams(void *node, void *p) { return kept(node, p, sizeof(struct host_params)); }
+EXPORT int cuGraphHostNodeGetParams(void *node, void *p) { return kept(node, p, sizeof(struct host_params), host_fetch); }
 
 /* A node gets another id: instances that were made before go on with the function that they have. */
 static int set_host(void *exec, void *node, const struct host_params *h)

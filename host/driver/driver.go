@@ -172,6 +172,8 @@ type Composite interface {
 	GraphSetKernelParams(n GraphNode, k *KernelNode) Result
 	GraphExecSetKernelParams(e GraphExec, n GraphNode, k *KernelNode) Result
 	GraphAddHost(g Graph, deps []GraphNode, call HostCall) (GraphNode, Result)
+	// GraphHostCall is what a host node calls, if that came from this backend's caller.
+	GraphHostCall(n GraphNode) (HostCall, Result)
 	GraphSetHost(n GraphNode, call HostCall) Result
 	GraphExecSetHost(e GraphExec, n GraphNode, call HostCall) Result
 	// GraphAddConditional is cuGraphAddNode of a conditional node. The bodies are the driver's.

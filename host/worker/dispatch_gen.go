@@ -2487,18 +2487,34 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			reply.blob(ops)
 		}
 		return r
-	case cuda.OpGraphGetKernel:
+	case cuda.OpGraphGetHost:
 		node := driver.GraphNode(a.handle(s, cuda.KindGraphNode))
-		shape := a.out(32)
 		if r := a.result(); r != driver.Success {
 			return r
 		}
-		function, r := s.onGraphGetKernel(api, node, shape)
+		id, r := s.onGraphGetHost(api, node)
+		if r == driver.Success {
+			reply.u64(uint64(id))
+		}
+		return r
+	case cuda.OpGraphGetKernel:
+		node := driver.GraphNode(a.handle(s, cuda.KindGraphNode))
+		start := a.u64()
+		shape := a.out(32)
+		params := a.out(3072)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		function, kernel, total, r := s.onGraphGetKernel(api, node, start, shape, params)
 		if r == driver.Success {
 			reply.u64(s.handles.idOf(cuda.KindFunction, uint64(function)))
+			reply.u64(s.handles.idOf(cuda.KindKernel, uint64(kernel)))
 			reply.blob(shape)
+			reply.u64(uint64(total))
+			reply.blob(params)
 		} else if r != pending {
 			reply.blob(shape)
+			reply.blob(params)
 		}
 		return r
 	case cuda.OpGraphGetMemAlloc:
@@ -2515,6 +2531,19 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		} else if r != pending {
 			reply.blob(params)
 			reply.blob(access)
+		}
+		return r
+	case cuda.OpGraphGetMemcpy:
+		node := driver.GraphNode(a.handle(s, cuda.KindGraphNode))
+		copy := a.out(200)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onGraphGetMemcpy(api, node, copy)
+		if r == driver.Success {
+			reply.blob(copy)
+		} else if r != pending {
+			reply.blob(copy)
 		}
 		return r
 	case cuda.OpGraphList:

@@ -76,6 +76,13 @@ func (t *handleTable) unbind(id uint64) {
 	*e = handle{}
 }
 
+// forget unbinds the id of a handle of the backend, if it has one.
+func (t *handleTable) forget(kind uint8, value uint64) {
+	if id, ok := t.ids[handle{value: value, kind: kind}]; ok {
+		t.unbind(uint64(id))
+	}
+}
+
 // idOf returns the id of a handle of the backend, and mints one if it has none. It is 0 for no handle, and
 // when the ids are used up.
 func (t *handleTable) idOf(kind uint8, value uint64) uint64 {

@@ -76,15 +76,62 @@ func (s *server) onGraphUpdateKernel(api driver.API, e driver.GraphExec, n drive
 	return s.onGraphSetKernel(api, e, n, f, k, gx, gy, gz, bx, by, bz, shared, params, 0)
 }
 
-func (s *server) onGraphGetKernel(api driver.API, n driver.GraphNode, shape []byte) (driver.Function, driver.Result) {
+// onGraphGetKernel writes a kernel node's shape and a page of its parameters.
+func (s *server) onGraphGetKernel(api driver.API, n driver.GraphNode, start uint64, shape, params []byte) (driver.Function, driver.Kernel, uint64, driver.Result) {
 	k, r := api.GraphKernelParams(n)
+	if start < uint64(len(k.Params)) {
+		copy(params, k.Params[start:])
+	}
 	le := binary.LittleEndian
 	for i := range 3 {
 		le.PutUint32(shape[4*i:], k.Grid[i])
 		le.PutUint32(shape[12+4*i:], k.Block[i])
 	}
 	le.PutUint32(shape[24:], k.SharedBytes)
-	return k.Function, r
+	return k.Function, k.Kernel, uint64(len(k.Params)), r
+}
+
+// onGraphGetMemcpy describes a copy with ids in the place of arrays. Host memory is the region's.
+func (s *server) onGraphGetMemcpy(api driver.API, n driver.GraphNode, b []byte) driver.Result {
+	r := api.GraphMemcpyNodeGetParams(n, b)
+	if r != driver.Success {
+		return r
+	}
+	le := binary.LittleEndian
+	for _, at := range []side{src3D, dst3D} {
+		if le.Uint32(b[at.kind:]) == memoryArray {
+			le.PutUint64(b[at.array:], s.handles.idOf(cuda.KindArray, le.Uint64(b[at.array:])))
+		}
+		le.PutUint64(b[at.context:], 0) // reserved
+	}
+	return driver.Success
+}
+
+func (s *server) onGraphGetHost(api driver.API, n driver.GraphNode) (uint64, driver.Result) {
+	call, r := api.GraphHostCall(n)
+	if r != driver.Success {
+		return 0, r
+	}
+	h, ok := call.(hostCall)
+	if !ok {
+		return 0, driver.ErrorNotSupported
+	}
+	return h.id, driver.Success
+}
+
+// forgetNodes ends the ids of a graph's nodes, and of those of its conditional nodes' bodies: the driver may
+// give their handles to other nodes.
+func (s *server) forgetNodes(g driver.Graph) {
+	nodes, _ := s.api.GraphNodes(g)
+	for _, n := range nodes {
+		s.handles.forget(cuda.KindGraphNode, uint64(n))
+	}
+	bodies := s.objects.bodies[g]
+	delete(s.objects.bodies, g)
+	for _, b := range bodies {
+		s.forgetNodes(b)
+		s.handles.forget(cuda.KindGraph, uint64(b))
+	}
 }
 
 func (s *server) onGraphAddMemcpy(api driver.API, g driver.Graph, deps []driver.GraphNode, n uint64, b []byte) (driver.GraphNode, driver.Result) {

@@ -11,10 +11,16 @@ import (
 )
 
 // objects are the live texture and surface objects of a session. Kernels get them by value, so that the client
-// knows the driver's own numbers; the driver is asked only about those that it has given out.
-type objects struct{ textures, surfaces map[uint64]bool }
+// knows the driver's own numbers; the driver is asked only about those that it has given out. Beside them are the
+// bodies of graphs' conditional nodes, which the driver makes.
+type objects struct {
+	textures, surfaces map[uint64]bool
+	bodies             map[driver.Graph][]driver.Graph
+}
 
-func newObjects() objects { return objects{map[uint64]bool{}, map[uint64]bool{}} }
+func newObjects() objects {
+	return objects{map[uint64]bool{}, map[uint64]bool{}, map[driver.Graph][]driver.Graph{}}
+}
 
 // CUresourcetype, and where a CUDA_RESOURCE_DESC and a CUarrayMapInfo have their array.
 const (

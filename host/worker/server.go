@@ -90,7 +90,8 @@ func (s *server) run(c ring.Command, a *args, reply *reply) driver.Result {
 		}
 	}
 	s.beforeEnd(c.Op, a)
-	result := s.dispatch(s.api, c.Op, a, reply)
+	first := a.peek()
+	result := s.dispatchUnasked(c.Op, a, reply)
 	if c.Op == cuda.OpCuStreamEndCapture && endsCapture(result) {
 		s.captures = max(0, s.captures-1)
 	}
@@ -100,6 +101,8 @@ func (s *server) run(c ring.Command, a *args, reply *reply) driver.Result {
 			s.captures++
 		case cuda.OpCuCtxCreate_v2, cuda.OpCuCtxDestroy_v2: // both change what is current
 			s.forgetContext()
+		case cuda.OpCuGraphDestroyNode:
+			s.handles.unbind(first)
 		case cuda.OpCuStreamDestroy_v2:
 			if d := s.dirty[s.current]; d != nil {
 				d.many = true // what it still has to do, only the driver knows
@@ -107,6 +110,21 @@ func (s *server) run(c ring.Command, a *args, reply *reply) driver.Result {
 		}
 	}
 	return result
+}
+
+// dispatchUnasked dispatches a command; the watch asks nothing while one may put a stream into capture.
+func (s *server) dispatchUnasked(op uint16, a *args, reply *reply) driver.Result {
+	switch op {
+	case cuda.OpCuStreamWaitEvent:
+		if s.captures == 0 {
+			break
+		}
+		fallthrough
+	case cuda.OpCuStreamBeginCapture_v2, cuda.OpCuStreamBeginCaptureToGraph:
+		s.watch.asking.Lock()
+		defer s.watch.asking.Unlock()
+	}
+	return s.dispatch(s.api, op, a, reply)
 }
 
 // endsCapture says whether a stream is out of capture after cuStreamEndCapture: a capture that has gone wrong
@@ -133,6 +151,10 @@ func (s *server) beforeEnd(op uint16, a *args) {
 		s.withdraw(func(t sharedThing, o offer) bool {
 			return t.kind != sharedHandle && t.kind != sharedPool && (op == cuda.OpPrimaryReset || ok && uint64(o.context) == v)
 		})
+	case cuda.OpCuGraphDestroy:
+		if v, ok := s.handles.lookup(a.peek(), cuda.KindGraph); ok {
+			s.forgetNodes(driver.Graph(v))
+		}
 	case cuda.OpCuEventDestroy_v2:
 		if v, ok := s.handles.lookup(a.peek(), cuda.KindEvent); ok {
 			s.withdrawOne(sharedEvent, v)

@@ -29,7 +29,7 @@ type watch struct {
 	list []watched
 
 	// asking is held while a stream is asked. Who destroys streams takes it to forget them first: the driver
-	// must not be asked about one that is gone.
+	// must not be asked about one that is gone. Who puts a stream into capture holds it: asking would spoil it.
 	asking sync.Mutex
 }
 
@@ -96,6 +96,9 @@ func (w *watch) ask(api driver.API, e watched) {
 	defer w.asking.Unlock()
 	if e.answered() || !w.listed(e) || api.CtxSetCurrent(e.context) != driver.Success {
 		return
+	}
+	if status, r := api.StreamIsCapturing(e.stream); r == driver.Success && status != 0 || r == driver.ErrorStreamCaptureImplicit {
+		return // until the capture has ended
 	}
 	switch r := api.StreamQuery(e.stream); r {
 	case driver.ErrorNotReady:

@@ -231,76 +231,78 @@ const (
 	OpGraphAddMemAlloc                                     = 224
 	OpGraphAddMemcpy                                       = 225
 	OpGraphGetBatch                                        = 226
-	OpGraphGetKernel                                       = 227
-	OpGraphGetMemAlloc                                     = 228
-	OpGraphList                                            = 229
-	OpGraphSetBatch                                        = 230
-	OpGraphSetHost                                         = 231
-	OpGraphSetKernel                                       = 232
-	OpGraphSetMemcpy                                       = 233
-	OpGraphUpdateKernel                                    = 234
-	OpGreenCreate                                          = 235
-	OpGreenDestroy                                         = 236
-	OpHostAlias                                            = 237
-	OpHostAlloc                                            = 238
-	OpHostFree                                             = 239
-	OpHostFunc                                             = 240
-	OpImageAppend                                          = 241
-	OpKernelAttribute                                      = 242
-	OpKernelFunction                                       = 243
-	OpLaunch                                               = 244
-	OpLaunchEx                                             = 245
-	OpLibraryKernel                                        = 246
-	OpLibraryLoad                                          = 247
-	OpLinkAdd                                              = 248
-	OpLinkComplete                                         = 249
-	OpLinkCreate                                           = 250
-	OpLinkDestroy                                          = 251
-	OpLinkRead                                             = 252
-	OpMapArrays                                            = 253
-	OpMemAlloc                                             = 254
-	OpMemAllocAsync                                        = 255
-	OpMemAllocPitch                                        = 256
-	OpMemCreate                                            = 257
-	OpMemDecompress                                        = 258
-	OpMemFree                                              = 259
-	OpMemFreeAsync                                         = 260
-	OpMemInfo                                              = 261
-	OpMemRelease                                           = 262
-	OpMemReserve                                           = 263
-	OpMemRetainHandle                                      = 264
-	OpMemUnreserve                                         = 265
-	OpModuleFunction                                       = 266
-	OpModuleLoad                                           = 267
-	OpModuleNames                                          = 268
-	OpMulticastCreate                                      = 269
-	OpOccupancyClusters                                    = 270
-	OpPointerAttribute                                     = 271
-	OpPrimaryReset                                         = 272
-	OpPrimaryRetain                                        = 273
-	OpResourceDescribe                                     = 274
-	OpResourceGet                                          = 275
-	OpResourceSplit                                        = 276
-	OpShareEvent                                           = 277
-	OpShareHandle                                          = 278
-	OpShareMemory                                          = 279
-	OpSharePointer                                         = 280
-	OpSharePool                                            = 281
-	OpStreamSync                                           = 282
-	OpSurfObjectCreate                                     = 283
-	OpSurfObjectDestroy                                    = 284
-	OpTakeEvent                                            = 285
-	OpTakeHandle                                           = 286
-	OpTakeMemory                                           = 287
-	OpTakePointer                                          = 288
-	OpTakePool                                             = 289
-	OpTexObjectCreate                                      = 290
-	OpTexObjectDestroy                                     = 291
-	OpTexObjectGet                                         = 292
-	OpWriteFlag                                            = 293
+	OpGraphGetHost                                         = 227
+	OpGraphGetKernel                                       = 228
+	OpGraphGetMemAlloc                                     = 229
+	OpGraphGetMemcpy                                       = 230
+	OpGraphList                                            = 231
+	OpGraphSetBatch                                        = 232
+	OpGraphSetHost                                         = 233
+	OpGraphSetKernel                                       = 234
+	OpGraphSetMemcpy                                       = 235
+	OpGraphUpdateKernel                                    = 236
+	OpGreenCreate                                          = 237
+	OpGreenDestroy                                         = 238
+	OpHostAlias                                            = 239
+	OpHostAlloc                                            = 240
+	OpHostFree                                             = 241
+	OpHostFunc                                             = 242
+	OpImageAppend                                          = 243
+	OpKernelAttribute                                      = 244
+	OpKernelFunction                                       = 245
+	OpLaunch                                               = 246
+	OpLaunchEx                                             = 247
+	OpLibraryKernel                                        = 248
+	OpLibraryLoad                                          = 249
+	OpLinkAdd                                              = 250
+	OpLinkComplete                                         = 251
+	OpLinkCreate                                           = 252
+	OpLinkDestroy                                          = 253
+	OpLinkRead                                             = 254
+	OpMapArrays                                            = 255
+	OpMemAlloc                                             = 256
+	OpMemAllocAsync                                        = 257
+	OpMemAllocPitch                                        = 258
+	OpMemCreate                                            = 259
+	OpMemDecompress                                        = 260
+	OpMemFree                                              = 261
+	OpMemFreeAsync                                         = 262
+	OpMemInfo                                              = 263
+	OpMemRelease                                           = 264
+	OpMemReserve                                           = 265
+	OpMemRetainHandle                                      = 266
+	OpMemUnreserve                                         = 267
+	OpModuleFunction                                       = 268
+	OpModuleLoad                                           = 269
+	OpModuleNames                                          = 270
+	OpMulticastCreate                                      = 271
+	OpOccupancyClusters                                    = 272
+	OpPointerAttribute                                     = 273
+	OpPrimaryReset                                         = 274
+	OpPrimaryRetain                                        = 275
+	OpResourceDescribe                                     = 276
+	OpResourceGet                                          = 277
+	OpResourceSplit                                        = 278
+	OpShareEvent                                           = 279
+	OpShareHandle                                          = 280
+	OpShareMemory                                          = 281
+	OpSharePointer                                         = 282
+	OpSharePool                                            = 283
+	OpStreamSync                                           = 284
+	OpSurfObjectCreate                                     = 285
+	OpSurfObjectDestroy                                    = 286
+	OpTakeEvent                                            = 287
+	OpTakeHandle                                           = 288
+	OpTakeMemory                                           = 289
+	OpTakePointer                                          = 290
+	OpTakePool                                             = 291
+	OpTexObjectCreate                                      = 292
+	OpTexObjectDestroy                                     = 293
+	OpTexObjectGet                                         = 294
+	OpWriteFlag                                            = 295
 
 	// OpCount is one more than the highest opcode.
-	OpCount = 294
+	OpCount = 296
 )
 
 // OpNames are the commands' names, for logs.
@@ -531,8 +533,10 @@ var OpNames = [OpCount]string{
 	OpGraphAddMemAlloc:                     "graph_add_mem_alloc",
 	OpGraphAddMemcpy:                       "graph_add_memcpy",
 	OpGraphGetBatch:                        "graph_get_batch",
+	OpGraphGetHost:                         "graph_get_host",
 	OpGraphGetKernel:                       "graph_get_kernel",
 	OpGraphGetMemAlloc:                     "graph_get_mem_alloc",
+	OpGraphGetMemcpy:                       "graph_get_memcpy",
 	OpGraphList:                            "graph_list",
 	OpGraphSetBatch:                        "graph_set_batch",
 	OpGraphSetHost:                         "graph_set_host",

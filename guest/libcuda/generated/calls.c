@@ -235,8 +235,10 @@ const char *const op_names[] = {
 	[OP_graph_add_mem_alloc] = "graph_add_mem_alloc",
 	[OP_graph_add_memcpy] = "graph_add_memcpy",
 	[OP_graph_get_batch] = "graph_get_batch",
+	[OP_graph_get_host] = "graph_get_host",
 	[OP_graph_get_kernel] = "graph_get_kernel",
 	[OP_graph_get_mem_alloc] = "graph_get_mem_alloc",
+	[OP_graph_get_memcpy] = "graph_get_memcpy",
 	[OP_graph_list] = "graph_list",
 	[OP_graph_set_batch] = "graph_set_batch",
 	[OP_graph_set_host] = "graph_set_host",
@@ -6119,28 +6121,60 @@ int wire_graph_get_batch(void *node, unsigned int start, unsigned int *count, un
 	return r;
 }
 
-int wire_graph_get_kernel(void *node, void **function, void *shape)
+int wire_graph_get_host(void *node, uint64_t *id)
 {
 	uint64_t node_wire;
 	if (!handle_id(node, KIND_NODE, &node_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
-	if (!function)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (!shape)
+	if (!id)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct call c;
-	int r = call_begin(&c, OP_graph_get_kernel, 8, CALL_WAIT);
+	int r = call_begin(&c, OP_graph_get_host, 8, CALL_WAIT);
 	if (r) {
 		return r;
 	}
 	call_u64(&c, node_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
+		*id = (uint64_t)reply_u64(&c);
+	}
+	return r;
+}
+
+int wire_graph_get_kernel(void *node, uint64_t start, void **function, void **kernel, void *shape, uint64_t *total, void *params)
+{
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!function)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!kernel)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!shape)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!total)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!params)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_graph_get_kernel, 16, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, node_wire);
+	call_u64(&c, start);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
 		*function = handle_from_id(KIND_FUNC, reply_u64(&c));
+		*kernel = handle_from_id(KIND_KERNEL, reply_u64(&c));
 		reply_blob(&c, shape, 32);
+		*total = (uint64_t)reply_u64(&c);
+		reply_blob(&c, params, 3072);
 	} else {
 		if (c.reply_bytes == 32)
 			reply_blob(&c, shape, 32);
+		if (c.reply_bytes == 3072)
+			reply_blob(&c, params, 3072);
 	}
 	return r;
 }
@@ -6169,6 +6203,29 @@ int wire_graph_get_mem_alloc(void *node, void *params, void *access)
 			reply_blob(&c, params, 120);
 		if (c.reply_bytes == 768)
 			reply_blob(&c, access, 768);
+	}
+	return r;
+}
+
+int wire_graph_get_memcpy(void *node, void *copy)
+{
+	uint64_t node_wire;
+	if (!handle_id(node, KIND_NODE, &node_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!copy)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_graph_get_memcpy, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, node_wire);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		reply_blob(&c, copy, 200);
+	} else {
+		if (c.reply_bytes == 200)
+			reply_blob(&c, copy, 200);
 	}
 	return r;
 }

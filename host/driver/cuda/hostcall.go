@@ -71,6 +71,21 @@ func (t *Thread) hostNode(fn unsafe.Pointer, n int, call driver.HostCall) driver
 	return r
 }
 
+// GraphHostCall calls cuGraphHostNodeGetParams.
+func (t *Thread) GraphHostCall(n driver.GraphNode) (driver.HostCall, driver.Result) {
+	params := make([]uint64, 2)
+	t.frame.args[0], t.frame.args[1] = uint64(n), address(params)
+	r := t.invoke(t.d.extra.getHost, 2)
+	runtime.KeepAlive(params)
+	if r != driver.Success {
+		return nil, r
+	}
+	if params[0] != uint64(uintptr(C.orion_host_call_address())) {
+		return nil, driver.ErrorNotSupported
+	}
+	return cgo.Handle(uintptr(params[1])).Value().(hostCall).call, driver.Success
+}
+
 // GraphSetHost calls cuGraphHostNodeSetParams. What the node called before may still be run by instances.
 func (t *Thread) GraphSetHost(n driver.GraphNode, call driver.HostCall) driver.Result {
 	t.frame.args[0] = uint64(n)

@@ -20,6 +20,11 @@ func (t *thread) GraphAddHost(g driver.Graph, deps []driver.GraphNode, call driv
 	return t.addNode(g, deps, hostOp{call})
 }
 
+func (t *thread) GraphHostCall(h driver.GraphNode) (driver.HostCall, driver.Result) {
+	o, r := opOf[hostOp](t, h)
+	return o.call, r
+}
+
 func (t *thread) GraphSetHost(h driver.GraphNode, call driver.HostCall) driver.Result {
 	return setOp(t, h, hostOp{call})
 }
