@@ -1,11 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Events. Making and recording one needs no answer. */
 #include "call.h"
+#include "eventword.h"
 #include "generated/calls.h"
 #include "object.h"
 #include "state.h"
 
 enum { BLOCKING = 1, NO_TIMING = 2, INTERPROCESS = 4 };
+
+/* Others than this process's calls record the event, too: only the worker knows how far it has come. */
+static void event_outside(void *event)
+{
+	struct object *o = object_get(event, KIND_EVENT);
+	if (o)
+		word_never(o);
+}
 
 EXPORT int cuEventCreate(void **event, unsigned int flags)
 {
@@ -16,6 +25,8 @@ EXPORT int cuEventCreate(void **event, unsigned int flags)
 		r = wire_cuEventCreate(event, flags);
 	if (!r)
 		((struct object *)*event)->number = flags;
+	if (!r && flags & INTERPROCESS)
+		event_outside(*event);
 	return r;
 }
 
@@ -28,7 +39,10 @@ static int event_check(void *event)
 EXPORT int cuEventDestroy_v2(void *event)
 {
 	int r = event_check(event);
-	return r ? r : wire_cuEventDestroy_v2(event);
+	if (r)
+		return r;
+	word_return(event);
+	return wire_cuEventDestroy_v2(event);
 }
 
 /* Another process that waits for an event may be told at once that it is recorded: then it has to be. */
@@ -40,11 +54,32 @@ static int recorded(void *event)
 	return r == CUDA_ERROR_NOT_READY ? CUDA_SUCCESS : r;
 }
 
+/* A record in a capture stands for later ones, at each launch of the graph, of which nothing is seen here. */
+static int record_external(void *event, void *stream, unsigned flags)
+{
+	event_outside(event);
+	return wire_cuEventRecordWithFlags(event, stream, flags);
+}
+
+static int record_plain(void *event, void *stream)
+{
+	struct object *o = event;
+	uint32_t word, value;
+	if (session.captures || !word_next(o, &word, &value)) {
+		word_forget(o);
+		return wire_cuEventRecord(event, stream);
+	}
+	int r = wire_event_record_word(event, stream, word, value);
+	if (r)
+		word_forget(o);
+	return r;
+}
+
 static int record(void *event, void *stream, unsigned flags)
 {
 	int r = event_check(event);
 	if (!r)
-		r = flags ? wire_cuEventRecordWithFlags(event, stream, flags) : wire_cuEventRecord(event, stream);
+		r = flags ? record_external(event, stream, flags) : record_plain(event, stream);
 	if (!r)
 		r = recorded(event);
 	return r ? r : call_deferred();
@@ -62,15 +97,58 @@ EXPORT int cuEventRecordWithFlags_ptsz(void *event, void *stream, unsigned int f
 EXPORT int cuEventQuery(void *event)
 {
 	int r = event_check(event);
-	if (!r)
-		r = wire_cuEventQuery(event);
+	if (r)
+		return r;
+	switch (word_look(event)) {
+	case WORD_DONE:
+		return call_deferred();
+	case WORD_PENDING:
+		return CUDA_ERROR_NOT_READY;
+	case WORD_ASK:
+		break;
+	}
+	word_wanted(event);
+	r = wire_cuEventQuery(event);
 	return r ? r : call_deferred();
 }
 
 EXPORT int cuEventSynchronize(void *event)
 {
 	int r = event_check(event);
-	if (!r)
-		r = wire_event_wait(event);
+	if (r)
+		return r;
+	if (word_await(event))
+		return call_deferred();
+	word_wanted(event);
+	r = wire_event_wait(event);
 	return r ? r : call_deferred();
+}
+
+/* Nodes that record an event do so when their graph runs. */
+
+EXPORT int cuGraphAddEventRecordNode(void **node, void *graph, void *const *deps, size_t n, void *event)
+{
+	int r = enter();
+	if (r)
+		return r;
+	event_outside(event);
+	return wire_cuGraphAddEventRecordNode(node, graph, deps, n, event);
+}
+
+EXPORT int cuGraphEventRecordNodeSetEvent(void *node, void *event)
+{
+	int r = enter();
+	if (r)
+		return r;
+	event_outside(event);
+	return wire_cuGraphEventRecordNodeSetEvent(node, event);
+}
+
+EXPORT int cuGraphExecEventRecordNodeSetEvent(void *exec, void *node, void *event)
+{
+	int r = enter();
+	if (r)
+		return r;
+	event_outside(event);
+	return wire_cuGraphExecEventRecordNodeSetEvent(exec, node, event);
 }

@@ -5,6 +5,7 @@
  */
 #include "call.h"
 #include "context.h"
+#include "eventword.h"
 #include "generated/calls.h"
 #include "log.h"
 #include "memory.h"
@@ -99,5 +100,7 @@ EXPORT int cuIpcOpenEventHandle(void **event, struct ipc_handle handle)
 		r = wire_take_event(event, handle.token);
 	if (!r)
 		((struct object *)*event)->number = NO_TIMING | INTERPROCESS;
+	if (!r)
+		word_never(*event);
 	return r;
 }

@@ -18,7 +18,7 @@ struct object {
 	struct object *context; /* in which it was made, or NULL */
 	void *data; /* by kind: struct context, struct function, ... */
 	uint64_t number; /* by kind: flags, priority, unique id */
-	uint64_t extra[4];
+	uint64_t extra[4]; /* by kind, see event words (eventword.c), streams (stream.c, idle.c), nodes (graph.c) */
 };
 
 enum { OBJECT_FIRST = 16, OBJECT_MINTED = 1 << 22, OBJECT_LAST = 2 << 22 };

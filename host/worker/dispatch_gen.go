@@ -2318,6 +2318,16 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		}
 		r := s.onDropMemory(api, ptr)
 		return r
+	case cuda.OpEventRecordWord:
+		event := driver.Event(a.handle(s, cuda.KindEvent))
+		stream := driver.Stream(a.handle(s, cuda.KindStream))
+		word := uint32(a.u64())
+		value := uint32(a.u64())
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onEventRecordWord(api, event, stream, word, value)
+		return r
 	case cuda.OpEventWait:
 		event := driver.Event(a.handle(s, cuda.KindEvent))
 		if r := a.result(); r != driver.Success {

@@ -111,7 +111,8 @@ func (f *fakeDriver) ModuleLoad(image []byte, _ []driver.JITOption, log *driver.
 // WriteFlag takes the flags of reply slots, and what the client names.
 func (f *fakeDriver) WriteFlag(_ driver.Stream, p driver.HostPtr, _ uint32) driver.Result {
 	at := uint64(p) - uint64(f.region.base) - wire.SlotsOffset
-	if at < wire.SlotCount*wire.SlotSize && at%wire.SlotSize == wire.SlotFlag {
+	if at < wire.SlotCount*wire.SlotSize && at%wire.SlotSize == wire.SlotFlag ||
+		at >= wire.EventsOffset-wire.SlotsOffset && at < wire.RingOffset-wire.SlotsOffset {
 		return driver.Success
 	}
 	return f.own(p, 4)

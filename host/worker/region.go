@@ -58,7 +58,7 @@ func (r *region) store32(offset uint64, v uint32) { atomic.StoreUint32(r.word32(
 
 // registered are the parts of the region, offset and size, that the GPUs use from the start.
 func (r *region) registered() [2][2]uint64 {
-	return [2][2]uint64{{wire.SlotsOffset, wire.SlotCount * wire.SlotSize}, {wire.StageOffset, wire.StageBytes(r.size)}}
+	return [2][2]uint64{{wire.SlotsOffset, wire.RingOffset - wire.SlotsOffset}, {wire.StageOffset, wire.StageBytes(r.size)}}
 }
 
 // bytes is a window of the region. Callers copy from it once and use the copy.

@@ -13,6 +13,7 @@
 //	0x0000_1000  Ring       head, tail and parked flag of the command ring, a cache line each
 //	0x0000_2000  Status     written by the worker: deferred errors, end of the session, host callbacks
 //	0x0001_0000  reply slots: one page a waiting thread (SlotSize each)
+//	EventsOffset words of events
 //	RingOffset   commands   a power of two of bytes
 //	StageOffset  staging    transient copies between the program's own memory and the GPU
 //	             heap       pinned host memory of the program, behind StageBytes of staging, to the end

@@ -17,8 +17,10 @@ const (
 	CallbackRing = 0x4000 // CallbackEntries requests to run a host function
 	SlotsOffset  = 0x10000
 	SlotSize     = 0x1000
-	SlotCount    = 1024
-	RingOffset   = SlotsOffset + SlotCount*SlotSize
+	SlotCount    = 1008
+	EventsOffset = SlotsOffset + SlotCount*SlotSize // EventCount words, in which GPUs say how far events have come
+	EventCount   = 16384
+	RingOffset   = EventsOffset + 4*EventCount
 	RingSize     = 4 << 20
 	StageOffset  = RingOffset + RingSize
 
@@ -126,6 +128,10 @@ const (
 	SlotData   = 0x80
 	SlotRoom   = SlotSize - SlotData
 )
+
+// A word of an event counts its records: the GPU stores the number of one that is complete. Numbers stay below
+// EventUnknown, which the worker adds where the GPU will not tell, and the client has to ask.
+const EventUnknown = 1 << 31
 
 // Layout of a function's information, as module_function and library_kernel return it.
 const (

@@ -225,6 +225,7 @@ const char *const op_names[] = {
 	[OP_cuThreadExchangeStreamCaptureMode] = "cuThreadExchangeStreamCaptureMode",
 	[OP_device_facts] = "device_facts",
 	[OP_drop_memory] = "drop_memory",
+	[OP_event_record_word] = "event_record_word",
 	[OP_event_wait] = "event_wait",
 	[OP_function_attribute] = "function_attribute",
 	[OP_gpu_state] = "gpu_state",
@@ -1749,12 +1750,6 @@ int wire_cuGraphAddEventRecordNode(void **phGraphNode, void *graph, void *const 
 	return r;
 }
 
-EXPORT int cuGraphAddEventRecordNode(void **phGraphNode, void *graph, void *const *dependencies, uint64_t numDependencies, void *event)
-{
-	int r = enter();
-	return r ? r : wire_cuGraphAddEventRecordNode(phGraphNode, graph, dependencies, numDependencies, event);
-}
-
 int wire_cuGraphAddEventWaitNode(void **phGraphNode, void *graph, void *const *dependencies, uint64_t numDependencies, void *event)
 {
 	uint64_t graph_wire;
@@ -2075,12 +2070,6 @@ int wire_cuGraphEventRecordNodeSetEvent(void *node, void *event)
 	return r;
 }
 
-EXPORT int cuGraphEventRecordNodeSetEvent(void *node, void *event)
-{
-	int r = enter();
-	return r ? r : wire_cuGraphEventRecordNodeSetEvent(node, event);
-}
-
 int wire_cuGraphEventWaitNodeGetEvent(void *node, void **event_out)
 {
 	uint64_t node_wire;
@@ -2200,12 +2189,6 @@ int wire_cuGraphExecEventRecordNodeSetEvent(void *graphExec, void *node, void *e
 	call_u64(&c, event_wire);
 	r = call_end(&c);
 	return r;
-}
-
-EXPORT int cuGraphExecEventRecordNodeSetEvent(void *graphExec, void *node, void *event)
-{
-	int r = enter();
-	return r ? r : wire_cuGraphExecEventRecordNodeSetEvent(graphExec, node, event);
 }
 
 int wire_cuGraphExecEventWaitNodeSetEvent(void *graphExec, void *node, void *event)
@@ -5776,6 +5759,27 @@ int wire_drop_memory(uint64_t ptr)
 		return r;
 	}
 	call_u64(&c, ptr);
+	r = call_end(&c);
+	return r;
+}
+
+int wire_event_record_word(void *event, void *stream, unsigned int word, unsigned int value)
+{
+	uint64_t event_wire;
+	if (!handle_id(event, KIND_EVENT, &event_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	uint64_t stream_wire;
+	if (!handle_id(stream, KIND_STREAM, &stream_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_event_record_word, 32, CALL_CAST);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, event_wire);
+	call_u64(&c, stream_wire);
+	call_u64(&c, word);
+	call_u64(&c, value);
 	r = call_end(&c);
 	return r;
 }
