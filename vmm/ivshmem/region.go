@@ -150,10 +150,18 @@ func (r *Region) Write(h Header) error {
 	return nil
 }
 
-// Take takes a slice for a client. ErrFull: none is free.
+// Take takes a slice for a client. It begins as zeros, whatever the guest has written there since it was given
+// back. ErrFull: none is free.
 func (r *Region) Take() (offset, size uint64, err error) {
 	s, err := r.free.take()
-	return s.offset, s.size, err
+	if err != nil {
+		return 0, 0, err
+	}
+	if err := r.punch(s); err != nil {
+		r.free.free(s)
+		return 0, 0, err
+	}
+	return s.offset, s.size, nil
 }
 
 // Claim takes the slice of a client that an earlier oriond served.

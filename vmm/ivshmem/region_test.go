@@ -141,9 +141,16 @@ func TestHeader(t *testing.T) {
 func TestGivenSlicesAreWiped(t *testing.T) {
 	t.Parallel()
 	r, _ := newTestRegion(t, nobody())
+	if _, err := r.File().WriteAt([]byte{1}, wire.SliceOffset); err != nil {
+		t.Fatal(err)
+	}
 	offset, size, err := r.Take()
 	if err != nil {
 		t.Fatal(err)
+	}
+	first := []byte{9}
+	if _, err := r.File().ReadAt(first, int64(offset)); err != nil || offset != wire.SliceOffset || first[0] != 0 {
+		t.Errorf("a slice at %#x begins with what the guest wrote: %d, %v", offset, first, err)
 	}
 	for _, at := range []uint64{offset - 1, offset, offset + size - 1, offset + size} {
 		if _, err := r.File().WriteAt([]byte{1}, int64(at)); err != nil {

@@ -118,8 +118,8 @@ func (q *machine) Machine(ctx context.Context, name string) (vmm.Machine, error)
 		return vmm.Machine{}, err
 	}
 	m := vmm.Machine{
-		Name: name, Size: q.conf.Size, CID: q.conf.CID, Vsock: true, Run: "qmp",
-		Access: ivshmem.Access{UID: mon.uid, GID: mon.gid},
+		Name: name, Size: q.conf.Size, CID: q.conf.CID, Vsock: true, Run: fmt.Sprint(mon.owner.Pid),
+		Access: ivshmem.Access{UID: int(mon.owner.Uid), GID: int(mon.owner.Gid)},
 	}
 	var devices []struct{ Name string }
 	if err := mon.run(ctx, "qom-list", map[string]any{"path": "/machine/peripheral"}, &devices); err != nil {

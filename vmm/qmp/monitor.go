@@ -24,13 +24,12 @@ const (
 type monitor struct {
 	socket *qmp.SocketMonitor
 	events <-chan qmp.Event
-	uid    int // of QEMU's process
-	gid    int
+	owner  unix.Ucred // QEMU's process
 }
 
 // dial connects and shakes hands.
 func dial(path string) (*monitor, error) {
-	uid, gid, err := owner(path)
+	who, err := owner(path)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +51,7 @@ func dial(path string) (*monitor, error) {
 		s.Disconnect()
 		return nil, err
 	}
-	return &monitor{socket: s, events: events, uid: uid, gid: gid}, nil
+	return &monitor{socket: s, events: events, owner: who}, nil
 }
 
 // close ends the connection, and with it the stream of events.
@@ -66,25 +65,25 @@ func (m *monitor) close() {
 }
 
 // owner asks the kernel who listens at path.
-func owner(path string) (uid, gid int, err error) {
+func owner(path string) (unix.Ucred, error) {
 	conn, err := net.DialTimeout("unix", path, dialTimeout)
 	if err != nil {
-		return 0, 0, err
+		return unix.Ucred{}, err
 	}
 	defer conn.Close()
 	raw, err := conn.(*net.UnixConn).SyscallConn()
 	if err != nil {
-		return 0, 0, err
+		return unix.Ucred{}, err
 	}
 	var cred *unix.Ucred
 	var failed error
 	if err := raw.Control(func(fd uintptr) { cred, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil {
-		return 0, 0, err
+		return unix.Ucred{}, err
 	}
 	if failed != nil {
-		return 0, 0, fmt.Errorf("ask who listens: %w", failed)
+		return unix.Ucred{}, fmt.Errorf("ask who listens: %w", failed)
 	}
-	return int(cred.Uid), int(cred.Gid), nil
+	return *cred, nil
 }
 
 // gone says whether an error of dial means that QEMU has ended.

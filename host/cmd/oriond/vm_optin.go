@@ -16,8 +16,12 @@ import (
 	"github.com/orion-vgpu/orion/vmm/libvirt"
 )
 
-// settleTime is what vm enable waits for oriond to attach the device.
-const settleTime = 10 * time.Second
+const (
+	// settleTime is what vm enable waits for oriond to attach the device.
+	settleTime = 10 * time.Second
+	// hearTime is what oriond has to hear of a change: until then a failure may be an old one.
+	hearTime = 2 * time.Second
+)
 
 func vmEnableCommand(path *string) *cobra.Command {
 	var size, node string
@@ -73,7 +77,7 @@ the machine starts anew.`,
 // awaitAttached waits for oriond to have done what it can.
 func awaitAttached(ctx context.Context, client *control.Client, out io.Writer, name string) error {
 	var last vmm.Status
-	for deadline := time.Now().Add(settleTime); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+	for start := time.Now(); time.Since(start) < settleTime; time.Sleep(100 * time.Millisecond) {
 		r, err := client.Report(ctx)
 		if errors.Is(err, control.ErrAway) {
 			fmt.Fprintf(out, "it gets its device when oriond runs (%v)\n", err)
@@ -87,11 +91,11 @@ func awaitAttached(ctx context.Context, client *control.Client, out io.Writer, n
 				last = s
 			}
 		}
-		switch last.State {
-		case vmm.Attached:
+		switch {
+		case last.State == vmm.Attached:
 			fmt.Fprintln(out, "its device is attached; install the client in the guest, then: ORION_VGPU=1 PROGRAM")
 			return nil
-		case vmm.Failed:
+		case last.State == vmm.Failed && time.Since(start) > hearTime:
 			return fmt.Errorf("%s has opted in, and has no device yet: %s", name, last.Reason)
 		}
 	}
