@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "state.h"
@@ -80,8 +81,10 @@ static bool guard(void)
 
 static bool alone(void)
 {
-	struct stat tasks; /* a folder has a link from itself, one from its parent, and one from each folder in it */
-	return stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink == 3;
+	/* A folder has a link from itself, one from its parent, and one from each folder in it. glibc has stat as a
+	 * function since 2.33 only. */
+	struct stat tasks;
+	return syscall(SYS_newfstatat, AT_FDCWD, "/proc/self/task", &tasks, 0) == 0 && tasks.st_nlink == 3;
 }
 
 /* Puts n bytes at source, moved or doubled there, in the place of those at target. Where the kernel has taken the
