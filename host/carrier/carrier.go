@@ -43,8 +43,9 @@ type Carrier struct {
 	bell   int // our end of the ring's doorbell
 
 	wake   chan struct{}
-	finish chan struct{}
-	done   chan struct{}
+	finish chan struct{} // closed when the session has ended
+	gone   chan struct{} // closed when the connection has
+	done   chan struct{} // closed when the sender has
 	closed sync.Once
 
 	touched touch.Command // by the command that is being run
@@ -89,7 +90,8 @@ func Start(stream io.ReadWriteCloser, region []byte, base uint64, log *slog.Logg
 		return nil, -1, fmt.Errorf("make the ring's doorbell: %w", err)
 	}
 	c = &Carrier{stream: stream, region: region, base: base, shared: twin.New(region), log: log, bell: pair[0],
-		wake: make(chan struct{}, 1), finish: make(chan struct{}), done: make(chan struct{})}
+		wake: make(chan struct{}, 1), finish: make(chan struct{}),
+		gone: make(chan struct{}), done: make(chan struct{})}
 	for i := range uint64(wire.SlotCount) {
 		c.marks = append(c.marks, wire.SlotsOffset+i*wire.SlotSize+markOffset)
 	}
@@ -108,6 +110,7 @@ func (c *Carrier) close(reason error) {
 		c.life.Stop()
 		c.stream.Close()
 		unix.Close(c.bell)
+		close(c.gone)
 	})
 }
 

@@ -103,6 +103,8 @@ func (s *sender) await(busy bool, waited time.Duration) (finished bool) {
 	select {
 	case <-s.finish:
 		return true
+	case <-s.gone:
+		return true
 	case <-s.wake:
 	case <-s.timer.C:
 	}

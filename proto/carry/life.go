@@ -30,15 +30,17 @@ type Life struct {
 }
 
 // Watch begins to wait for Heard.
-func Watch(stream io.Closer) *Life {
+func Watch(stream io.Closer) *Life { return watch(stream, Silence) }
+
+func watch(stream io.Closer, silence time.Duration) *Life {
 	l := &Life{stop: make(chan struct{})}
-	go l.watch(stream)
+	go l.watch(stream, silence)
 	return l
 }
 
-func (l *Life) watch(stream io.Closer) {
+func (l *Life) watch(stream io.Closer, silence time.Duration) {
 	const looks = 12
-	tick := time.NewTicker(Silence / looks)
+	tick := time.NewTicker(silence / looks)
 	defer tick.Stop()
 	for missed := 0; missed < looks; missed++ {
 		select {
