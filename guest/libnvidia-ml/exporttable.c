@@ -24,14 +24,19 @@ static int unknown(void)
 /* nvidia-smi hands each line that it prints to this, for a log of NVIDIA's. */
 static int log_entry(void) { return NVML_SUCCESS; }
 
-/* How near two PCI devices are to each other, for topo -m. */
-static int common_ancestor(const char *one, const char *other, unsigned int *path)
+/* How near two PCI devices are to each other, in numbers that are not those of nvmlDeviceGetTopologyCommonAncestor. */
+static int nearness(const char *one, const char *other, unsigned int *near)
 {
+	enum { PIX = 0, SYS = 4 };
 	nvml_device a, b;
 	int r = nvmlDeviceGetHandleByPciBusId_v2(one, &a);
 	if (!r)
 		r = nvmlDeviceGetHandleByPciBusId_v2(other, &b);
-	return r ? r : nvmlDeviceGetTopologyCommonAncestor(a, b, path);
+	if (!r && !near)
+		r = NVML_INVALID_ARGUMENT;
+	if (!r)
+		*near = a == b ? PIX : SYS;
+	return r;
 }
 
 static int handle_by_index(unsigned int index, nvml_device *device) { return nvmlDeviceGetHandleByIndex_v2(index, device); }
@@ -81,7 +86,7 @@ static void fill(void)
 	table[0] = (const void *)sizeof table;
 	for (int i = 1; i < (int)ENTRIES; i++)
 		table[i] = (const void *)unknown;
-	table[23] = (const void *)common_ancestor;
+	table[23] = (const void *)nearness;
 	table[26] = (const void *)log_entry;
 	table[72] = (const void *)can_monitor;
 	table[81] = (const void *)handle_by_index;

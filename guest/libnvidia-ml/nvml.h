@@ -64,7 +64,6 @@ int nvml_unsupported(const char *function, int *once);
 /* Exported functions that other files call too. */
 int nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvml_device *device);
 int nvmlDeviceGetHandleByPciBusId_v2(const char *id, nvml_device *device);
-int nvmlDeviceGetTopologyCommonAncestor(nvml_device one, nvml_device other, unsigned int *path);
 int nvmlDeviceGetComputeRunningProcesses_v3(nvml_device device, unsigned int *n, struct process_v2 *p);
 int nvmlDeviceGetGraphicsRunningProcesses_v3(nvml_device device, unsigned int *n, void *p);
 int nvmlSystemGetProcessName(unsigned int pid, char *name, unsigned int length);

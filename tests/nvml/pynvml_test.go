@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nvml
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/orion-vgpu/orion/tests/chain"
+)
+
+// A program that asks NVML and uses CUDA sees itself, and its memory within the quota.
+func TestPynvml(t *testing.T) {
+	interpreter, path := python(t)
+	c := chain.Start(t, chain.Options{GPUs: 2})
+	r := c.RunEnv(t, c.Env("ORION_VGPU=2", "ORION_GMEM=384", "PYTHONPATH="+path, "PYTHONDONTWRITEBYTECODE=1"),
+		interpreter, "testdata/ask.py")
+	if r.Code != 0 || strings.TrimSpace(r.Stdout) != "right" {
+		t.Errorf("exit status %d\n%s%s", r.Code, r.Stdout, r.Stderr)
+	}
+}
