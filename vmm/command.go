@@ -21,7 +21,8 @@ type Status struct {
 	Region string `json:"region,omitempty"`     // name of the region's file
 	Slices int    `json:"slices"`               // in use, by one client process each
 	CID    uint32 `json:"cid,omitempty"`
-	QMP    string `json:"qmp,omitempty"` // monitor of a QEMU that libvirt does not manage
+	QMP    string `json:"qmp,omitempty"`    // monitor of a QEMU that libvirt does not manage
+	Hybrid string `json:"hybrid,omitempty"` // socket of the monitor's hybrid vsock
 }
 
 // Report is the status of all machines, by name.
@@ -41,7 +42,7 @@ func (m *Manager) Report() Report {
 		}
 		s := Status{Name: d.name, UUID: d.rec.UUID, State: d.state, Reason: d.reason, CID: d.rec.CID}
 		if d.rec.Monitor != nil {
-			s.QMP = d.rec.Monitor.Socket
+			s.QMP, s.Hybrid = d.rec.Monitor.Socket, d.rec.Monitor.Vsock
 		}
 		if d.memory != nil {
 			s.Size, s.Region, s.Slices = d.rec.Size, d.rec.Region, int(d.memory.used.Load())
@@ -58,6 +59,10 @@ func (m *Manager) Report() Report {
 func (m *Manager) Detach(ctx context.Context, name string) error {
 	m.mu.Lock()
 	d := m.domains[name]
+	if d != nil && d.rec.Monitor != nil && d.rec.Monitor.Vsock != "" {
+		m.mu.Unlock()
+		return d.hv.Detach(ctx, name, Device{})
+	}
 	if d == nil || d.memory == nil {
 		m.mu.Unlock()
 		return fmt.Errorf("detach from virtual machine %s: it has no device of this oriond's", name)
@@ -88,18 +93,22 @@ func (m *Manager) Attach(name string) error {
 	return nil
 }
 
-// AttachMonitor gives a region to a QEMU that the hypervisor does not know, by its monitor. It does not wait.
+// AttachMonitor gives a region to a QEMU that the hypervisor does not know, by its monitor, or lets the programs of
+// a machine in by its monitor's hybrid vsock. It does not wait.
 func (m *Manager) AttachMonitor(name string, mon record.Monitor) error {
-	if err := CheckSize(mon.Size); err != nil {
+	if name == "" || (mon.Socket == "") == (mon.Vsock == "") {
+		return errors.New("attach to a virtual machine: name it, and one socket of its monitor")
+	}
+	if err := CheckSize(mon.Size); err != nil && mon.Socket != "" {
 		return fmt.Errorf("attach to QEMU: %w", err)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.ctx == nil || m.ctx.Err() != nil {
-		return errors.New("attach to QEMU: oriond is stopping")
+		return errors.New("attach to a virtual machine: oriond starts or stops: try again")
 	}
 	if m.domains[name] != nil {
-		return fmt.Errorf("attach to QEMU: there is a virtual machine %s already; choose another --name", name)
+		return fmt.Errorf("attach to a virtual machine: there is a virtual machine %s already; choose another --name", name)
 	}
 	d := &domain{name: name, hv: m.opt.Dial(name, mon), state: Waiting, rec: record.Domain{Name: name, Monitor: &mon}}
 	if err := m.store.Save(d.rec); err != nil {

@@ -103,6 +103,10 @@ func (m *Manager) compare(ctx context.Context, d *domain) {
 		// What an administrator took away by virsh is not given again until somebody says so.
 		m.change(d, func() { d.rec.Held = d.rec.Held || taken })
 	}
+	if facts.Stream {
+		m.stream(d, facts)
+		return
+	}
 	mine := facts.Node == "" || facts.Node == m.opt.Node
 	m.change(d, func() {
 		d.opted = facts.Size > 0 && mine
@@ -128,6 +132,15 @@ func (m *Manager) compare(ctx context.Context, d *domain) {
 	default:
 		m.tell(d, Waiting, "")
 	}
+}
+
+// stream is for a machine whose programs come by a stream alone.
+func (m *Manager) stream(d *domain, facts Machine) {
+	if facts.Fault != nil {
+		m.tell(d, Failed, facts.Fault.Error())
+		return
+	}
+	m.tell(d, Attached, "by a stream, without shared memory")
 }
 
 // over ends what there is for a machine that has stopped.

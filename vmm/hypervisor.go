@@ -45,6 +45,7 @@ type Machine struct {
 	Node    string   // of the oriond that is to serve it; empty: any
 	Regions []string // that it has a device for, by name
 	CID     uint32   // vsock address; 0: none
+	Stream  bool     // it can have no region; its programs come by a stream
 	Vsock   bool     // it has a vsock device, or can have none
 	Access  ivshmem.Access
 }

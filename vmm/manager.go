@@ -22,7 +22,7 @@ type Options struct {
 	Node       string     // name of this node
 	Hypervisor Hypervisor // whose machines opt in by themselves; nil: there is none
 
-	// Dial connects to the monitor of a QEMU that Hypervisor does not know.
+	// Dial returns a machine that Hypervisor does not know, by its monitor.
 	Dial func(name string, m record.Monitor) Hypervisor
 
 	// EndDomain ends the sessions of a virtual machine. It is called after Run only.

@@ -57,9 +57,9 @@ func (c *Client) Attach(ctx context.Context, name string) error {
 	return c.do(ctx, http.MethodPost, pathAttach, request{Name: name}, nil)
 }
 
-// AttachMonitor gives a device to a QEMU that libvirt does not manage.
+// AttachMonitor gives a device to a QEMU that libvirt does not manage, or lets a machine's programs in.
 func (c *Client) AttachMonitor(ctx context.Context, name string, m record.Monitor) error {
-	return c.do(ctx, http.MethodPost, pathMonitor, request{Name: name, Socket: m.Socket, Size: m.Size, CID: m.CID}, nil)
+	return c.do(ctx, http.MethodPost, pathMonitor, request{Name: name, Socket: m.Socket, Size: m.Size, CID: m.CID, Vsock: m.Vsock}, nil)
 }
 
 func (c *Client) do(ctx context.Context, method, path string, send, receive any) error {

@@ -23,6 +23,7 @@ type request struct {
 	Socket  string `json:"socket,omitempty"`  // of QEMU's monitor
 	Size    uint64 `json:"size_bytes,omitempty"`
 	CID     uint32 `json:"cid,omitempty"`
+	Vsock   string `json:"vsock,omitempty"` // of the monitor's hybrid vsock
 }
 
 // failure is an answer that is none.

@@ -71,7 +71,7 @@ func handler(m Machines) http.Handler {
 	})
 	command(pathAttach, func(_ context.Context, r request) error { return m.Attach(r.Name) })
 	command(pathMonitor, func(_ context.Context, r request) error {
-		return m.AttachMonitor(r.Name, record.Monitor{Socket: r.Socket, Size: r.Size, CID: r.CID})
+		return m.AttachMonitor(r.Name, record.Monitor{Socket: r.Socket, Size: r.Size, CID: r.CID, Vsock: r.Vsock})
 	})
 	return mux
 }

@@ -25,14 +25,16 @@ type Domain struct {
 	Attached bool     `json:"attached"`         // the guest had the device
 	Held     bool     `json:"held"`             // detached by an administrator, to stay so in this run
 	CID      uint32   `json:"cid,omitempty"`
-	Monitor  *Monitor `json:"monitor,omitempty"` // of a QEMU that libvirt does not manage
+	Monitor  *Monitor `json:"monitor,omitempty"` // of a machine that libvirt does not manage
 }
 
-// Monitor says how to reach a QEMU that libvirt does not manage, and what it is to have.
+// Monitor says how to reach a virtual machine that libvirt does not manage, and what it is to have: a QEMU by
+// Socket, or any by Vsock.
 type Monitor struct {
-	Socket string `json:"socket"`
-	Size   uint64 `json:"size"`
-	CID    uint32 `json:"cid,omitempty"`
+	Socket string `json:"socket,omitempty"` // of QMP
+	Size   uint64 `json:"size,omitempty"`   // of the region, with Socket
+	CID    uint32 `json:"cid,omitempty"`    // with Socket
+	Vsock  string `json:"vsock,omitempty"`  // of hybrid vsock: PATH, where the monitor connects to PATH_PORT
 }
 
 // Store is a folder of records, which belongs to one oriond. It is safe for concurrent use where each record

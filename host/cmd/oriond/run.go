@@ -22,6 +22,7 @@ import (
 	"github.com/orion-vgpu/orion/host/pool"
 	"github.com/orion-vgpu/orion/host/release"
 	"github.com/orion-vgpu/orion/host/session"
+	"github.com/orion-vgpu/orion/host/session/entrance"
 	"github.com/orion-vgpu/orion/host/session/process"
 	"github.com/orion-vgpu/orion/proto/cuda"
 )
@@ -106,7 +107,8 @@ func run(ctx context.Context, c *config.Config, f runFlags) (err error) {
 		GPUs: gpus, Log: log,
 		Sessions: func() []pool.Session { return poolSessions(server.Sessions()) },
 	})
-	machines, err := openMachines(c, log, data, func(name string) { server.EndDomain(name) })
+	machines, err := openMachines(c, log, data, func(name string) { server.EndDomain(name) },
+		func(ctx context.Context, l *entrance.Listener) error { return server.Accept(ctx, l) })
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -37,7 +38,7 @@ saved nor migrated.`,
 			if err := client.Detach(cmd.Context(), args[0], wait); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s has no device; \"oriond vm attach %s\" gives it back\n", args[0], args[0])
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is detached\n", args[0])
 			return nil
 		},
 	}
@@ -46,55 +47,81 @@ saved nor migrated.`,
 }
 
 func vmAttachCommand(path *string) *cobra.Command {
-	var monitor, name, size string
+	var monitor, vsock, name, size string
 	var cid uint32
 	cmd := &cobra.Command{
-		Use:   "attach DOMAIN | --qmp SOCKET",
-		Short: "Give a running virtual machine its device again, or a QEMU without libvirt",
+		Use:   "attach DOMAIN | --qmp SOCKET | --vsock SOCKET",
+		Short: "Give a running virtual machine its device again, or one without libvirt a way in",
 		Long: `attach undoes "vm detach".
 
 With --qmp it gives the device to a QEMU that libvirt does not manage, by a monitor that nothing else uses. oriond
 watches QEMU from then on, by that monitor, and removes the memory when QEMU ends. QEMU needs a slot for hot-plug:
-machine type pc, or q35 with a PCI bridge.`,
+machine type pc, or q35 with a PCI bridge.
+
+With --vsock it lets in the programs of a machine by hybrid vsock, as Firecracker, cloud-hypervisor and
+vhost-device-vsock have it: oriond listens at SOCKET_9960, to which the monitor connects for the guest. There is no
+shared memory then; orion-relay in the guest carries everything over that connection. "vm detach" ends it.`,
 		Example: `  oriond vm attach web1
 
   qemu-system-x86_64 -M q35 -device pcie-root-port,id=rp0 -device pcie-pci-bridge,id=br0,bus=rp0 \
       -qmp unix:/run/vm7/orion.qmp,server=on,wait=off ...
-  oriond vm attach --qmp /run/vm7/orion.qmp --name vm7 --size 512MiB`,
+  oriond vm attach --qmp /run/vm7/orion.qmp --name vm7 --size 512MiB
+
+  oriond vm attach --vsock /run/fc1/v.sock --name fc1    # "uds_path" of Firecracker's vsock device`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if (monitor == "") != (len(args) == 1) {
-				return errors.New("name the domain, or the monitor of a QEMU by --qmp")
+			ways := len(args)
+			for _, socket := range []string{monitor, vsock} {
+				if socket != "" {
+					ways++
+				}
+			}
+			if ways != 1 {
+				return errors.New("name the domain, or the monitor of a QEMU by --qmp, or a monitor's vsock by --vsock")
 			}
 			_, client, err := machines(*path)
 			if err != nil {
 				return err
 			}
-			if monitor == "" {
+			if len(args) == 1 {
 				if err := client.Attach(cmd.Context(), args[0]); err != nil {
 					return err
 				}
 				return awaitAttached(cmd.Context(), client, cmd.OutOrStdout(), args[0])
 			}
-			bytes, err := vmm.ParseSize(size)
+			mon, err := monitorOf(monitor, vsock, size, cid)
 			if err != nil {
-				return fmt.Errorf("--size: %w", err)
-			}
-			if monitor, err = filepath.Abs(monitor); err != nil {
-				return fmt.Errorf("--qmp: %w", err)
+				return err
 			}
 			if name == "" {
-				name = "qemu:" + monitor
+				name = cmp.Or(mon.Socket, mon.Vsock)
 			}
-			if err := client.AttachMonitor(cmd.Context(), name, record.Monitor{Socket: monitor, Size: bytes, CID: cid}); err != nil {
+			if err := client.AttachMonitor(cmd.Context(), name, mon); err != nil {
 				return err
 			}
 			return awaitAttached(cmd.Context(), client, cmd.OutOrStdout(), name)
 		},
 	}
 	cmd.Flags().StringVar(&monitor, "qmp", "", "monitor of a QEMU that libvirt does not manage: a unix socket")
-	cmd.Flags().StringVar(&name, "name", "", "with --qmp: name of the machine for \"vm list\" and the logs (default: from the socket)")
+	cmd.Flags().StringVar(&vsock, "vsock", "", "hybrid vsock of a monitor: its unix socket, without a port")
+	cmd.Flags().StringVar(&name, "name", "", "with --qmp or --vsock: name of the machine for \"vm list\" and the logs (default: the socket)")
 	cmd.Flags().StringVar(&size, "size", vmm.FormatSize(vmm.DefaultSize), "with --qmp: memory shared with the guest")
 	cmd.Flags().Uint32Var(&cid, "cid", 0, "with --qmp: the guest's vsock address, if it has one")
 	return cmd
+}
+
+// monitorOf says how oriond, which has another working directory, reaches a machine.
+func monitorOf(qmp, vsock, size string, cid uint32) (record.Monitor, error) {
+	path, err := filepath.Abs(qmp + vsock)
+	if err != nil {
+		return record.Monitor{}, fmt.Errorf("find socket: %w", err)
+	}
+	if vsock != "" {
+		return record.Monitor{Vsock: path}, nil
+	}
+	bytes, err := vmm.ParseSize(size)
+	if err != nil {
+		return record.Monitor{}, fmt.Errorf("--size: %w", err)
+	}
+	return record.Monitor{Socket: path, Size: bytes, CID: cid}, nil
 }

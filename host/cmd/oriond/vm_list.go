@@ -129,7 +129,7 @@ func printStatus(w io.Writer, all []vmm.Status) error {
 		}
 		fmt.Fprintf(out, "machine\t%s\n", s.Name)
 		for _, line := range [][2]string{
-			{"uuid", s.UUID}, {"monitor", s.QMP}, {"state", string(s.State)}, {"reason", s.Reason},
+			{"uuid", s.UUID}, {"monitor", s.QMP}, {"hybrid vsock", s.Hybrid}, {"state", string(s.State)}, {"reason", s.Reason},
 			{"size", vmm.FormatSize(s.Size)}, {"programs", fmt.Sprint(s.Slices)}, {"vsock address", cidText(s.CID)},
 			{"memory", s.Region},
 		} {

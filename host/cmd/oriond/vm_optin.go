@@ -93,7 +93,11 @@ func awaitAttached(ctx context.Context, client *control.Client, out io.Writer, n
 		}
 		switch {
 		case last.State == vmm.Attached:
-			fmt.Fprintln(out, "its device is attached; install the client in the guest, then: ORION_VGPU=1 PROGRAM")
+			what := "its device is attached"
+			if last.Hybrid != "" {
+				what = "its programs are let in"
+			}
+			fmt.Fprintf(out, "%s; install the client in the guest, then: ORION_VGPU=1 PROGRAM\n", what)
 			return nil
 		case last.State == vmm.Failed && time.Since(start) > hearTime:
 			return fmt.Errorf("%s has opted in, and has no device yet: %s", name, last.Reason)

@@ -11,8 +11,10 @@ import (
 	"sync"
 
 	"github.com/orion-vgpu/orion/host/config"
+	"github.com/orion-vgpu/orion/host/session/entrance"
 	"github.com/orion-vgpu/orion/vmm"
 	"github.com/orion-vgpu/orion/vmm/control"
+	"github.com/orion-vgpu/orion/vmm/hybrid"
 	"github.com/orion-vgpu/orion/vmm/libvirt"
 	"github.com/orion-vgpu/orion/vmm/qmp"
 	"github.com/orion-vgpu/orion/vmm/record"
@@ -23,8 +25,25 @@ func machinesDir(c *config.Config) string {
 	return strings.TrimSuffix(c.Server.Socket, ".sock") + ".vm"
 }
 
-// openMachines returns the virtual machines that opted in; nil where none are served.
-func openMachines(c *config.Config, log *slog.Logger, data *net.TCPAddr, endDomain func(name string)) (*vmm.Manager, error) {
+// accept serves the clients of one more entrance until ctx is over.
+type accept func(context.Context, *entrance.Listener) error
+
+// acceptHybrid makes the socket to which a machine's monitor connects, and serves who comes.
+func acceptHybrid(ctx context.Context, serve accept, path, monitor string) error {
+	l, err := entrance.ListenHybrid(path, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := hybrid.GiveTo(path, monitor); err != nil {
+		l.Close()
+		return err
+	}
+	return serve(ctx, l)
+}
+
+// openMachines returns the virtual machines that opted in; nil where none are served. What it is given is called
+// after runMachines only.
+func openMachines(c *config.Config, log *slog.Logger, data *net.TCPAddr, endDomain func(name string), accept accept) (*vmm.Manager, error) {
 	if !c.Server.EnableKVM {
 		return nil, nil
 	}
@@ -32,9 +51,16 @@ func openMachines(c *config.Config, log *slog.Logger, data *net.TCPAddr, endDoma
 	return vmm.New(vmm.Options{
 		Dir: machinesDir(c), Node: c.Server.NodeName, Logger: log, Vsock: err == nil,
 		Hypervisor: libvirt.New(c.Server.LibvirtURI, log),
-		Dial:       func(name string, m record.Monitor) vmm.Hypervisor { return qmp.New(name, m, log) },
-		EndDomain:  endDomain,
-		Endpoint:   func() (uint16, string) { return uint16(data.Port), guestAddress(data.IP) },
+		Dial: func(name string, m record.Monitor) vmm.Hypervisor {
+			if m.Vsock != "" {
+				return hybrid.New(name, m.Vsock, func(ctx context.Context, path string) error {
+					return acceptHybrid(ctx, accept, path, m.Vsock)
+				}, log)
+			}
+			return qmp.New(name, m, log)
+		},
+		EndDomain: endDomain,
+		Endpoint:  func() (uint16, string) { return uint16(data.Port), guestAddress(data.IP) },
 	})
 }
 

@@ -10,12 +10,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/orion-vgpu/orion/proto/cuda"
+	"github.com/orion-vgpu/orion/proto/wire"
 	"github.com/orion-vgpu/orion/tests/vm/machine"
 	"github.com/orion-vgpu/orion/vmm"
 	"github.com/orion-vgpu/orion/vmm/ivshmem"
@@ -179,4 +183,57 @@ func TestVirtualMachines(t *testing.T) {
 	s = h.machine(vm)
 	h.virsh(t, "destroy", vm)
 	waitFor(t, "removal of the region", eventually, func() bool { return !regionExists(s.Region) })
+}
+
+// TestHybridVsock plays a monitor that knows no shared memory, and connects for a program in its guest.
+func TestHybridVsock(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, "127.0.0.1:1", "libvirt_uri = qemu:///system?socket=/nonexistent")
+	oriond := n.start(t)
+	path := filepath.Join(t.TempDir(), "v.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if out := n.output(t, "vm", "attach", "--vsock", path, "--name", "fc"); !strings.Contains(out, "let in") {
+		t.Errorf("vm attach says %q", out)
+	}
+	// The handshake is answered: by a refusal, since there is no controller.
+	knock := func() string {
+		hello := wire.Hello{Version: wire.Version, Spec: cuda.SpecHash, VGPUs: 1, GMemMiB: 256, Program: "train", Carrier: wire.CarrierStream}
+		b, err := hello.MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := net.Dial("unix", path+"_9960")
+		if err != nil {
+			return err.Error()
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(eventually))
+		if _, err := conn.Write(b); err != nil {
+			return err.Error()
+		}
+		answer := make([]byte, wire.HelloSize)
+		if _, err := io.ReadFull(conn, answer); err != nil {
+			return err.Error()
+		}
+		var w wire.Welcome
+		if err := w.UnmarshalBinary(answer); err != nil {
+			return err.Error()
+		}
+		return w.Message
+	}
+	answered := func() bool { return strings.Contains(knock(), "orion-controller") }
+	waitFor(t, "an answer", eventually, answered)
+	oriond.Process.Kill()
+	oriond.Wait()
+	n.start(t)
+	waitFor(t, "an answer of the next oriond", eventually, answered)
+	n.output(t, "vm", "detach", "fc")
+	waitFor(t, "the end", eventually, func() bool { return !answered() })
+	if out := n.output(t, "vm", "list"); strings.Contains(out, "fc") {
+		t.Errorf("vm list says %q", out)
+	}
 }
