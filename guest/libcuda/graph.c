@@ -279,15 +279,25 @@ void graph_owns(void *graph, struct object *node)
 
 struct object *node_graph(const struct object *node) { return node ? (struct object *)(uintptr_t)node->extra[1] : NULL; }
 
+static void nodes_free(struct object *graph);
+
+/* Frees a node, and the bodies of a conditional one. The caller holds nodes_lock. */
 static void node_free(struct object *node)
 {
+	struct object **bodies = node->data;
+	for (uint64_t i = 0; node->flag == NODE_CONDITIONAL && i < node->number; i++) {
+		if (bodies[i]) {
+			nodes_free(bodies[i]);
+			shadows_drop(bodies[i]);
+		}
+		object_free(bodies[i]);
+	}
 	free(node->data);
 	object_free(node);
 }
 
-void graph_nodes_free(struct object *graph)
+static void nodes_free(struct object *graph)
 {
-	pthread_mutex_lock(&nodes_lock);
 	struct object *n = (struct object *)(uintptr_t)graph->extra[0];
 	graph->extra[0] = 0;
 	while (n) {
@@ -295,6 +305,12 @@ void graph_nodes_free(struct object *graph)
 		node_free(n);
 		n = next;
 	}
+}
+
+void graph_nodes_free(struct object *graph)
+{
+	pthread_mutex_lock(&nodes_lock);
+	nodes_free(graph);
 	pthread_mutex_unlock(&nodes_lock);
 }
 

@@ -6,6 +6,9 @@
 
 #include "object.h"
 
+/* Flag of a node whose data are the handles of its bodies, as many as its number says. */
+enum { NODE_CONDITIONAL = 1 };
+
 /* Notes that a node belongs to a graph, with which it ends. */
 void graph_owns(void *graph, struct object *node);
 /* Frees what is known of a graph's nodes. */

@@ -50,7 +50,10 @@ static int add_conditional(void **node, void *graph, void *const *deps, size_t n
 	}
 	for (uint32_t i = 0; i < c.size; i++)
 		c.bodies[i] = handle_from_id(KIND_GRAPH, ids[i]);
-	((struct object *)*node)->data = c.bodies;
+	struct object *made = *node;
+	made->data = c.bodies;
+	made->number = c.size;
+	made->flag = NODE_CONDITIONAL;
 	memcpy(u, &c, sizeof c);
 	return CUDA_SUCCESS;
 }

@@ -265,3 +265,28 @@ EXPORT int cuLaunchCooperativeKernel_ptsz(void *function, unsigned gx, unsigned 
 	struct launch l = {NULL, SHAPE, shared, r ? NULL : stream_per_thread(stream)};
 	return r ? r : launch_cooperative(&l, function, values);
 }
+
+/* CUDA_LAUNCH_PARAMS: a launch of one GPU's. */
+struct multi_launch {
+	void *function;
+	unsigned gx, gy, gz, bx, by, bz, shared;
+	void *stream, **values;
+};
+
+/* On one GPU this is a cooperative launch. Between several the kernels might wait for each other, for which
+ * workers have no means. */
+EXPORT int cuLaunchCooperativeKernelMultiDevice(const struct multi_launch *list, unsigned n, unsigned flags)
+{
+	enum { NO_PRE_SYNC = 1, NO_POST_SYNC = 2 };
+	static int once;
+	int r = enter_context();
+	if (!r && (!list || !n || flags & ~(unsigned)(NO_PRE_SYNC | NO_POST_SYNC)))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r && !list->stream)
+		r = CUDA_ERROR_INVALID_HANDLE;
+	if (!r && n > 1)
+		r = not_supported("cuLaunchCooperativeKernelMultiDevice on several GPUs", &once);
+	struct launch l = r ? (struct launch){0} : (struct launch){.grid = {list->gx, list->gy, list->gz}, .block = {list->bx, list->by, list->bz},
+		.shared = list->shared, .stream = stream_arg(list->stream)};
+	return r ? r : launch_cooperative(&l, list->function, list->values);
+}

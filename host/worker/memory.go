@@ -83,6 +83,15 @@ func (m *memory) size(p driver.DevicePtr) (uint64, bool) {
 	return a.bytes, ok
 }
 
+// take makes an allocation the caller's to give back.
+func (m *memory) take(p driver.DevicePtr) allocation {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	a := m.device[p]
+	delete(m.device, p)
+	return a
+}
+
 // free is what a vGPU has left, of what its GPU has free.
 func (m *memory) free(gpu int, physical uint64) (free, total uint64) {
 	m.mu.Lock()

@@ -124,10 +124,14 @@ func (s *server) onGraphGetHost(api driver.API, n driver.GraphNode) (uint64, dri
 func (s *server) forgetNodes(g driver.Graph) {
 	nodes, _ := s.api.GraphNodes(g)
 	for _, n := range nodes {
-		s.handles.forget(cuda.KindGraphNode, uint64(n))
+		s.forgetNode(n)
 	}
-	bodies := s.objects.bodies[g]
-	delete(s.objects.bodies, g)
+}
+
+func (s *server) forgetNode(n driver.GraphNode) {
+	s.handles.forget(cuda.KindGraphNode, uint64(n))
+	bodies := s.objects.bodies[n]
+	delete(s.objects.bodies, n)
 	for _, b := range bodies {
 		s.forgetNodes(b)
 		s.handles.forget(cuda.KindGraph, uint64(b))

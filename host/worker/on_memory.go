@@ -61,12 +61,29 @@ func (s *server) onMemFree(api driver.API, p driver.DevicePtr) driver.Result {
 }
 
 func (s *server) onMemAllocAsync(api driver.API, bytes uint64, pool driver.MemPool, stream driver.Stream) (driver.DevicePtr, driver.Result) {
-	return s.allocate(api, bytes, func() (driver.DevicePtr, driver.Result) {
+	graph := s.capturedBy(api, stream)
+	p, r := s.allocate(api, bytes, func() (driver.DevicePtr, driver.Result) {
 		if pool != 0 {
 			return api.MemAllocFromPoolAsync(bytes, pool, stream)
 		}
 		return api.MemAllocAsync(bytes, stream)
 	})
+	if c, ok := api.(*charging); ok && graph != 0 && r == driver.Success { // each launch of the graph allocates it
+		c.charge(graph, s.memory.take(p))
+	}
+	return p, r
+}
+
+// capturedBy is the graph that a stream is being captured into, 0 if it is not.
+func (s *server) capturedBy(api driver.API, stream driver.Stream) driver.Graph {
+	if s.captures == 0 {
+		return 0
+	}
+	info, r := api.CaptureInfo(stream)
+	if r != driver.Success {
+		return 0
+	}
+	return info.Graph
 }
 
 func (s *server) onMemFreeAsync(api driver.API, p driver.DevicePtr, stream driver.Stream) driver.Result {

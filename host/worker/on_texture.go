@@ -15,11 +15,11 @@ import (
 // bodies of graphs' conditional nodes, which the driver makes.
 type objects struct {
 	textures, surfaces map[uint64]bool
-	bodies             map[driver.Graph][]driver.Graph
+	bodies             map[driver.GraphNode][]driver.Graph
 }
 
 func newObjects() objects {
-	return objects{map[uint64]bool{}, map[uint64]bool{}, map[driver.Graph][]driver.Graph{}}
+	return objects{map[uint64]bool{}, map[uint64]bool{}, map[driver.GraphNode][]driver.Graph{}}
 }
 
 // CUresourcetype, and where a CUDA_RESOURCE_DESC and a CUarrayMapInfo have their array.

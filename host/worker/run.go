@@ -85,7 +85,8 @@ func start(cfg Config, p *Prepared, open Backend, log *slog.Logger) (*server, er
 	}
 	con := newConsole(reg)
 	p.console.Store(con)
-	s := &server{cfg: cfg, log: log, region: reg, api: p.api, home: p.home, handles: newHandleTable(), memory: newMemory(cfg.VGPUs),
+	mem := newMemory(cfg.VGPUs)
+	s := &server{cfg: cfg, log: log, region: reg, api: newCharging(p.api, mem), home: p.home, handles: newHandleTable(), memory: mem,
 		waiters: newWaiters(p.drv), watch: newWatch(p.drv), monitor: newMonitor(p.drv), calls: &hostCalls{region: reg}, console: con,
 		dirty: map[driver.Context]*dirtyStreams{}, linked: map[driver.LinkState][]byte{}, objects: newObjects()}
 	if err := s.writeHeader(); err != nil {

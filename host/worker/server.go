@@ -90,7 +90,7 @@ func (s *server) run(c ring.Command, a *args, reply *reply) driver.Result {
 		}
 	}
 	s.beforeEnd(c.Op, a)
-	first := a.peek()
+	node, _ := s.handles.lookup(a.peek(), cuda.KindGraphNode)
 	result := s.dispatchUnasked(c.Op, a, reply)
 	if c.Op == cuda.OpCuStreamEndCapture && endsCapture(result) {
 		s.captures = max(0, s.captures-1)
@@ -102,7 +102,7 @@ func (s *server) run(c ring.Command, a *args, reply *reply) driver.Result {
 		case cuda.OpCuCtxCreate_v2, cuda.OpCuCtxDestroy_v2: // both change what is current
 			s.forgetContext()
 		case cuda.OpCuGraphDestroyNode:
-			s.handles.unbind(first)
+			s.forgetNode(driver.GraphNode(node))
 		case cuda.OpCuStreamDestroy_v2:
 			if d := s.dirty[s.current]; d != nil {
 				d.many = true // what it still has to do, only the driver knows

@@ -75,7 +75,6 @@ EXPORT int cuGraphicsVDPAURegisterOutputSurface(void) { static int once; return 
 EXPORT int cuGraphicsVDPAURegisterVideoSurface(void) { static int once; return not_supported("cuGraphicsVDPAURegisterVideoSurface", &once); }
 EXPORT int cuImportExternalMemory(void) { static int once; return not_supported("cuImportExternalMemory", &once); }
 EXPORT int cuImportExternalSemaphore(void) { static int once; return not_supported("cuImportExternalSemaphore", &once); }
-EXPORT int cuLaunchCooperativeKernelMultiDevice(void) { static int once; return not_supported("cuLaunchCooperativeKernelMultiDevice", &once); }
 EXPORT int cuLibraryGetUnifiedFunction(void) { static int once; return not_supported("cuLibraryGetUnifiedFunction", &once); }
 EXPORT int cuMemAlloc(void) { static int once; return not_supported("cuMemAlloc", &once); }
 EXPORT int cuMemAllocHost(void) { static int once; return not_supported("cuMemAllocHost", &once); }

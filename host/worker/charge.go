@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package worker
+
+import (
+	"encoding/binary"
+
+	"github.com/orion-vgpu/orion/host/driver"
+)
+
+// charging is a driver that holds to the quota what has no address: arrays, and what graphs allocate. It belongs
+// to the ring goroutine, as the API that it wraps.
+type charging struct {
+	driver.API
+	memory *memory
+	arrays map[uint64]allocation // by handle, of arrays and mipmapped ones
+	graphs map[driver.Graph]*graphCharge
+	execs  map[driver.GraphExec]*graphCharge
+}
+
+// graphCharge is what a graph and its instances allocate between them. The memory may stay the driver's until all
+// have ended.
+type graphCharge struct {
+	list    []allocation
+	holders int
+}
+
+func newCharging(api driver.API, m *memory) *charging {
+	return &charging{API: api, memory: m, arrays: map[uint64]allocation{}, graphs: map[driver.Graph]*graphCharge{},
+		execs: map[driver.GraphExec]*graphCharge{}}
+}
+
+// array runs the making of an array within the quota.
+func array[T ~uint64](c *charging, bytes uint64, run func() (T, driver.Result)) (T, driver.Result) {
+	device, r := c.CtxGetDevice()
+	if r != driver.Success {
+		return 0, r
+	}
+	if !c.memory.reserve(int(device), bytes) {
+		return 0, driver.ErrorOutOfMemory
+	}
+	h, r := run()
+	if r != driver.Success {
+		c.memory.unreserve(int(device), bytes)
+		return 0, r
+	}
+	c.arrays[uint64(h)] = allocation{int(device), bytes}
+	return h, r
+}
+
+func (c *charging) ended(handle uint64, r driver.Result) driver.Result {
+	if a, ok := c.arrays[handle]; ok && r == driver.Success {
+		c.memory.unreserve(a.gpu, a.bytes)
+		delete(c.arrays, handle)
+	}
+	return r
+}
+
+// ArrayCreate charges an array by its CUDA_ARRAY_DESCRIPTOR.
+func (c *charging) ArrayCreate(b []byte) (driver.Array, driver.Result) {
+	le := binary.LittleEndian
+	n := imageBytes(le.Uint64(b), le.Uint64(b[8:]), 1, le.Uint32(b[16:]), le.Uint32(b[20:]))
+	return array(c, n, func() (driver.Array, driver.Result) { return c.API.ArrayCreate(b) })
+}
+
+// Array3DCreate charges an array by its CUDA_ARRAY3D_DESCRIPTOR.
+func (c *charging) Array3DCreate(b []byte) (driver.Array, driver.Result) {
+	return array(c, descriptorBytes(b, 0), func() (driver.Array, driver.Result) { return c.API.Array3DCreate(b) })
+}
+
+// MipmappedArrayCreate charges all levels.
+func (c *charging) MipmappedArrayCreate(b []byte, levels uint32) (driver.MipmappedArray, driver.Result) {
+	var n uint64
+	for level := range min(levels, 32) {
+		n += descriptorBytes(b, level)
+	}
+	return array(c, n, func() (driver.MipmappedArray, driver.Result) { return c.API.MipmappedArrayCreate(b, levels) })
+}
+
+// ArrayDestroy gives an array's bytes back.
+func (c *charging) ArrayDestroy(h driver.Array) driver.Result {
+	return c.ended(uint64(h), c.API.ArrayDestroy(h))
+}
+
+// MipmappedArrayDestroy gives a mipmapped array's bytes back.
+func (c *charging) MipmappedArrayDestroy(h driver.MipmappedArray) driver.Result {
+	return c.ended(uint64(h), c.API.MipmappedArrayDestroy(h))
+}
+
+// descriptorBytes is the size of a level of an array, 0 for one whose memory is mapped later, and has been charged.
+func descriptorBytes(b []byte, level uint32) uint64 {
+	const layered, sparse, deferred = 0x01, 0x40, 0x80
+	le := binary.LittleEndian
+	width, height, depth := le.Uint64(b), le.Uint64(b[8:]), le.Uint64(b[16:])
+	flags := le.Uint32(b[32:])
+	if flags&(sparse|deferred) != 0 {
+		return 0
+	}
+	if flags&layered == 0 {
+		depth >>= level
+	}
+	return imageBytes(width>>level, height>>level, depth, le.Uint32(b[24:]), le.Uint32(b[28:]))
+}
+
+// imageBytes is the size of an image; what is absurd is more than any quota. Formats that are not plain count four
+// bytes for a component at most.
+func imageBytes(width, height, depth uint64, format, channels uint32) uint64 {
+	const limit = 1 << 20
+	component := map[uint32]uint64{0x01: 1, 0x08: 1, 0x02: 2, 0x09: 2, 0x10: 2}[format]
+	if component == 0 {
+		component = 4
+	}
+	width, height, depth = max(width, 1), max(height, 1), max(depth, 1)
+	if width > limit || height > limit || depth > limit {
+		return 1 << 62
+	}
+	return min(width*height*depth, 1<<56) * component * uint64(min(max(channels, 1), 4))
+}
+
+// GraphAddMemAllocNode charges the graph, by its CUDA_MEM_ALLOC_NODE_PARAMS.
+func (c *charging) GraphAddMemAllocNode(g driver.Graph, deps []driver.GraphNode, n uint64, params []byte) (driver.GraphNode, driver.Result) {
+	const device, size = 12, 104
+	a := allocation{int(int32(binary.LittleEndian.Uint32(params[device:]))), binary.LittleEndian.Uint64(params[size:])}
+	if !c.memory.reserve(a.gpu, a.bytes) {
+		return 0, driver.ErrorOutOfMemory
+	}
+	node, r := c.API.GraphAddMemAllocNode(g, deps, n, params)
+	if r != driver.Success {
+		c.memory.unreserve(a.gpu, a.bytes)
+		return 0, r
+	}
+	c.charge(g, a)
+	return node, r
+}
+
+// charge gives a graph an allocation that has been reserved.
+func (c *charging) charge(g driver.Graph, a allocation) {
+	if c.graphs[g] == nil {
+		c.graphs[g] = &graphCharge{holders: 1}
+	}
+	c.graphs[g].list = append(c.graphs[g].list, a)
+}
+
+// GraphInstantiateWithFlags has the instance hold what the graph does.
+func (c *charging) GraphInstantiateWithFlags(g driver.Graph, flags uint64) (driver.GraphExec, driver.Result) {
+	e, r := c.API.GraphInstantiateWithFlags(g, flags)
+	if held := c.graphs[g]; held != nil && r == driver.Success {
+		held.holders++
+		c.execs[e] = held
+	}
+	return e, r
+}
+
+// GraphDestroy and GraphExecDestroy give back what nobody holds any more.
+func (c *charging) GraphDestroy(g driver.Graph) driver.Result {
+	r := c.API.GraphDestroy(g)
+	if held := c.graphs[g]; held != nil && r == driver.Success {
+		delete(c.graphs, g)
+		c.release(held)
+	}
+	return r
+}
+
+// GraphExecDestroy ends an instance.
+func (c *charging) GraphExecDestroy(e driver.GraphExec) driver.Result {
+	r := c.API.GraphExecDestroy(e)
+	if held := c.execs[e]; held != nil && r == driver.Success {
+		delete(c.execs, e)
+		c.release(held)
+	}
+	return r
+}
+
+func (c *charging) release(held *graphCharge) {
+	if held.holders--; held.holders > 0 {
+		return
+	}
+	for _, a := range held.list {
+		c.memory.unreserve(a.gpu, a.bytes)
+	}
+}
