@@ -5,6 +5,7 @@ package vm
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,26 +41,32 @@ func startHost(t *testing.T) *machine.Host {
 	return h
 }
 
-var builtAgent = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(chain.Root(), "build", "test", "bin", "vm-agent")
-	cmd := exec.Command("go", "build", "-o", path, "./tests/vm/cmd/vm-agent")
-	cmd.Dir, cmd.Env = chain.Root(), append(os.Environ(), "CGO_ENABLED=0")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		err = errors.New(err.Error() + ": " + string(out))
+// built are the programs of cmd/, which run in guests.
+var built = sync.OnceValues(func() (dir string, err error) {
+	dir = filepath.Join(chain.Root(), "build", "test", "vm")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
 	}
-	return path, err
+	cmd := exec.Command("go", "build", "-o", dir+"/", "./tests/vm/cmd/...")
+	cmd.Dir, cmd.Env = chain.Root(), append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build programs for guests: %w\n%s", err, out)
+	}
+	return dir, nil
 })
 
 // baseImage makes the system of a guest without anything of Orion.
 func baseImage(t *testing.T, h *machine.Host) *initramfs.Image {
 	t.Helper()
-	agent, err := builtAgent()
+	dir, err := built()
 	if err != nil {
 		t.Fatal(err)
 	}
-	im, err := h.BaseImage(agent)
+	im, err := h.BaseImage(filepath.Join(dir, "vm-agent"))
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := im.Copy("/root/bin/vm-intruder", filepath.Join(dir, "vm-intruder")); err != nil {
 		t.Fatal(err)
 	}
 	return im

@@ -23,7 +23,7 @@ import (
 const alice = 1000
 
 // client is tests/faults/testdata/client.c in a guest.
-const client = "/root/bin/client"
+const client = "/usr/local/bin/client"
 
 // ground is a libvirtd, a pool whose first node serves its guests, and a guest's system with the client's installer
 // and programs in it.
@@ -296,4 +296,22 @@ func (g guest) runProgram(t *testing.T, p program) {
 	if string(s.Stdout) != string(want) {
 		t.Fatalf("standard output differs from %s; got:\n%s", p.Stdout, s.Stdout)
 	}
+}
+
+// waitAttached waits until oriond says that the guest has its device.
+func (g *ground) waitAttached(t *testing.T, vm guest) {
+	t.Helper()
+	chain.Within(t, "the guest's device is attached", time.Minute, func() bool {
+		out, err := g.oriond(t, "vm", "status", vm.Name)
+		return err == nil && strings.Contains(out, "attached")
+	})
+}
+
+// grant does what udev would, for a device that has come since.
+func (g guest) grant(t *testing.T) {
+	t.Helper()
+	chain.Within(t, "the guest has the device and its memory", time.Minute, func() bool {
+		g.ok(t, "/usr/lib/orion/grant-device")
+		return g.run(t, "sh", "-c", "grep -l 0x1110 /sys/bus/pci/devices/*/device && ls /sys/bus/pci/devices/*/resource2").Code == 0
+	})
 }

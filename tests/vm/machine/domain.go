@@ -105,5 +105,8 @@ func (h *Host) Define(ctx context.Context, d Domain) (*Guest, error) {
 	return g, nil
 }
 
+// Path returns a name for a file of the guest's, which Remove does not know and Host.Close removes.
+func (g *Guest) Path(what string) string { return g.path(what) }
+
 // path returns the file of a guest's for one purpose.
 func (g *Guest) path(what string) string { return filepath.Join(g.host.Dir, g.Name+"."+what) }
