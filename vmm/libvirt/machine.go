@@ -16,8 +16,9 @@ import (
 )
 
 // Machine implements vmm.Hypervisor.
-func (h *hypervisor) Machine(ctx context.Context, name string) (m vmm.Machine, err error) {
-	err = h.call(ctx, name, func(d *libvirt.Domain) error {
+func (h *hypervisor) Machine(ctx context.Context, name string) (vmm.Machine, error) {
+	var m vmm.Machine // written later too, by a call that ctx has left behind
+	err := h.call(ctx, name, func(d *libvirt.Domain) error {
 		id, err := d.GetID() // another one after each start; an error when it does not run
 		if err != nil {
 			if active, e := d.IsActive(); e == nil && !active {
@@ -33,13 +34,13 @@ func (h *hypervisor) Machine(ctx context.Context, name string) (m vmm.Machine, e
 		m.Run = fmt.Sprint(id)
 		return nil
 	})
-	if is(err, libvirt.ERR_NO_DOMAIN) {
-		err = vmm.ErrGone
+	switch {
+	case err == nil:
+		return m, nil
+	case is(err, libvirt.ERR_NO_DOMAIN), errors.Is(err, vmm.ErrGone):
+		return vmm.Machine{}, vmm.ErrGone
 	}
-	if err != nil && !errors.Is(err, vmm.ErrGone) {
-		err = fmt.Errorf("look at domain %s: %w", name, err)
-	}
-	return m, err
+	return vmm.Machine{}, fmt.Errorf("look at domain %s: %w", name, err)
 }
 
 func describe(d *libvirt.Domain, flags libvirt.DomainXMLFlags) (domain, error) {
