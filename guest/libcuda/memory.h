@@ -19,6 +19,7 @@ struct range {
 	void *owner; /* module or library of a global variable */
 	uint32_t flags; /* of cuMemHostAlloc and the like */
 	uint8_t type; /* enum memory_type */
+	bool file; /* registered memory that is a file's: no pages of the region */
 	bool asynchronous; /* of cuMemAllocAsync: to be freed with cuMemFreeAsync or cuMemFree */
 	bool graph; /* of a graph, each launch of which allocates it: freeing does not end the range */
 	uint16_t device;

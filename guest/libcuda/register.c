@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * cuMemHostRegister: pages of the region take the place of the program's. Both the program's address and the
+ * cuMemHostRegister: pages of the region take the place of the program's, but for memory that is shared with other
+ * processes, which the worker maps from its file. Both the program's address and the
  * region's then name the same memory, which the worker registers with the driver at both, so that kernels may use
  * the program's addresses too, unless something of the worker's lies there.
  *
@@ -23,6 +24,7 @@
 #include "log.h"
 #include "memory.h"
 #include "replace.h"
+#include "sharedfile.h"
 #include "state.h"
 
 enum { PORTABLE = 1, DEVICE_MAP = 2, PAGE = 4096, FORK_PATIENCE_MS = 60000 };
@@ -134,6 +136,30 @@ static bool give_pages(uint64_t from, uint64_t to, uint64_t region)
 
 static bool aliases(void) { return *region32(WIRE_HDR_CARRIER) != WIRE_CARRIER_STREAM; }
 
+/* Memory that is shared with other processes stays where it is: the worker maps its file too. */
+static int register_file(struct range *range, uint64_t from, uint64_t to, struct shared_file *f)
+{
+	uint64_t host, device;
+	const void *p = (void *)(uintptr_t)range->base;
+	if (*region32(WIRE_HDR_CARRIER) != WIRE_CARRIER_MEMORY)
+		return refuse(p, range->size, "it is shared with other processes, and the GPU's host is another machine");
+	if (!shared_open(from, to, f))
+		return refuse(p, range->size, "it is shared with other processes, and has neither a file name nor a descriptor any more");
+	int r = shared_send(f->fd) ? wire_host_map(from, to - from, f->offset, f->device, f->inode, &host, &device) : CUDA_ERROR_OPERATING_SYSTEM;
+	close(f->fd);
+	if (r == CUDA_ERROR_NOT_SUPPORTED)
+		return refuse(p, range->size, "the worker cannot map its file; see the session's log");
+	if (r)
+		return r;
+	range->file = true;
+	range->region = host + (range->base - from);
+	range->device_address = device + (range->base - from);
+	if (memory_add(*range))
+		return CUDA_SUCCESS;
+	wire_host_unmap(host);
+	return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
 static int register_pages(struct range *range, uint64_t from, uint64_t to)
 {
 	uint64_t device, region = heap_alloc(to - from);
@@ -163,6 +189,7 @@ static int register_pages(struct range *range, uint64_t from, uint64_t to)
 EXPORT int cuMemHostRegister_v2(void *p, size_t n, unsigned int flags)
 {
 	uint64_t base = (uint64_t)(uintptr_t)p, from = base & ~(uint64_t)(PAGE - 1), to = (base + n + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+	struct shared_file file;
 	struct range range;
 	int r = enter_context();
 	if (!r && (!p || !n || to <= from))
@@ -183,7 +210,7 @@ EXPORT int cuMemHostRegister_v2(void *p, size_t n, unsigned int flags)
 	range = (struct range){.base = base, .size = n, .type = MEMORY_REGISTERED, .context = context_owner(), .device = thread.context->device,
 			       .flags = flags};
 	if (!r)
-		r = register_pages(&range, from, to);
+		r = shared_find(from, to, &file) ? register_file(&range, from, to, &file) : register_pages(&range, from, to);
 	pthread_mutex_unlock(&all.lock);
 	return r;
 }
@@ -211,6 +238,10 @@ static int unregister(struct range range)
 {
 	uint64_t bytes, region = pages_of(&range, &bytes);
 	int r = wire_ctx_wait(); /* what the GPU still writes there is the program's */
+	if (range.file) {
+		int unmapped = wire_host_unmap(region);
+		return r ? r : unmapped;
+	}
 	if (!restore(&range)) {
 		memory_add(range);
 		return CUDA_ERROR_OUT_OF_MEMORY;

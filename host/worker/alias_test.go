@@ -52,5 +52,5 @@ func TestAlias(t *testing.T) {
 	if err := reg.mapAlias(at, host, bytes); err != nil {
 		t.Errorf("the second address is still taken: %v", err)
 	}
-	reg.unmapAlias(at, bytes)
+	unmap(at, bytes)
 }

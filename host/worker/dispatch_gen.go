@@ -2714,6 +2714,28 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		}
 		r := s.onHostFunc(api, stream, id)
 		return r
+	case cuda.OpHostMap:
+		at := a.u64()
+		size := a.u64()
+		offset := a.u64()
+		device := a.u64()
+		inode := a.u64()
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		host, ptr, r := s.onHostMap(api, at, size, offset, device, inode)
+		if r == driver.Success {
+			reply.u64(uint64(host))
+			reply.u64(uint64(ptr))
+		}
+		return r
+	case cuda.OpHostUnmap:
+		at := a.u64()
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onHostUnmap(api, at)
+		return r
 	case cuda.OpImageAppend:
 		total := a.u64()
 		stage := driver.HostPtr(a.u64())

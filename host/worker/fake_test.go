@@ -46,6 +46,9 @@ func (f *fakeDriver) own(p driver.HostPtr, n uint64) driver.Result {
 			return driver.Success
 		}
 	}
+	if f.memory.inFile(p, n) {
+		return driver.Success
+	}
 	for host, at := range f.memory.alias {
 		if p >= at && uint64(p-at) <= f.memory.host[host] && n <= f.memory.host[host]-uint64(p-at) {
 			return driver.Success
@@ -221,7 +224,7 @@ func anyRegion(t testing.TB) *region {
 // tidy unmaps the second addresses that are left.
 func (f *fakeDriver) tidy() {
 	for host, at := range f.memory.alias {
-		f.region.unmapAlias(uint64(at), f.memory.host[host])
+		unmap(uint64(at), f.memory.host[host])
 	}
 }
 
@@ -231,5 +234,5 @@ func fakeServer(r *region) (*server, *fakeDriver) {
 	f := &fakeDriver{region: r, memory: newMemory(cfg.VGPUs)}
 	return &server{cfg: cfg, log: slog.New(slog.DiscardHandler), region: r, api: f, handles: newHandleTable(),
 		memory: f.memory, waiters: newWaiters(f), watch: newWatch(f), calls: &hostCalls{region: r},
-		console: newConsole(r), dirty: map[driver.Context]*dirtyStreams{}, linked: map[driver.LinkState][]byte{}, objects: newObjects()}, f
+		console: newConsole(r), dirty: map[driver.Context]*dirtyStreams{}, linked: map[driver.LinkState][]byte{}, objects: newObjects(), mail: newMail(-1)}, f
 }

@@ -19,6 +19,7 @@ type memory struct {
 	chunks map[driver.MemHandle]allocation
 	host   map[driver.HostPtr]uint64
 	alias  map[driver.HostPtr]driver.HostPtr // second addresses of registered ranges
+	files  map[driver.HostPtr]uint64         // registered memory of the client's files, outside the region
 }
 
 type allocation struct {
@@ -28,7 +29,7 @@ type allocation struct {
 
 func newMemory(vgpus []VGPU) *memory {
 	m := &memory{device: map[driver.DevicePtr]allocation{}, chunks: map[driver.MemHandle]allocation{}, host: map[driver.HostPtr]uint64{},
-		alias: map[driver.HostPtr]driver.HostPtr{}}
+		alias: map[driver.HostPtr]driver.HostPtr{}, files: map[driver.HostPtr]uint64{}}
 	for _, v := range vgpus {
 		m.quota = append(m.quota, v.MemoryBytes)
 		m.used = append(m.used, 0)
@@ -151,6 +152,44 @@ func (m *memory) removeAlias(p driver.HostPtr) (at driver.HostPtr, ok bool) {
 	at, ok = m.alias[p]
 	delete(m.alias, p)
 	return at, ok
+}
+
+// addFile, removeFile and inFile are for memory of the client's files.
+func (m *memory) addFile(p driver.HostPtr, bytes uint64) bool {
+	const most = 4096
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.files) >= most {
+		return false
+	}
+	m.files[p] = bytes
+	return true
+}
+
+func (m *memory) removeFile(p driver.HostPtr) (bytes uint64, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	bytes, ok = m.files[p]
+	delete(m.files, p)
+	return bytes, ok
+}
+
+func (m *memory) inFile(p driver.HostPtr, n uint64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for q, bytes := range m.files {
+		if p >= q && uint64(p-q) <= bytes && n <= bytes-uint64(p-q) {
+			return true
+		}
+	}
+	return false
+}
+
+// fileRanges is a copy of the ranges of files.
+func (m *memory) fileRanges() map[driver.HostPtr]uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.files)
 }
 
 // noteHandle and forgetHandle do for physical memory made by cuMemCreate what note and forget do for

@@ -42,6 +42,9 @@ func (s *server) onPrimaryReset(api driver.API, d driver.Device) driver.Result {
 		s.memory.removeHost(host)
 		s.region.discard(host, bytes)
 	}
+	for at := range s.memory.fileRanges() {
+		s.onHostUnmap(api, uint64(at))
+	}
 	for _, part := range s.region.registered() {
 		api.MemHostUnregister(driver.HostPtr(uint64(s.region.base) + part[0]))
 	}

@@ -24,7 +24,7 @@ func (s *server) onCopyIn(api driver.API, dst driver.DevicePtr, stream driver.St
 }
 
 func (s *server) onCopyInRegion(api driver.API, dst driver.DevicePtr, host driver.HostPtr, n uint64, stream driver.Stream) driver.Result {
-	if !s.region.contains(host, n) {
+	if !s.hosts(host, n) {
 		return driver.ErrorInvalidValue
 	}
 	return api.MemcpyHtoDAsync(dst, host, n, stream)
@@ -32,7 +32,7 @@ func (s *server) onCopyInRegion(api driver.API, dst driver.DevicePtr, host drive
 
 // onCopyInStage copies from staging and has the stream say when the staging is free again.
 func (s *server) onCopyInStage(api driver.API, dst driver.DevicePtr, host driver.HostPtr, n uint64, stream driver.Stream, flag driver.HostPtr, value uint32) driver.Result {
-	if !s.region.contains(host, n) {
+	if !s.hosts(host, n) {
 		return driver.ErrorInvalidValue
 	}
 	r := api.MemcpyHtoDAsync(dst, host, n, stream)
@@ -43,7 +43,7 @@ func (s *server) onCopyInStage(api driver.API, dst driver.DevicePtr, host driver
 }
 
 func (s *server) onCopyOutRegion(api driver.API, host driver.HostPtr, src driver.DevicePtr, n uint64, stream driver.Stream) driver.Result {
-	if !s.region.contains(host, n) {
+	if !s.hosts(host, n) {
 		return driver.ErrorInvalidValue
 	}
 	return api.MemcpyDtoHAsync(host, src, n, stream)
@@ -154,7 +154,7 @@ func (s *server) hostExtent(base, x, y, z, pitch, rows, width, height, depth uin
 	hi, plane := bits.Mul64(pitch, rows)
 	hi2, planes := bits.Mul64(plane, layer)
 	sum, carry := bits.Add64(sum, planes, 0)
-	return hi == 0 && hi2 == 0 && carry == 0 && s.region.contains(driver.HostPtr(base), sum)
+	return hi == 0 && hi2 == 0 && carry == 0 && s.hosts(driver.HostPtr(base), sum)
 }
 
 func (s *server) translate3D(b []byte, peer bool) driver.Result {

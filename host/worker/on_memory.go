@@ -198,7 +198,7 @@ func (s *server) onHostAlias(api driver.API, host driver.HostPtr, bytes, at uint
 	r := api.MemHostRegister(alias, bytes, registerPortable|registerDeviceMap)
 	if r != driver.Success {
 		s.memory.removeAlias(host)
-		s.region.unmapAlias(at, bytes)
+		unmap(at, bytes)
 		return 0, r
 	}
 	p, r := api.MemHostGetDevicePointer(alias, 0)
@@ -212,7 +212,7 @@ func (s *server) onHostAlias(api driver.API, host driver.HostPtr, bytes, at uint
 func (s *server) dropAlias(api driver.API, host driver.HostPtr, bytes uint64) {
 	if at, ok := s.memory.removeAlias(host); ok {
 		api.MemHostUnregister(at)
-		s.region.unmapAlias(uint64(at), bytes)
+		unmap(uint64(at), bytes)
 	}
 }
 

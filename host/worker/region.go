@@ -104,13 +104,14 @@ func (r *region) mapAlias(at uint64, host driver.HostPtr, n uint64) error {
 		return fmt.Errorf("map shared memory at %#x too: %w", at, errno)
 	}
 	if p != uintptr(at) { // before Linux 4.17
-		r.unmapAlias(uint64(p), n)
+		unmap(uint64(p), n)
 		return fmt.Errorf("map shared memory at %#x too: something lies there", at)
 	}
 	return nil
 }
 
-func (r *region) unmapAlias(at, n uint64) {
+// unmap takes a mapping away.
+func unmap(at, n uint64) {
 	_, _, _ = unix.Syscall(unix.SYS_MUNMAP, uintptr(at), uintptr(n), 0)
 }
 

@@ -24,6 +24,7 @@ type consumer struct {
 	head   uint64
 	buffer []byte // the copy of the command being run
 	socket int
+	mail   *mail
 	client int // pidfd of the client, -1 if unknown
 	spin   time.Duration
 }
@@ -119,8 +120,7 @@ func (r *consumer) sleep() error {
 	if fds[0].Revents == 0 {
 		return nil
 	}
-	var b [64]byte
-	n, _, err := unix.Recvfrom(r.socket, b[:], unix.MSG_DONTWAIT)
+	n, err := r.mail.read()
 	switch {
 	case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR):
 		return nil

@@ -40,7 +40,7 @@ func Run(cfg Config, prepared *Prepared, open Backend, log *slog.Logger) error {
 	if cfg.PID == 0 {
 		client = -1
 	}
-	r := &consumer{region: s.region, buffer: make([]byte, wire.MaxCommand), socket: SocketFD, client: client,
+	r := &consumer{region: s.region, buffer: make([]byte, wire.MaxCommand), socket: SocketFD, mail: s.mail, client: client,
 		spin: spinTime()}
 	fd := -1
 	if cfg.Carrier == wire.CarrierMemory {
@@ -88,7 +88,7 @@ func start(cfg Config, p *Prepared, open Backend, log *slog.Logger) (*server, er
 	mem := newMemory(cfg.VGPUs)
 	s := &server{cfg: cfg, log: log, region: reg, api: newCharging(p.api, mem), home: p.home, handles: newHandleTable(), memory: mem,
 		waiters: newWaiters(p.drv), watch: newWatch(p.drv), monitor: newMonitor(p.drv), calls: &hostCalls{region: reg}, console: con,
-		dirty: map[driver.Context]*dirtyStreams{}, linked: map[driver.LinkState][]byte{}, objects: newObjects()}
+		dirty: map[driver.Context]*dirtyStreams{}, linked: map[driver.LinkState][]byte{}, objects: newObjects(), mail: newMail(SocketFD)}
 	if err := s.writeHeader(); err != nil {
 		return nil, err
 	}

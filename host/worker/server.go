@@ -41,6 +41,7 @@ type server struct {
 	greens  greens
 	objects objects
 	shares  shares
+	mail    *mail
 
 	carrier *carrier.Carrier // nil where the client shares the region
 

@@ -248,62 +248,64 @@ const (
 	OpHostAlloc                                            = 241
 	OpHostFree                                             = 242
 	OpHostFunc                                             = 243
-	OpImageAppend                                          = 244
-	OpKernelAttribute                                      = 245
-	OpKernelFunction                                       = 246
-	OpLaunch                                               = 247
-	OpLaunchEx                                             = 248
-	OpLibraryKernel                                        = 249
-	OpLibraryLoad                                          = 250
-	OpLinkAdd                                              = 251
-	OpLinkComplete                                         = 252
-	OpLinkCreate                                           = 253
-	OpLinkDestroy                                          = 254
-	OpLinkRead                                             = 255
-	OpMapArrays                                            = 256
-	OpMemAlloc                                             = 257
-	OpMemAllocAsync                                        = 258
-	OpMemAllocPitch                                        = 259
-	OpMemCreate                                            = 260
-	OpMemDecompress                                        = 261
-	OpMemFree                                              = 262
-	OpMemFreeAsync                                         = 263
-	OpMemInfo                                              = 264
-	OpMemRelease                                           = 265
-	OpMemReserve                                           = 266
-	OpMemRetainHandle                                      = 267
-	OpMemUnreserve                                         = 268
-	OpModuleFunction                                       = 269
-	OpModuleLoad                                           = 270
-	OpModuleNames                                          = 271
-	OpMulticastCreate                                      = 272
-	OpOccupancyClusters                                    = 273
-	OpPointerAttribute                                     = 274
-	OpPrimaryReset                                         = 275
-	OpPrimaryRetain                                        = 276
-	OpResourceDescribe                                     = 277
-	OpResourceGet                                          = 278
-	OpResourceSplit                                        = 279
-	OpShareEvent                                           = 280
-	OpShareHandle                                          = 281
-	OpShareMemory                                          = 282
-	OpSharePointer                                         = 283
-	OpSharePool                                            = 284
-	OpStreamSync                                           = 285
-	OpSurfObjectCreate                                     = 286
-	OpSurfObjectDestroy                                    = 287
-	OpTakeEvent                                            = 288
-	OpTakeHandle                                           = 289
-	OpTakeMemory                                           = 290
-	OpTakePointer                                          = 291
-	OpTakePool                                             = 292
-	OpTexObjectCreate                                      = 293
-	OpTexObjectDestroy                                     = 294
-	OpTexObjectGet                                         = 295
-	OpWriteFlag                                            = 296
+	OpHostMap                                              = 244
+	OpHostUnmap                                            = 245
+	OpImageAppend                                          = 246
+	OpKernelAttribute                                      = 247
+	OpKernelFunction                                       = 248
+	OpLaunch                                               = 249
+	OpLaunchEx                                             = 250
+	OpLibraryKernel                                        = 251
+	OpLibraryLoad                                          = 252
+	OpLinkAdd                                              = 253
+	OpLinkComplete                                         = 254
+	OpLinkCreate                                           = 255
+	OpLinkDestroy                                          = 256
+	OpLinkRead                                             = 257
+	OpMapArrays                                            = 258
+	OpMemAlloc                                             = 259
+	OpMemAllocAsync                                        = 260
+	OpMemAllocPitch                                        = 261
+	OpMemCreate                                            = 262
+	OpMemDecompress                                        = 263
+	OpMemFree                                              = 264
+	OpMemFreeAsync                                         = 265
+	OpMemInfo                                              = 266
+	OpMemRelease                                           = 267
+	OpMemReserve                                           = 268
+	OpMemRetainHandle                                      = 269
+	OpMemUnreserve                                         = 270
+	OpModuleFunction                                       = 271
+	OpModuleLoad                                           = 272
+	OpModuleNames                                          = 273
+	OpMulticastCreate                                      = 274
+	OpOccupancyClusters                                    = 275
+	OpPointerAttribute                                     = 276
+	OpPrimaryReset                                         = 277
+	OpPrimaryRetain                                        = 278
+	OpResourceDescribe                                     = 279
+	OpResourceGet                                          = 280
+	OpResourceSplit                                        = 281
+	OpShareEvent                                           = 282
+	OpShareHandle                                          = 283
+	OpShareMemory                                          = 284
+	OpSharePointer                                         = 285
+	OpSharePool                                            = 286
+	OpStreamSync                                           = 287
+	OpSurfObjectCreate                                     = 288
+	OpSurfObjectDestroy                                    = 289
+	OpTakeEvent                                            = 290
+	OpTakeHandle                                           = 291
+	OpTakeMemory                                           = 292
+	OpTakePointer                                          = 293
+	OpTakePool                                             = 294
+	OpTexObjectCreate                                      = 295
+	OpTexObjectDestroy                                     = 296
+	OpTexObjectGet                                         = 297
+	OpWriteFlag                                            = 298
 
 	// OpCount is one more than the highest opcode.
-	OpCount = 297
+	OpCount = 299
 )
 
 // OpNames are the commands' names, for logs.
@@ -551,6 +553,8 @@ var OpNames = [OpCount]string{
 	OpHostAlloc:                            "host_alloc",
 	OpHostFree:                             "host_free",
 	OpHostFunc:                             "host_func",
+	OpHostMap:                              "host_map",
+	OpHostUnmap:                            "host_unmap",
 	OpImageAppend:                          "image_append",
 	OpKernelAttribute:                      "kernel_attribute",
 	OpKernelFunction:                       "kernel_function",

@@ -252,6 +252,8 @@ const char *const op_names[] = {
 	[OP_host_alloc] = "host_alloc",
 	[OP_host_free] = "host_free",
 	[OP_host_func] = "host_func",
+	[OP_host_map] = "host_map",
+	[OP_host_unmap] = "host_unmap",
 	[OP_image_append] = "image_append",
 	[OP_kernel_attribute] = "kernel_attribute",
 	[OP_kernel_function] = "kernel_function",
@@ -6542,6 +6544,42 @@ int wire_host_func(void *stream, uint64_t id)
 	}
 	call_u64(&c, stream_wire);
 	call_u64(&c, id);
+	r = call_end(&c);
+	return r;
+}
+
+int wire_host_map(uint64_t at, uint64_t size, uint64_t offset, uint64_t device, uint64_t inode, uint64_t *host, uint64_t *ptr)
+{
+	if (!host)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!ptr)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_host_map, 40, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, at);
+	call_u64(&c, size);
+	call_u64(&c, offset);
+	call_u64(&c, device);
+	call_u64(&c, inode);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*host = (uint64_t)reply_u64(&c);
+		*ptr = (uint64_t)reply_u64(&c);
+	}
+	return r;
+}
+
+int wire_host_unmap(uint64_t at)
+{
+	struct call c;
+	int r = call_begin(&c, OP_host_unmap, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, at);
 	r = call_end(&c);
 	return r;
 }
