@@ -15,6 +15,7 @@
 static struct {
 	pthread_mutex_t lock;
 	uint64_t tail, head; /* head as last seen */
+	uint64_t before; /* where the rings of earlier sessions had come to: positions only grow */
 	_Atomic uint64_t position; /* the tail, for threads without the lock */
 } ring = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -36,7 +37,7 @@ static int await_room(uint64_t n)
 static void publish(uint64_t tail)
 {
 	ring.tail = tail;
-	atomic_store_explicit(&ring.position, tail, memory_order_relaxed);
+	atomic_store_explicit(&ring.position, ring.before + tail, memory_order_relaxed);
 	region_release();
 	atomic_store_explicit(region64(WIRE_RING_TAIL), tail, memory_order_release);
 	/* The worker stores parked, then loads the tail; here the tail is stored, then parked loaded. The fence
@@ -90,6 +91,7 @@ int call_begin(struct call *c, int op, size_t bytes, int kind)
 	c->slot = kind == CALL_WAIT ? thread.slot : 0;
 	c->seq = c->slot ? slot_next(c->slot) : 0;
 	c->tail = ring.tail + size;
+	c->position = ring.before + c->tail;
 	uint8_t *f = session.base + WIRE_RING_OFFSET + ring.tail % WIRE_RING_SIZE;
 	uint32_t frame[6] = {(uint32_t)size, (uint32_t)op, thread.context ? object_id(thread.context) : 0, c->slot, c->seq, 0};
 	_Static_assert(sizeof frame == WIRE_FRAME_SIZE && WIRE_CMD_CONTEXT == 8 && WIRE_CMD_SLOT == 12 && WIRE_CMD_SEQ == 16,
@@ -106,6 +108,13 @@ void call_submit(struct call *c)
 		memset(c->at, 0, c->at < c->end ? (size_t)(c->end - c->at) : 0);
 	publish(c->tail);
 	pthread_mutex_unlock(&ring.lock);
+}
+
+void call_restart(void)
+{
+	pthread_mutex_init(&ring.lock, NULL); /* in a child of fork, whoever held it is not there */
+	ring.before += ring.tail;
+	ring.tail = ring.head = 0;
 }
 
 uint64_t call_position(void) { return atomic_load_explicit(&ring.position, memory_order_relaxed); }
@@ -141,7 +150,7 @@ int call_await(struct call *c)
 		uint64_t answer = atomic_load_explicit(region64(slot + WIRE_SLOT_SEQ), memory_order_acquire);
 		if (reached((uint32_t)answer, c->seq)) {
 			region_acquire();
-			thread.answered = c->tail;
+			thread.answered = c->position;
 			c->reply = session.base + slot + WIRE_SLOT_DATA;
 			c->reply_bytes = atomic_load_explicit(region32(slot + WIRE_SLOT_BYTES), memory_order_relaxed);
 			console_drain();
@@ -150,7 +159,7 @@ int call_await(struct call *c)
 		}
 		if (reached(atomic_load_explicit(region32(slot + WIRE_SLOT_FLAG), memory_order_acquire), c->seq)) {
 			region_acquire();
-			thread.answered = c->tail;
+			thread.answered = c->position;
 			return CUDA_SUCCESS;
 		}
 		if (!patience_step(&p))

@@ -26,6 +26,7 @@ struct call {
 	const uint8_t *reply; /* data of the answer, NULL if the GPU gave it */
 	uint32_t reply_bytes;
 	uint64_t tail; /* the ring's tail once published */
+	uint64_t position; /* the same, over all sessions of the process */
 	uint32_t slot; /* 1 + index */
 	uint32_t seq;
 	int kind;
@@ -38,7 +39,10 @@ void call_submit(struct call *c);
 int call_await(struct call *c);
 int call_end(struct call *c);
 
-/* Where the ring stands: it moves with every command of any thread. */
+/* Begins at the start of a new session's ring. No other thread may use it. */
+void call_restart(void);
+
+/* Where the ring stands: it moves with every command of any thread, and over sessions. */
 uint64_t call_position(void);
 
 /* Returns the error of an earlier cast that has not been returned yet, or CUDA_SUCCESS. As in CUDA, launches,

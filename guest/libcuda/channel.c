@@ -18,6 +18,8 @@
 #include "log.h"
 #include "release.h"
 
+static _Atomic int lost; /* the socket's error: the kernel tells it once */
+
 /* Takes over what the header tells of the driver and the devices. */
 static int read_header(unsigned devices)
 {
@@ -69,17 +71,17 @@ int channel_open(const struct config *config)
 	memcpy(session.id, l.welcome.session, sizeof session.id);
 	session.socket = l.socket;
 	session.pid = getpid();
+	lost = 0;
 	log_line(LOG_INFO, "session %s by %s", session.id, l.by);
 	return CUDA_SUCCESS;
 }
 
 void channel_close(void)
 {
+	munmap(session.base, session.size);
 	close(session.socket);
 	session.socket = -1;
 }
-
-static _Atomic int lost; /* the socket's error: the kernel tells it once */
 
 void channel_ring(void)
 {

@@ -12,7 +12,7 @@ struct config;
 
 /* Connects, greets, maps the region. A CUresult; the reason of a failure has been logged. */
 int channel_open(const struct config *config);
-/* Unmaps nothing (other threads may read) but closes the socket, so that the worker sees the end. */
+/* Gives the region and the socket up; the worker sees the end. */
 void channel_close(void);
 /* Wakes the worker. */
 void channel_ring(void);

@@ -13,9 +13,7 @@ EXPORT int cuInit(unsigned int flags)
 {
 	if (flags)
 		return CUDA_ERROR_INVALID_VALUE;
-	int r = session_open();
-	session.initialised = session.initialised || !r;
-	return r;
+	return session_initialise();
 }
 
 EXPORT int cuDriverGetVersion(int *version)

@@ -56,6 +56,8 @@ EXPORT int orion_session(struct session_info *out, size_t size)
 	return CUDA_SUCCESS;
 }
 
+EXPORT void orion_session_release(void) { session_release(); }
+
 EXPORT int orion_gpu_state(int device, struct gpu_state *out, size_t size)
 {
 	if (!out || size != sizeof *out)

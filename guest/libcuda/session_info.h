@@ -22,6 +22,10 @@ struct session_info {
 /* Opens the session if it is not open yet. A CUresult; out is set on success only. */
 int orion_session(struct session_info *out, size_t size);
 
+/* Ends the session and gives its vGPUs back, unless CUDA has been initialised; a later call opens another. The caller
+ * knows that no other thread asks for anything. */
+void orion_session_release(void);
+
 /* What a GPU does now, others' work included: wire.GPUState. A number that is not known is GPU_UNKNOWN. */
 #define GPU_UNKNOWN UINT32_MAX
 struct gpu_state {

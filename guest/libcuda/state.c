@@ -3,8 +3,10 @@
 #include "state.h"
 
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "call.h"
 #include "channel.h"
 #include "config.h"
 #include "log.h"
@@ -14,12 +16,23 @@ struct session session = {.socket = -1};
 __thread struct thread thread __attribute__((tls_model("initial-exec")));
 
 static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t released_ns; /* when the last session was given up, 0 for never */
 
-int session_open(void)
+/* A vGPU that has just been given up comes back to the pool when its worker has ended. What asks for another at once, as
+ * programs do that ask NVML first, may need that very one. */
+static void await_release(void)
 {
-	if (likely(session.state == SESSION_LIVE))
-		return CUDA_SUCCESS;
-	pthread_mutex_lock(&opening);
+	enum { RELEASE_NS = 200000000 };
+	uint64_t since = monotonic_ns() - released_ns;
+	if (!released_ns || since >= RELEASE_NS)
+		return;
+	struct timespec rest = {0, (long)(RELEASE_NS - since)};
+	nanosleep(&rest, NULL);
+}
+
+/* The caller holds the lock. */
+static int open_session(void)
+{
 	int r = CUDA_SUCCESS;
 	if (session.state == SESSION_NONE) {
 		struct config config;
@@ -28,6 +41,7 @@ int session_open(void)
 			log_line(LOG_ERROR, "%s", message);
 			r = CUDA_ERROR_NO_DEVICE;
 		} else {
+			await_release();
 			r = channel_open(&config);
 		}
 		session.result = r;
@@ -37,8 +51,47 @@ int session_open(void)
 	} else if (session.state != SESSION_LIVE) {
 		r = session_absent();
 	}
+	return r;
+}
+
+int session_open(void)
+{
+	if (likely(session.state == SESSION_LIVE))
+		return CUDA_SUCCESS;
+	pthread_mutex_lock(&opening);
+	int r = open_session();
 	pthread_mutex_unlock(&opening);
 	return r;
+}
+
+int session_initialise(void)
+{
+	pthread_mutex_lock(&opening);
+	int r = open_session();
+	session.initialised = session.initialised || !r;
+	pthread_mutex_unlock(&opening);
+	return r;
+}
+
+/* Forgets a session in which nothing was made, only asked. */
+static void forget(void)
+{
+	call_restart();
+	memset(session.devices, 0, sizeof session.devices);
+	session.device_count = 0;
+	session.async_seen = 0;
+}
+
+void session_release(void)
+{
+	int live = SESSION_LIVE;
+	pthread_mutex_lock(&opening);
+	if (!session.initialised && atomic_compare_exchange_strong(&session.state, &live, SESSION_NONE)) {
+		channel_close();
+		forget();
+		released_ns = monotonic_ns();
+	}
+	pthread_mutex_unlock(&opening);
 }
 
 int session_absent(void)
@@ -66,8 +119,13 @@ static void after_fork_in_child(void)
 {
 	if (session.state == SESSION_NONE || session.state == SESSION_REFUSED)
 		return;
-	/* A parent that has only asked NVML has not initialised CUDA: its child may. */
-	session.state = session.initialised ? SESSION_FORKED : SESSION_NONE;
+	if (session.initialised) {
+		session.state = SESSION_FORKED;
+	} else { /* a parent that has only asked NVML has not initialised CUDA: its child may */
+		session.state = SESSION_NONE;
+		pthread_mutex_init(&opening, NULL);
+		forget();
+	}
 	if (session.socket >= 0)
 		close(session.socket);
 	session.socket = -1;

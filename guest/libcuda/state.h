@@ -76,6 +76,10 @@ extern __thread struct thread thread __attribute__((tls_model("initial-exec")));
 
 /* Opens the session if it is not open yet. A CUresult. */
 int session_open(void);
+/* session_open for cuInit: from then on the session stays until the process ends. */
+int session_initialise(void);
+/* Ends a session that CUDA is not initialised with. No other thread may be using it. */
+void session_release(void);
 /* Marks the session as ended by its peer; every later call returns result. */
 void session_end(int result, const char *reason);
 /* What a call returns when there is no live session. */

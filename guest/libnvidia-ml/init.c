@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../libcuda/log.h"
 #include "nvml.h"
@@ -25,8 +26,9 @@ static bool find_libcuda(void)
 	nvml.device_attribute = (int (*)(int *, int, int))dlsym(library, "cuDeviceGetAttribute");
 	nvml.can_access_peer = (int (*)(int *, int, int))dlsym(library, "cuDeviceCanAccessPeer");
 	nvml.session = (int (*)(struct session_info *, size_t))dlsym(library, "orion_session");
+	nvml.release = (void (*)(void))dlsym(library, "orion_session_release");
 	nvml.gpu_state = (int (*)(int, struct gpu_state *, size_t))dlsym(library, "orion_gpu_state");
-	if (!nvml.session || !nvml.gpu_state || !nvml.device_attribute || !nvml.can_access_peer) {
+	if (!nvml.session || !nvml.release || !nvml.gpu_state || !nvml.device_attribute || !nvml.can_access_peer) {
 		nvml.session = NULL;
 		dlclose(library);
 		return false;
@@ -41,6 +43,7 @@ static int open_session(unsigned int flags)
 		return NVML_DRIVER_NOT_LOADED;
 	}
 	int r = nvml.session(&nvml.info, sizeof nvml.info);
+	nvml.pid = getpid();
 	if (!r || flags & FLAG_NO_GPUS)
 		return NVML_SUCCESS;
 	return r == CUDA_NOT_PERMITTED ? NVML_NO_PERMISSION : NVML_DRIVER_NOT_LOADED;
@@ -63,13 +66,28 @@ EXPORT int nvmlShutdown(void)
 {
 	pthread_mutex_lock(&lock);
 	int r = nvml.users ? NVML_SUCCESS : NVML_UNINITIALIZED;
-	if (!r)
-		nvml.users--;
+	/* Who has only looked at vGPUs holds none any longer. */
+	if (!r && !__atomic_sub_fetch(&nvml.users, 1, __ATOMIC_ACQ_REL) && nvml.session)
+		nvml.release();
 	pthread_mutex_unlock(&lock);
 	return r;
 }
 
-int nvml_ready(void) { return __atomic_load_n(&nvml.users, __ATOMIC_ACQUIRE) ? NVML_SUCCESS : NVML_UNINITIALIZED; }
+/* A child of fork has what its parent initialised, but a session of its own. */
+static int reopen(void)
+{
+	pthread_mutex_lock(&lock);
+	int r = __atomic_load_n(&nvml.pid, __ATOMIC_ACQUIRE) == getpid() ? NVML_SUCCESS : open_session(0);
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+int nvml_ready(void)
+{
+	if (!__atomic_load_n(&nvml.users, __ATOMIC_ACQUIRE))
+		return NVML_UNINITIALIZED;
+	return __atomic_load_n(&nvml.pid, __ATOMIC_ACQUIRE) == getpid() ? NVML_SUCCESS : reopen();
+}
 
 int nvml_string(char *to, unsigned int length, const char *from)
 {

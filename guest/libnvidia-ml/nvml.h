@@ -41,8 +41,10 @@ struct process_v2 {
 /* What is known once nvmlInit has succeeded. */
 struct nvml {
 	int users; /* nvmlInit less nvmlShutdown */
+	int pid; /* of the process that has the session */
 	struct session_info info;
 	int (*session)(struct session_info *, size_t);
+	void (*release)(void);
 	int (*gpu_state)(int device, struct gpu_state *, size_t);
 	int (*device_attribute)(int *value, int attribute, int device);
 	int (*can_access_peer)(int *can, int device, int peer);

@@ -5,6 +5,7 @@ package nvml
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/orion-vgpu/orion/tests/chain"
 )
@@ -17,5 +18,21 @@ func TestPynvml(t *testing.T) {
 		interpreter, "testdata/ask.py")
 	if r.Code != 0 || strings.TrimSpace(r.Stdout) != "right" {
 		t.Errorf("exit status %d\n%s%s", r.Code, r.Stdout, r.Stderr)
+	}
+}
+
+// Who has looked at vGPUs by NVML gives them back, and CUDA can be used afterwards: in the same process, and in
+// children of one that has not used CUDA.
+func TestLeaseOfNVML(t *testing.T) {
+	interpreter, path := python(t)
+	for mode, vgpus := range map[string]int{"shutdown": 1, "fork": 2} {
+		t.Run(mode, func(t *testing.T) {
+			c := chain.Start(t, chain.Options{GPUs: 1, VGPUCount: vgpus})
+			r := c.RunEnv(t, c.Env("PYTHONPATH="+path, "PYTHONDONTWRITEBYTECODE=1"), interpreter, "testdata/lease.py", mode)
+			if r.Code != 0 || strings.TrimSpace(r.Stdout) != "right" {
+				t.Errorf("exit status %d\n%s%s", r.Code, r.Stdout, r.Stderr)
+			}
+			c.WaitLeases(t, 0, 10*time.Second)
+		})
 	}
 }

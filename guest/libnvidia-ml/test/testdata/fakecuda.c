@@ -11,6 +11,7 @@
 
 EXPORT int fake_lines; /* logged */
 EXPORT uint64_t fake_used;
+EXPORT int fake_releases;
 
 __attribute__((format(printf, 2, 3))) static void log_line(int level, const char *format, ...)
 {
@@ -43,6 +44,8 @@ EXPORT int orion_session(struct session_info *out, size_t size)
 	}
 	return 0;
 }
+
+EXPORT void orion_session_release(void) { fake_releases++; }
 
 /* The first GPU tells all, the second only its driver, as a software GPU does. */
 EXPORT int orion_gpu_state(int device, struct gpu_state *out, size_t size)

@@ -285,7 +285,8 @@ static void check_events(void)
 
 static void check_life(void)
 {
-	int *lines = dlsym(dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD), "fake_lines"), before = *lines, version;
+	void *cuda = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
+	int *lines = dlsym(cuda, "fake_lines"), before = *lines, *releases = dlsym(cuda, "fake_releases"), version;
 	char text[80];
 
 	CHECK(CALL(nvmlSystemGetCudaDriverVersion_v2, &version) == 0 && version == 13000);
@@ -298,7 +299,9 @@ static void check_life(void)
 	CHECK_INT(CALL(nvmlShutdown, 0), 0);
 	CHECK_INT(CALL(nvmlSystemGetCudaDriverVersion, &version), 0);
 	void *d = device(0);
+	CHECK_INT(*releases, 0);
 	CHECK_INT(CALL(nvmlShutdown, 0), 0);
+	CHECK_INT(*releases, 1);
 	CHECK_INT(CALL(nvmlShutdown, 0), 1);
 	CHECK_INT(CALL(nvmlSystemGetCudaDriverVersion, &version), 1);
 	CHECK_INT(CALL(nvmlDeviceGetIndex, d, &version), 1);
