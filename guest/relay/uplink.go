@@ -78,6 +78,9 @@ func (u *uplink) round() error {
 		return err
 	}
 	for u.at != tail {
+		if u.at%wire.RingSize == 0 { // a command may end where the ring does
+			u.sendBatch()
+		}
 		c, size, err := ring.Take(u.region.Ring(), u.at, tail-u.at, u.buffer)
 		if err != nil {
 			return err
