@@ -32,7 +32,6 @@ static int read_header(unsigned devices)
 	if (session.driver_version > ORION_DRIVER_VERSION)
 		session.driver_version = ORION_DRIVER_VERSION;
 	session.spin_us = get32(h, WIRE_HDR_SPIN);
-	session.carried = get32(h, WIRE_HDR_CARRIER) == WIRE_CARRIER_STREAM;
 	session.stage = get64(h, WIRE_HDR_STAGE);
 	session.heap = WIRE_STAGE_OFFSET + session.stage;
 	if (session.stage % WIRE_PAGE_SIZE || session.stage < WIRE_MIN_REGION_SIZE / 8 || session.stage > session.size - WIRE_STAGE_OFFSET) {

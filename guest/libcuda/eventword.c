@@ -25,7 +25,7 @@ static void set(struct object *o, int i, uint64_t v) { atomic_store_explicit(fie
 
 void word_wanted(struct object *o)
 {
-	if (get(o, 0) || session.carried)
+	if (get(o, 0))
 		return;
 	pthread_mutex_lock(&words.lock);
 	uint32_t word = words.free;

@@ -45,7 +45,6 @@ struct session {
 	uint64_t size;
 	uint64_t stage; /* bytes of staging */
 	uint64_t heap; /* offset of the pinned heap, which goes on to the end */
-	bool carried; /* what the GPU stores into the region does not reach this process at once */
 	bool weak; /* the region's mapping is write-combining: see region_release */
 	int socket;
 	pid_t pid;

@@ -55,6 +55,7 @@ type Carrier struct {
 	mu       sync.Mutex
 	expected []answer
 	flags    []touch.Flag
+	events   []eventWord
 	casts    []*cast
 	marks    []uint64 // offsets of words by which streams can tell that they got somewhere
 
@@ -68,6 +69,12 @@ type answer struct {
 	slot   uint64 // offset
 	seq    uint32
 	writes []touch.Area // complete when it is there
+}
+
+// eventWord is a word by which a GPU tells that an event is complete.
+type eventWord struct {
+	offset uint64
+	number uint32 // of the record
 }
 
 // cast is a command without answer that writes to the client's memory.
@@ -146,6 +153,8 @@ func (c *Carrier) Before(cmd *ring.Command) {
 	c.writes = len(t.Writes) > 0
 	t.Writes = slices.DeleteFunc(t.Writes, func(a touch.Area) bool { return c.shared.Contains(a.Address-c.base, 1) })
 	switch cmd.Op {
+	case cuda.OpEventRecordWord:
+		c.beforeRecord(cmd.Args)
 	case cuda.OpHostFree:
 		if len(cmd.Args) >= 16 {
 			c.forget(carry.Uint64(cmd.Args)-c.base, carry.Uint64(cmd.Args[8:]))
@@ -161,6 +170,17 @@ func (c *Carrier) Before(cmd *ring.Command) {
 		c.expected = append(c.expected, answer{cmd.SlotOffset(), cmd.Seq, slices.Clone(t.Writes)})
 	}
 	c.flags = append(c.flags, t.Flags...)
+	c.mu.Unlock()
+	c.Answered()
+}
+
+// beforeRecord notes the record of an event that has a word: event, stream, index of the word, number.
+func (c *Carrier) beforeRecord(args []byte) {
+	if len(args) != 32 || carry.Uint64(args[16:]) >= wire.EventCount {
+		return // the worker refuses it
+	}
+	c.mu.Lock()
+	c.events = append(c.events, eventWord{wire.EventsOffset + 4*carry.Uint64(args[16:]), uint32(carry.Uint64(args[24:]))})
 	c.mu.Unlock()
 	c.Answered()
 }

@@ -17,6 +17,7 @@ type sender struct {
 	*Carrier
 	out     *carry.Writer
 	ready   []answer
+	reached []eventWord
 	written []*cast
 	raised  []touch.Flag
 	spin    time.Duration
@@ -132,17 +133,28 @@ func (s *sender) round() (busy bool) {
 		s.ready = append(s.ready, a)
 		return true
 	})
+	s.reached = s.reached[:0]
+	s.events = slices.DeleteFunc(s.events, func(e eventWord) bool {
+		if v := s.region.Load32(e.offset); v&wire.EventUnknown == 0 && !reached(v, e.number) {
+			return false
+		}
+		s.reached = append(s.reached, e)
+		return true
+	})
 	s.mu.Unlock()
 
 	s.sendFailures()
 	s.sendConsole()
 	s.sendCasts()
-	asked := len(s.ready) > 0 || calls != s.calls
+	asked := len(s.ready)+len(s.reached) > 0 || calls != s.calls
 	if !s.shared.Empty() && (asked || time.Since(s.lastDiff) >= s.diffPause()) {
 		s.sendShared()
 	}
 	s.sendFlags()
 	s.sendCalls(calls)
+	for _, e := range s.reached {
+		s.out.Word32(e.offset, s.region.Load32(e.offset))
+	}
 	for _, a := range s.ready {
 		s.sendAnswer(a)
 	}
@@ -150,7 +162,7 @@ func (s *sender) round() (busy bool) {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !drained || len(s.expected)+len(s.casts)+len(s.flags) > 0
+	return !drained || len(s.expected)+len(s.casts)+len(s.flags)+len(s.events) > 0
 }
 
 func reached(value, seq uint32) bool { return int32(value-seq) >= 0 }
