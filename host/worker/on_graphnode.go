@@ -13,6 +13,7 @@ import (
 
 // Parameters of nodes that allocate: a CUDA_MEM_ALLOC_NODE_PARAMS.
 const (
+	allocLocation    = 8
 	allocSecurity    = 16 // of another operating system
 	allocAccess      = 88
 	allocAccessCount = 96
@@ -21,7 +22,11 @@ const (
 
 // onGraphAddMemAlloc has the list of accesses apart, where the driver wants its address.
 func (s *server) onGraphAddMemAlloc(api driver.API, g driver.Graph, deps []driver.GraphNode, n uint64, params, access []byte, count uint64) (driver.GraphNode, driver.Result) {
+	const onDevice = 1
 	le := binary.LittleEndian
+	if le.Uint32(params[allocLocation:]) != onDevice { // memory of this host, which the client does not see
+		return 0, driver.ErrorNotSupported
+	}
 	le.PutUint64(params[allocSecurity:], 0)
 	le.PutUint64(params[allocAccess:], addressOf(access))
 	le.PutUint64(params[allocAccessCount:], count)
