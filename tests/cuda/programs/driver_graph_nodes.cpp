@@ -294,8 +294,55 @@ static void edges() {
     CU(cuMemFree(a));
     CU(cuMemFree(b));
 }
+
+// insert puts a node of its own between two that are captured.
+static void insert() {
+    int n = 64, by = 2;
+    CUdeviceptr a = device_ints(std::vector<int>(n, 1));
+    void *args[] = {&a, &n, &by};
+    CUgraph graph, captured;
+    CUgraphNode middle, from[4], to[4];
+    const CUgraphNode *last;
+    const CUgraphEdgeData *data;
+    CUgraphEdgeData none = {};
+    CUstreamCaptureStatus status;
+    cuuint64_t id;
+    size_t count;
+    CU(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    CU(cuLaunchKernel(scale, 1, 1, 1, n, 1, 1, 0, s, args, nullptr));
+#if CUDA_VERSION >= 13000
+    CU(cuStreamGetCaptureInfo(s, &status, &id, &graph, &last, &data, &count));
+#else
+    CU(cuStreamGetCaptureInfo_v3(s, &status, &id, &graph, &last, &data, &count));
+#endif
+    EXPECT(status == CU_STREAM_CAPTURE_STATUS_ACTIVE && count == 1, "status %d, %zu nodes", status, count);
+    CU(cuGraphAddEmptyNode(&middle, graph, last, 1));
+#if CUDA_VERSION >= 13000
+    CU(cuStreamUpdateCaptureDependencies(s, &middle, &none, 1, CU_STREAM_SET_CAPTURE_DEPENDENCIES));
+#else
+    CU(cuStreamUpdateCaptureDependencies_v2(s, &middle, &none, 1, CU_STREAM_SET_CAPTURE_DEPENDENCIES));
+#endif
+    CU(cuLaunchKernel(scale, 1, 1, 1, n, 1, 1, 0, s, args, nullptr));
+    CU(cuStreamEndCapture(s, &captured));
+    EXPECT(captured == graph, "the capture ends with another graph");
+    count = 4;
+#if CUDA_VERSION >= 13000
+    CU(cuGraphGetEdges(graph, from, to, nullptr, &count));
+#else
+    CU(cuGraphGetEdges(graph, from, to, &count));
+#endif
+    EXPECT(count == 2 && (to[0] == middle) != (to[1] == middle) && (from[0] == middle) != (from[1] == middle), "%zu edges", count);
+    CUgraphExec exec;
+    CU(cuGraphInstantiateWithFlags(&exec, graph, 0));
+    run(exec);
+    expect_same("two kernels", host_ints(a, n), std::vector<int>(n, 4));
+    CU(cuGraphExecDestroy(exec));
+    CU(cuGraphDestroy(graph));
+    CU(cuMemFree(a));
+}
 #else
 static void edges() {} // CUDA 12.3 has edges with data
+static void insert() {}
 #endif
 
 int main() {
@@ -309,6 +356,7 @@ int main() {
     copies(context);
     any(context);
     edges();
+    insert();
     CU(cuStreamDestroy(s));
     CU(cuCtxDestroy(context));
     return 0;
