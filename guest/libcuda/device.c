@@ -157,7 +157,7 @@ EXPORT int cuDeviceGetAttribute(int *value, int attribute, int device)
 		*value = 0;
 		break;
 	case HOST_REGISTER:
-		*value = !session.weak;
+		*value = *region32(WIRE_HDR_CARRIER) != WIRE_CARRIER_DEVICE; /* whose memory may not be cached */
 		break;
 	case MEMPOOL_HANDLE_TYPES: /* files only */
 		*value &= 1;

@@ -198,8 +198,8 @@ EXPORT int cuMemHostRegister_v2(void *p, size_t n, unsigned int flags)
 		return r;
 	if (flags & ~(unsigned)(PORTABLE | DEVICE_MAP))
 		return refuse(p, n, "memory of devices, or that the GPU may only read");
-	if (session.weak)
-		return refuse(p, n, "the memory that it would become is slow to read: see docs/virtual-machines.md");
+	if (*region32(WIRE_HDR_CARRIER) == WIRE_CARRIER_DEVICE)
+		return refuse(p, n, "it would become memory of a PCI device, which the processor may not cache");
 	if (sysconf(_SC_PAGESIZE) != PAGE)
 		return refuse(p, n, "pages of this kernel are not of 4 KiB");
 	pthread_mutex_lock(&all.lock);
