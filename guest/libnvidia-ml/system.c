@@ -46,6 +46,34 @@ EXPORT int nvmlSystemGetProcessName(unsigned int pid, char *name, unsigned int l
 	return NVML_SUCCESS;
 }
 
+/* Confidential computing is off: the host of the GPU reads what programs write. */
+EXPORT int nvmlSystemGetConfComputeState(void *state)
+{
+	enum { BYTES = 3 * sizeof(unsigned int) };
+	int r = nvml_ready();
+	if (!r && !state)
+		r = NVML_INVALID_ARGUMENT;
+	if (!r)
+		memset(state, 0, BYTES);
+	return r;
+}
+
+struct conf_compute_settings {
+	unsigned int version, environment, feature, developer_tools, several_gpus;
+};
+
+EXPORT int nvmlSystemGetConfComputeSettings(struct conf_compute_settings *s)
+{
+	int r = nvml_ready();
+	if (!r && !s)
+		r = NVML_INVALID_ARGUMENT;
+	if (!r && s->version != NVML_VERSION(*s, 1))
+		r = NVML_VERSION_MISMATCH;
+	if (!r)
+		*s = (struct conf_compute_settings){.version = s->version};
+	return r;
+}
+
 /* Counts of what a machine with vGPUs has none of. */
 #define NONE(name) \
 	EXPORT int name(unsigned int *count) \

@@ -295,6 +295,12 @@ static void check_life(void)
 	CHECK_INT(CALL(nvmlDeviceGetBAR1MemoryInfo, device(0), text), 3);
 	CHECK_INT(*lines, before + 1);
 
+	unsigned int conf[5] = {sizeof conf, 9, 9, 9, 9};
+	CHECK_INT(CALL(nvmlSystemGetConfComputeSettings, conf), 25);
+	CHECK(CALL(nvmlSystemGetConfComputeState, conf + 1) == 0 && !conf[1] && !conf[3] && conf[4] == 9);
+	conf[0] |= 1 << 24;
+	CHECK(CALL(nvmlSystemGetConfComputeSettings, conf) == 0 && conf[0] && !conf[4]);
+
 	CHECK_INT(CALL(nvmlInit_v2, 0), 0); /* a second user */
 	CHECK_INT(CALL(nvmlShutdown, 0), 0);
 	CHECK_INT(CALL(nvmlSystemGetCudaDriverVersion, &version), 0);
