@@ -73,6 +73,8 @@ neither an oriond nor an ivshmem device here. For each program it asks, in this 
 }
 
 func run(ctx context.Context, c *config.Config) (err error) {
+	// Files are for programs, which have a home. A service's log is its standard error.
+	c.Log.ToScreen, c.Log.Level, c.Log.ToFile = true, c.Log.FileLevel, false
 	log, closer, err := logging.New(c.Log)
 	if err != nil {
 		return err
