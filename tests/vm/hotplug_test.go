@@ -15,7 +15,7 @@ func testHotplug(t *testing.T, g *ground) {
 		t.Run(m, func(t *testing.T) {
 			vm := bootDomain(t, g.host, machine.Domain{Image: g.image, Machine: m})
 			vm.install(t)
-			if s := vm.command(t, vm.gpu(t, client, "once")); s.Code == 0 || !strings.Contains(string(s.Stderr), "oriond vm enable") {
+			if s := vm.command(t, vm.gpu(t, client, "once")); s.Code == 0 || !strings.Contains(string(s.Stderr), "orion-check") {
 				t.Errorf("a program in a guest without the device ended with %d; its log should say what to do:\n%s", s.Code, s.Stderr)
 			}
 			if out := g.enable(t, vm, "--size", "128MiB"); !strings.Contains(out, "its device is attached") {

@@ -24,6 +24,9 @@ func testTCP(t *testing.T, g *ground) {
 		t.Fatal(err)
 	}
 	chain.Within(t, "orion-relay listens", programTime, func() bool {
+		if s, err := relay.Poll(t.Context()); err != nil || s.Done {
+			t.Fatalf("orion-relay has ended with %d, %v\n%s%s", s.Code, err, s.Stdout, s.Stderr)
+		}
 		return vm.run(t, "test", "-S", "/run/orion/relay.sock").Code == 0
 	})
 	t.Run("check", func(t *testing.T) { vm.check(t, "orion-relay") })
