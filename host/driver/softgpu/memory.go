@@ -246,26 +246,27 @@ func (t *thread) PointerGetAttribute(data []byte, attribute uint32, p driver.Dev
 
 // Advice and prefetching change nothing: there is one memory.
 func (t *thread) MemAdvise(p driver.DevicePtr, n uint64, _ uint32, _ driver.Device) driver.Result {
-	return t.live(p, n)
+	return t.managed(p, n)
 }
 
 func (t *thread) MemAdviseV2(p driver.DevicePtr, n uint64, _ uint32, _ uint64) driver.Result {
-	return t.live(p, n)
+	return t.managed(p, n)
 }
 
 func (t *thread) MemPrefetchAsync(p driver.DevicePtr, n uint64, _ driver.Device, _ driver.Stream) driver.Result {
-	return t.live(p, n)
+	return t.managed(p, n)
 }
 
 func (t *thread) MemPrefetchAsyncV2(p driver.DevicePtr, n uint64, _ uint64, _ uint32, _ driver.Stream) driver.Result {
-	return t.live(p, n)
+	return t.managed(p, n)
 }
 
-func (t *thread) live(p driver.DevicePtr, n uint64) driver.Result {
+// managed says whether n bytes at an address are managed memory.
+func (t *thread) managed(p driver.DevicePtr, n uint64) driver.Result {
 	if _, r := t.context(); r != driver.Success {
 		return r
 	}
-	if !t.d.space.Holds(uint64(p), n) {
+	if r, ok := t.d.space.Find(uint64(p)); !ok || !r.Managed || n == 0 || n > r.Hi-uint64(p) {
 		return driver.ErrorInvalidValue
 	}
 	return driver.Success

@@ -109,6 +109,20 @@ int main() {
     // What the primary context sees of it.
     CUcontext primary;
     CU(cuDevicePrimaryCtxRetain(&primary, device));
+    int version;
+    CU(cuDriverGetVersion(&version));
+    if (version >= 12050) {
+        auto contexts = late<CUresult(CUstream, CUcontext *, Green *)>("cuStreamGetCtx_v2");
+        CUcontext regular;
+        CU(contexts(stream, &regular, &of));
+        EXPECT(regular == primary && of == green, "the stream is of other contexts");
+    }
+    if (version >= 12090) {
+        unsigned long long id = 0, other = 0;
+        CU(late<CUresult(Green, unsigned long long *)>("cuGreenCtxGetId")(green, &id));
+        CU(late<CUresult(CUcontext, unsigned long long *)>("cuCtxGetId")(primary, &other));
+        EXPECT(id && id != other, "the green context has the id %llu, the primary one %llu", id, other);
+    }
     CU(cuCtxSetCurrent(primary));
     CU(green_of(nullptr, &of));
     EXPECT(!of, "the primary context is green");
