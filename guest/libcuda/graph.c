@@ -281,16 +281,16 @@ struct object *node_graph(const struct object *node) { return node ? (struct obj
 
 static void nodes_free(struct object *graph);
 
-/* Frees a node, and the bodies of a conditional one. The caller holds nodes_lock. */
+/* Frees a node, and the graphs within it. The caller holds nodes_lock. */
 static void node_free(struct object *node)
 {
-	struct object **bodies = node->data;
-	for (uint64_t i = 0; node->flag == NODE_CONDITIONAL && i < node->number; i++) {
-		if (bodies[i]) {
-			nodes_free(bodies[i]);
-			shadows_drop(bodies[i]);
+	struct object **graphs = node->data;
+	for (uint64_t i = 0; node->flag == NODE_OF_GRAPHS && i < node->number; i++) {
+		if (graphs[i]) {
+			nodes_free(graphs[i]);
+			shadows_drop(graphs[i]);
 		}
-		object_free(bodies[i]);
+		object_free(graphs[i]);
 	}
 	free(node->data);
 	object_free(node);

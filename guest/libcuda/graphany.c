@@ -53,9 +53,25 @@ static int add_conditional(void **node, void *graph, void *const *deps, size_t n
 	struct object *made = *node;
 	made->data = c.bodies;
 	made->number = c.size;
-	made->flag = NODE_CONDITIONAL;
+	made->flag = NODE_OF_GRAPHS;
 	memcpy(u, &c, sizeof c);
 	return CUDA_SUCCESS;
+}
+
+EXPORT int cuGraphChildGraphNodeGetGraph(void *node, void **graph)
+{
+	struct object *o = object_get(node, KIND_NODE);
+	int r = enter();
+	if (!r && !o)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		r = wire_cuGraphChildGraphNodeGetGraph(node, graph);
+	if (!r && !o->data && (o->data = malloc(sizeof *graph))) {
+		memcpy(o->data, graph, sizeof *graph);
+		o->number = 1;
+		o->flag = NODE_OF_GRAPHS;
+	}
+	return r;
 }
 
 static int add(void **node, void *graph, void *const *deps, size_t n, uint8_t *params)

@@ -77,8 +77,8 @@ func (t *handleTable) unbind(id uint64) {
 }
 
 // forget unbinds the id of a handle of the backend, if it has one.
-func (t *handleTable) forget(kind uint8, value uint64) {
-	if id, ok := t.ids[handle{value: value, kind: kind}]; ok {
+func (t *handleTable) forget(h handle) {
+	if id, ok := t.ids[h]; ok {
 		t.unbind(uint64(id))
 	}
 }

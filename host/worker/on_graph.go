@@ -119,25 +119,6 @@ func (s *server) onGraphGetHost(api driver.API, n driver.GraphNode) (uint64, dri
 	return h.id, driver.Success
 }
 
-// forgetNodes ends the ids of a graph's nodes, and of those of its conditional nodes' bodies: the driver may
-// give their handles to other nodes.
-func (s *server) forgetNodes(g driver.Graph) {
-	nodes, _ := s.api.GraphNodes(g)
-	for _, n := range nodes {
-		s.forgetNode(n)
-	}
-}
-
-func (s *server) forgetNode(n driver.GraphNode) {
-	s.handles.forget(cuda.KindGraphNode, uint64(n))
-	bodies := s.objects.bodies[n]
-	delete(s.objects.bodies, n)
-	for _, b := range bodies {
-		s.forgetNodes(b)
-		s.handles.forget(cuda.KindGraph, uint64(b))
-	}
-}
-
 func (s *server) onGraphAddMemcpy(api driver.API, g driver.Graph, deps []driver.GraphNode, n uint64, b []byte) (driver.GraphNode, driver.Result) {
 	if r := s.translate3D(b, false); r != driver.Success {
 		return 0, r
@@ -157,4 +138,32 @@ func (s *server) onGraphSetMemcpy(api driver.API, e driver.GraphExec, n driver.G
 
 func (s *server) onGraphAddHost(api driver.API, g driver.Graph, deps []driver.GraphNode, _ uint64, id uint64) (driver.GraphNode, driver.Result) {
 	return api.GraphAddHost(g, deps, s.calls.call(id))
+}
+
+// namedIn are the graph and node handles that the client may know of a graph that is about to end: the driver may
+// give them to other graphs and nodes.
+func (s *server) namedIn(g driver.Graph) (list []handle) {
+	nodes, _ := s.api.GraphNodes(g)
+	for _, n := range nodes {
+		list = append(list, s.namedBy(n)...)
+	}
+	return list
+}
+
+func (s *server) namedBy(n driver.GraphNode) []handle {
+	list := []handle{{value: uint64(n), kind: cuda.KindGraphNode}}
+	for _, g := range s.objects.within[n] {
+		list = append(append(list, handle{value: uint64(g), kind: cuda.KindGraph}), s.namedIn(g)...)
+	}
+	return list
+}
+
+// forget ends the ids of handles.
+func (s *server) forget(list []handle) {
+	for _, h := range list {
+		s.handles.forget(h)
+		if h.kind == cuda.KindGraphNode {
+			delete(s.objects.within, driver.GraphNode(h.value))
+		}
+	}
 }

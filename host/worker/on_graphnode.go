@@ -98,7 +98,7 @@ func (s *server) onGraphAddConditional(api driver.API, g driver.Graph, deps []dr
 	}
 	n, bodies, r := api.GraphAddConditional(g, deps, driver.Conditional{Handle: handle, Kind: kind, Size: size, Context: ctx})
 	if r == driver.Success {
-		s.objects.bodies[n] = bodies
+		s.objects.within[n] = bodies
 	}
 	for i, body := range bodies[:min(len(bodies), int(size))] {
 		binary.LittleEndian.PutUint64(out[8*i:], s.handles.idOf(cuda.KindGraph, uint64(body)))

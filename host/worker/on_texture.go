@@ -12,10 +12,10 @@ import (
 
 // objects are the live texture and surface objects of a session. Kernels get them by value, so that the client
 // knows the driver's own numbers; the driver is asked only about those that it has given out. Beside them are the
-// bodies of graphs' conditional nodes, which the driver makes.
+// graphs within nodes that the client knows: bodies of conditional nodes, and child graphs.
 type objects struct {
 	textures, surfaces map[uint64]bool
-	bodies             map[driver.GraphNode][]driver.Graph
+	within             map[driver.GraphNode][]driver.Graph
 }
 
 func newObjects() objects {

@@ -91,7 +91,7 @@ func (s *server) run(c ring.Command, a *args, reply *reply) driver.Result {
 		}
 	}
 	s.beforeEnd(c.Op, a)
-	node, _ := s.handles.lookup(a.peek(), cuda.KindGraphNode)
+	ending, node := s.endingNodes(c.Op, a)
 	result := s.dispatchUnasked(c.Op, a, reply)
 	if c.Op == cuda.OpCuStreamEndCapture && endsCapture(result) {
 		s.captures = max(0, s.captures-1)
@@ -102,8 +102,12 @@ func (s *server) run(c ring.Command, a *args, reply *reply) driver.Result {
 			s.captures++
 		case cuda.OpCuCtxCreate_v2, cuda.OpCuCtxDestroy_v2: // both change what is current
 			s.forgetContext()
-		case cuda.OpCuGraphDestroyNode:
-			s.forgetNode(driver.GraphNode(node))
+		case cuda.OpCuGraphDestroy, cuda.OpCuGraphDestroyNode:
+			s.forget(ending)
+		case cuda.OpCuGraphChildGraphNodeGetGraph:
+			if child, r := s.api.GraphChildGraphNodeGetGraph(node); r == driver.Success {
+				s.objects.within[node] = []driver.Graph{child}
+			}
 		case cuda.OpCuStreamDestroy_v2:
 			if d := s.dirty[s.current]; d != nil {
 				d.many = true // what it still has to do, only the driver knows
@@ -111,6 +115,24 @@ func (s *server) run(c ring.Command, a *args, reply *reply) driver.Result {
 		}
 	}
 	return result
+}
+
+// endingNodes are the handles that a command is about to end with a graph or node, and the node that it names.
+func (s *server) endingNodes(op uint16, a *args) (list []handle, node driver.GraphNode) {
+	switch op {
+	case cuda.OpCuGraphDestroy:
+		if g, ok := s.handles.lookup(a.peek(), cuda.KindGraph); ok {
+			list = s.namedIn(driver.Graph(g))
+		}
+	case cuda.OpCuGraphDestroyNode, cuda.OpCuGraphChildGraphNodeGetGraph:
+		if n, ok := s.handles.lookup(a.peek(), cuda.KindGraphNode); ok {
+			node = driver.GraphNode(n)
+		}
+		if op == cuda.OpCuGraphDestroyNode {
+			list = s.namedBy(node)
+		}
+	}
+	return list, node
 }
 
 // dispatchUnasked dispatches a command; the watch asks nothing while one may put a stream into capture.
@@ -152,10 +174,6 @@ func (s *server) beforeEnd(op uint16, a *args) {
 		s.withdraw(func(t sharedThing, o offer) bool {
 			return t.kind != sharedHandle && t.kind != sharedPool && (op == cuda.OpPrimaryReset || ok && uint64(o.context) == v)
 		})
-	case cuda.OpCuGraphDestroy:
-		if v, ok := s.handles.lookup(a.peek(), cuda.KindGraph); ok {
-			s.forgetNodes(driver.Graph(v))
-		}
 	case cuda.OpCuEventDestroy_v2:
 		if v, ok := s.handles.lookup(a.peek(), cuda.KindEvent); ok {
 			s.withdrawOne(sharedEvent, v)

@@ -4,4 +4,4 @@
 package cuda
 
 // SpecHash identifies the set of commands that this build understands.
-const SpecHash uint64 = 0xe755a37bcb324605
+const SpecHash uint64 = 0x03f0418af8268fe4

@@ -1899,12 +1899,6 @@ int wire_cuGraphChildGraphNodeGetGraph(void *node, void **phGraph)
 	return r;
 }
 
-EXPORT int cuGraphChildGraphNodeGetGraph(void *node, void **phGraph)
-{
-	int r = enter();
-	return r ? r : wire_cuGraphChildGraphNodeGetGraph(node, phGraph);
-}
-
 int wire_cuGraphClone(void **phGraphClone, void *originalGraph)
 {
 	uint64_t originalGraph_wire;

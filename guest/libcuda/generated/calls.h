@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ORION_SPEC_HASH 0xe755a37bcb324605ull
+#define ORION_SPEC_HASH 0x03f0418af8268fe4ull
 
 enum kind {
 	KIND_CTX = 1,

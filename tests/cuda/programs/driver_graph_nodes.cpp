@@ -188,7 +188,12 @@ static void any(CUcontext context) {
     p = {};
     p.type = CU_GRAPH_NODE_TYPE_GRAPH;
     p.graph.graph = child;
-    CUgraphNode inner = add(graph, record, &p);
+    CUgraphNode inner = add(graph, record, &p), within;
+    CUgraph copied;
+    size_t one = 1;
+    CU(cuGraphChildGraphNodeGetGraph(inner, &copied));
+    CU(cuGraphGetNodes(copied, &within, &one));
+    EXPECT(one == 1 && copied != child, "%zu nodes within", one);
     p = {};
     called[0] = 0;
     p.type = CU_GRAPH_NODE_TYPE_HOST;
