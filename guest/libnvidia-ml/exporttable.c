@@ -11,7 +11,7 @@
 #include "../libcuda/log.h"
 #include "nvml.h"
 
-enum { ENTRIES = 0x948 / sizeof(void *) }; /* as large as driver 610's; later entries were added at the end */
+enum { ENTRIES = 0x948 / sizeof(void *) }; /* farther than nvidia-smi 550 reaches: NVIDIA adds at the end */
 
 static const uint8_t table_id[16] = {0xc4, 0xfe, 0x3e, 0x6c, 0xc9, 0x8f, 0x6c, 0x4e, 0xa3, 0x27, 0xee, 0x69, 0x6e, 0x12, 0xf7, 0xc4};
 

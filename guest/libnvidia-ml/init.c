@@ -73,6 +73,11 @@ EXPORT int nvmlShutdown(void)
 	return r;
 }
 
+/* In a child of fork, whoever held the lock is not there. */
+static void after_fork_in_child(void) { pthread_mutex_init(&lock, NULL); }
+
+__attribute__((constructor)) static void loaded(void) { pthread_atfork(NULL, NULL, after_fork_in_child); }
+
 /* A child of fork has what its parent initialised, but a session of its own. */
 static int reopen(void)
 {
