@@ -38,7 +38,7 @@ static int read_header(unsigned devices)
 		log_line(LOG_ERROR, "the session's shared memory has no staging; oriond and client do not match");
 		return CUDA_ERROR_SYSTEM_DRIVER_MISMATCH;
 	}
-	session.device_count = (int)devices;
+	session.granted = session.device_count = (int)devices;
 	for (unsigned i = 0; i < devices; i++) {
 		const uint8_t *t = h + WIRE_HDR_DEVICE_TABLE + i * WIRE_DEVICE_SIZE;
 		struct device *d = &session.devices[i];

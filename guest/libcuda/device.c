@@ -8,6 +8,7 @@
 #include "channel.h"
 #include "generated/calls.h"
 #include "release.h"
+#include "visible.h"
 
 EXPORT int cuInit(unsigned int flags)
 {
@@ -21,7 +22,8 @@ EXPORT int cuDriverGetVersion(int *version)
 	if (!version)
 		return CUDA_ERROR_INVALID_VALUE;
 	/* Before the first session this is what the library serves; a host with an older driver lowers it. */
-	*version = session_open() ? (int)ORION_DRIVER_VERSION : session.driver_version;
+	bool without = session.state == SESSION_NONE && visible_none();
+	*version = without || session_open() ? (int)ORION_DRIVER_VERSION : session.driver_version;
 	return CUDA_SUCCESS;
 }
 
@@ -104,10 +106,12 @@ static pthread_mutex_t facts_lock = PTHREAD_MUTEX_INITIALIZER;
 
 int device_attribute(int *value, int attribute, int device)
 {
-	struct device *d;
-	int r = device_get(device, &d);
+	int r = enter();
 	if (r)
 		return r;
+	if (device < 0 || device >= session.granted)
+		return CUDA_ERROR_INVALID_DEVICE;
+	struct device *d = &session.devices[device];
 	if (attribute < 1 || attribute >= (int)WIRE_ATTRIBUTE_COUNT)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (unlikely(!__atomic_load_n(&d->facts, __ATOMIC_ACQUIRE))) {
@@ -135,9 +139,12 @@ EXPORT int cuDeviceGetAttribute(int *value, int attribute, int device)
 	       GPU_DIRECT_RDMA = 116, MEMPOOL_HANDLE_TYPES = 119, DEFERRED_MAPPING = 121,
 	       DMA_BUF = 124, HANDLE_FABRIC = 128,
 	       UNIFIED_FUNCTIONS = 129, NUMA_HOST = 130, HOST_NUMA_POOLS = 142, MULTICAST = 132 };
-	if (!value)
-		return CUDA_ERROR_INVALID_VALUE;
-	int r = device_attribute(value, attribute, device);
+	struct device *d;
+	int r = device_get(device, &d);
+	if (!r && !value)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		r = device_attribute(value, attribute, device);
 	if (r)
 		return r;
 	switch (attribute) {

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "context.h"
+#include "device.h"
 #include "generated/calls.h"
 #include "log.h"
 #include "object.h"
@@ -40,9 +41,9 @@ EXPORT int orion_session(struct session_info *out, size_t size)
 		return r;
 	memset(out, 0, sizeof *out);
 	out->cuda_version = session.driver_version;
-	out->count = session.device_count;
+	out->count = session.granted;
 	out->log = log_line;
-	for (int i = 0; i < session.device_count; i++) {
+	for (int i = 0; i < session.granted; i++) {
 		const struct device *d = &session.devices[i];
 		struct session_info_device *to = &out->devices[i];
 		memcpy(to->uuid, d->uuid, sizeof to->uuid);
@@ -58,6 +59,11 @@ EXPORT int orion_session(struct session_info *out, size_t size)
 
 EXPORT void orion_session_release(void) { session_release(); }
 
+EXPORT int orion_device_attribute(int *value, int attribute, int device)
+{
+	return value ? device_attribute(value, attribute, device) : CUDA_ERROR_INVALID_VALUE;
+}
+
 EXPORT int orion_gpu_state(int device, struct gpu_state *out, size_t size)
 {
 	if (!out || size != sizeof *out)
@@ -65,7 +71,7 @@ EXPORT int orion_gpu_state(int device, struct gpu_state *out, size_t size)
 	int r = session_open();
 	if (r)
 		return r;
-	if (device < 0 || device >= session.device_count)
+	if (device < 0 || device >= session.granted)
 		return CUDA_ERROR_INVALID_DEVICE;
 	/* The worker has the first state when the driver has told it. */
 	struct timespec pause = {.tv_nsec = 1000000};

@@ -26,6 +26,9 @@ int orion_session(struct session_info *out, size_t size);
  * knows that no other thread asks for anything. */
 void orion_session_release(void);
 
+/* A CUdevice_attribute of the GPU, of vGPUs that CUDA_VISIBLE_DEVICES hides, too. A CUresult. */
+int orion_device_attribute(int *value, int attribute, int device);
+
 /* What a GPU does now, others' work included: wire.GPUState. A number that is not known is GPU_UNKNOWN. */
 #define GPU_UNKNOWN UINT32_MAX
 struct gpu_state {

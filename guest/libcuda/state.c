@@ -11,6 +11,7 @@
 #include "config.h"
 #include "log.h"
 #include "thread.h"
+#include "visible.h"
 
 struct session session = {.socket = -1};
 __thread struct thread thread __attribute__((tls_model("initial-exec")));
@@ -47,7 +48,7 @@ static int open_session(void)
 		session.result = r;
 		session.state = r ? SESSION_REFUSED : SESSION_LIVE;
 		if (!r)
-			log_line(LOG_INFO, "session %s: %d vGPU(s), first %s", session.id, session.device_count, session.devices[0].name);
+			log_line(LOG_INFO, "session %s: %d vGPU(s), first %s", session.id, session.granted, session.devices[0].name);
 	} else if (session.state != SESSION_LIVE) {
 		r = session_absent();
 	}
@@ -64,10 +65,27 @@ int session_open(void)
 	return r;
 }
 
+/* Leaves those vGPUs that the program wants to see. */
+static int show_devices(void)
+{
+	bool exact;
+	const char *list = getenv("CUDA_VISIBLE_DEVICES");
+	session.device_count = visible_devices(list, session.granted, &exact);
+	if (!exact)
+		log_line(LOG_WARN, "CUDA_VISIBLE_DEVICES=%s: vGPUs are shown from the first on, as many as it names", list);
+	if (!session.device_count && !visible_none())
+		log_line(LOG_WARN, "CUDA_VISIBLE_DEVICES=%s names none of this program's %d vGPU(s)", list, session.granted);
+	return session.device_count ? CUDA_SUCCESS : CUDA_ERROR_NO_DEVICE;
+}
+
 int session_initialise(void)
 {
+	if (session.state == SESSION_NONE && visible_none())
+		return CUDA_ERROR_NO_DEVICE;
 	pthread_mutex_lock(&opening);
 	int r = open_session();
+	if (!r && !session.initialised)
+		r = show_devices();
 	session.initialised = session.initialised || !r;
 	pthread_mutex_unlock(&opening);
 	return r;
@@ -78,7 +96,7 @@ static void forget(void)
 {
 	call_restart();
 	memset(session.devices, 0, sizeof session.devices);
-	session.device_count = 0;
+	session.granted = session.device_count = 0;
 	session.async_seen = 0;
 }
 

@@ -50,6 +50,7 @@ struct session {
 	pid_t pid;
 	int driver_version;
 	unsigned spin_us;
+	int granted; /* vGPUs, of which CUDA shows the first device_count */
 	int device_count;
 	struct device devices[WIRE_MAX_DEVICES];
 	char id[WIRE_SESSION_BYTES];

@@ -23,7 +23,7 @@ static bool find_libcuda(void)
 	void *library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
 	if (!library)
 		return false;
-	nvml.device_attribute = (int (*)(int *, int, int))dlsym(library, "cuDeviceGetAttribute");
+	nvml.device_attribute = (int (*)(int *, int, int))dlsym(library, "orion_device_attribute");
 	nvml.can_access_peer = (int (*)(int *, int, int))dlsym(library, "cuDeviceCanAccessPeer");
 	nvml.session = (int (*)(struct session_info *, size_t))dlsym(library, "orion_session");
 	nvml.release = (void (*)(void))dlsym(library, "orion_session_release");

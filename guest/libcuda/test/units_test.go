@@ -20,6 +20,7 @@ func TestUnits(t *testing.T) {
 		{"crew", "thread", []string{"testdata/crew.c"}},
 		{"md2", "address,undefined", []string{"testdata/md2.c", "../md2.c"}},
 		{"integrity", "address,undefined", []string{"testdata/integrity.c", "../integrity.c", "../md2.c"}},
+		{"visible", "address,undefined", []string{"testdata/visible.c", "../visible.c"}},
 		{"storage", "address,undefined", []string{"testdata/storage.c", "../storage.c"}},
 		{"storage", "thread", []string{"testdata/storage.c", "../storage.c"}},
 		{"exporttables", "address,undefined", []string{"testdata/exporttables.c", "../exporttables.c", "../integrity.c", "../md2.c", "../storage.c"}},

@@ -62,7 +62,7 @@ EXPORT int orion_gpu_state(int device, struct gpu_state *out, size_t size)
 	return 0;
 }
 
-EXPORT int cuDeviceGetAttribute(int *value, int attribute, int device)
+EXPORT int orion_device_attribute(int *value, int attribute, int device)
 {
 	static const struct {
 		int attribute, value[2];
