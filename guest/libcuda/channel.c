@@ -44,9 +44,14 @@ static int read_header(unsigned devices)
 		struct device *d = &session.devices[i];
 		memcpy(d->uuid, t + WIRE_DEV_UUID, 16);
 		d->memory = get64(t, WIRE_DEV_MEMORY);
+		d->place = (int)get32(t, WIRE_DEV_PLACE);
 		d->domain = (int)get32(t, WIRE_DEV_DOMAIN);
 		d->bus = (int)get32(t, WIRE_DEV_BUS);
 		d->slot = (int)get32(t, WIRE_DEV_SLOT);
+		if (d->place < 0 || d->place >= (int)devices) {
+			log_line(LOG_ERROR, "the session's vGPUs are not numbered; oriond and client do not match");
+			return CUDA_ERROR_SYSTEM_DRIVER_MISMATCH;
+		}
 		snprintf(d->name, sizeof d->name, "%.*s", (int)WIRE_DEV_NAME_BYTES - 1, (const char *)t + WIRE_DEV_NAME);
 	}
 	return CUDA_SUCCESS;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "generated/calls.h"
 #include "generated/results.h"
 #include "release.h"
+#include "visible.h"
 
 enum { WELCOME_TIMEOUT_MS = 60000 }; /* a worker may have to wake a GPU */
 
@@ -30,6 +32,10 @@ static void hello(uint8_t *b, const struct config *config, unsigned carrier, con
 	put32(b, WIRE_HELLO_CROSS, config->cross_node);
 	put32(b, WIRE_HELLO_CARRIER, carrier);
 	put64(b, WIRE_HELLO_BASE, WIRE_DEFAULT_BASE);
+	uint8_t order[WIRE_MAX_DEVICES];
+	int shown = visible_devices(getenv("CUDA_VISIBLE_DEVICES"), config->vgpus, order);
+	for (int i = 0; i < shown; i++)
+		b[WIRE_HELLO_ORDER + i] = (uint8_t)(order[i] + 1);
 	snprintf((char *)b + WIRE_HELLO_PROGRAM, WIRE_PROGRAM_BYTES, "%s", program_invocation_short_name);
 	gethostname((char *)b + WIRE_HELLO_HOST, WIRE_HOST_NAME_BYTES - 1);
 	snprintf((char *)b + WIRE_HELLO_RELEASE, WIRE_RELEASE_BYTES, "%s", ORION_RELEASE);

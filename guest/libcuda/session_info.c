@@ -45,7 +45,8 @@ EXPORT int orion_session(struct session_info *out, size_t size)
 	out->log = log_line;
 	for (int i = 0; i < session.granted; i++) {
 		const struct device *d = &session.devices[i];
-		struct session_info_device *to = &out->devices[i];
+		struct session_info_device *to = &out->devices[d->place];
+		to->ordinal = i;
 		memcpy(to->uuid, d->uuid, sizeof to->uuid);
 		memcpy(to->name, d->name, sizeof to->name - 1);
 		to->memory = d->memory;

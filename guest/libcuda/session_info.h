@@ -16,6 +16,7 @@ struct session_info {
 		char name[SESSION_INFO_NAME];
 		uint64_t memory, used; /* bytes of the quota, and what this process holds of them */
 		int domain, bus, slot;
+		int ordinal; /* of CUDA, which CUDA_VISIBLE_DEVICES decides; the order here is the lease's */
 	} devices[SESSION_INFO_DEVICES];
 };
 

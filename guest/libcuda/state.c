@@ -68,11 +68,17 @@ int session_open(void)
 /* Leaves those vGPUs that the program wants to see. */
 static int show_devices(void)
 {
-	bool exact;
+	uint8_t order[WIRE_MAX_DEVICES];
 	const char *list = getenv("CUDA_VISIBLE_DEVICES");
-	session.device_count = visible_devices(list, session.granted, &exact);
-	if (!exact)
-		log_line(LOG_WARN, "CUDA_VISIBLE_DEVICES=%s: vGPUs are shown from the first on, as many as it names", list);
+	int shown = visible_devices(list, session.granted, order);
+	if (shown == VISIBLE_UUIDS)
+		log_line(LOG_WARN, "CUDA_VISIBLE_DEVICES=%s has UUIDs, which are new in each process: name vGPUs by number. All are shown", list);
+	session.device_count = shown == VISIBLE_UUIDS ? session.granted : shown;
+	bool ordered = true;
+	for (int i = 0; i < shown; i++)
+		ordered = ordered && session.devices[i].place == order[i];
+	if (!ordered) /* the session was opened with another list */
+		log_line(LOG_WARN, "CUDA_VISIBLE_DEVICES=%s was set after NVML was asked: vGPUs are shown in another order", list);
 	if (!session.device_count && !visible_none())
 		log_line(LOG_WARN, "CUDA_VISIBLE_DEVICES=%s names none of this program's %d vGPU(s)", list, session.granted);
 	return session.device_count ? CUDA_SUCCESS : CUDA_ERROR_NO_DEVICE;

@@ -27,6 +27,7 @@ struct device {
 	uint8_t uuid[16];
 	uint64_t memory; /* bytes of the quota */
 	int domain, bus, slot;
+	int place; /* in the lease */
 	char name[WIRE_DEV_NAME_BYTES];
 	bool facts; /* attributes are here */
 	int32_t attributes[WIRE_ATTRIBUTE_COUNT];

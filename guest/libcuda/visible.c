@@ -2,11 +2,8 @@
 #include "visible.h"
 
 #include <ctype.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "generated/wire.h"
 
 /* Reads a number and the comma or end behind it; false if something else stands there. */
 static bool take(const char **at, long *index)
@@ -22,33 +19,31 @@ static bool take(const char **at, long *index)
 	return true;
 }
 
-int visible_devices(const char *list, int granted, bool *exact)
+int visible_devices(const char *list, int granted, uint8_t order[WIRE_MAX_DEVICES])
 {
 	uint64_t named = 0;
 	int count = 0;
-	*exact = true;
+	for (int i = 0; !list && i < granted; i++)
+		order[i] = (uint8_t)i;
 	if (!list)
 		return granted;
 	for (const char *at = list; *at;) {
 		long index;
 		at += strspn(at, " \t");
-		if (!strncmp(at, "GPU-", 4) || !strncmp(at, "MIG-", 4)) {
-			*exact = false;
-			return granted;
-		}
+		if (!strncmp(at, "GPU-", 4) || !strncmp(at, "MIG-", 4))
+			return VISIBLE_UUIDS;
 		if (!take(&at, &index) || index >= granted)
 			break;
 		if (named >> index & 1)
 			return 0;
 		named |= 1ull << index;
-		*exact = *exact && index == count;
-		count++;
+		order[count++] = (uint8_t)index;
 	}
 	return count;
 }
 
 bool visible_none(void)
 {
-	bool exact;
-	return !visible_devices(getenv("CUDA_VISIBLE_DEVICES"), WIRE_MAX_DEVICES, &exact);
+	uint8_t order[WIRE_MAX_DEVICES];
+	return !visible_devices(getenv("CUDA_VISIBLE_DEVICES"), WIRE_MAX_DEVICES, order);
 }

@@ -27,7 +27,7 @@ int nvml_attribute(nvml_device device, int attribute, int *value)
 		return r;
 	if (!value)
 		return NVML_INVALID_ARGUMENT;
-	return nvml.device_attribute(value, attribute, index) ? NVML_NOT_SUPPORTED : NVML_SUCCESS;
+	return nvml.device_attribute(value, attribute, device->ordinal) ? NVML_NOT_SUPPORTED : NVML_SUCCESS;
 }
 
 EXPORT int nvmlDeviceGetCount_v2(unsigned int *count)

@@ -9,7 +9,7 @@ static int state(nvml_device device, struct gpu_state *s)
 	int i, r = nvml_device_index(device, &i);
 	if (r)
 		return r;
-	return nvml.gpu_state(i, s, sizeof *s) ? NVML_NOT_SUPPORTED : NVML_SUCCESS;
+	return nvml.gpu_state(device->ordinal, s, sizeof *s) ? NVML_NOT_SUPPORTED : NVML_SUCCESS;
 }
 
 /* One number of the state, by its offset. */

@@ -15,7 +15,7 @@ EXPORT int nvmlDeviceGetP2PStatus(nvml_device one, nvml_device other, unsigned i
 		return r;
 	/* Which link lies between two vGPUs is not told, only whether they reach each other. */
 	bool known = (capability == READ || capability == WRITE) && a != b;
-	*status = known && !nvml.can_access_peer(&can, a, b) && can ? STATUS_OK : STATUS_NOT_SUPPORTED;
+	*status = known && !nvml.can_access_peer(&can, one->ordinal, other->ordinal) && can ? STATUS_OK : STATUS_NOT_SUPPORTED;
 	return NVML_SUCCESS;
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/orion-vgpu/orion/host/session/process"
 	"github.com/orion-vgpu/orion/host/session/record"
+	"github.com/orion-vgpu/orion/proto/wire"
 )
 
 const (
@@ -22,11 +23,12 @@ const (
 
 // session is one client with its worker.
 type session struct {
-	rec    record.Session  // guarded by Server.mu
-	worker *process.Handle // nil: has ended
-	client *process.Handle // nil: unknown, or has ended
-	cmd    *exec.Cmd       // nil where an earlier oriond started the worker
-	orphan bool            // adopted after its client had ended
+	rec    record.Session        // guarded by Server.mu
+	worker *process.Handle       // nil: has ended
+	client *process.Handle       // nil: unknown, or has ended
+	cmd    *exec.Cmd             // nil where an earlier oriond started the worker
+	orphan bool                  // adopted after its client had ended
+	order  [wire.MaxDevices]byte // of the vGPUs, as the client's hello has it
 
 	mem         memory
 	peer        *os.File // the client's socket once more, for sessions with a slice; nil: unknown

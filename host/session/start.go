@@ -74,7 +74,7 @@ func (s *Server) prepare(ctx context.Context, who peer, h wire.Hello, mem memory
 	default:
 		return nil, refuse(driver.ErrorNoDevice, "%v", err)
 	}
-	ses := &session{mem: mem, rec: record.Session{
+	ses := &session{mem: mem, order: h.Order, rec: record.Session{
 		ID: id, Lease: lease.ID, Boot: s.boot, Client: who.ref, UID: who.uid, Slice: mem.record(),
 		Program: h.Program, Host: h.Host, VGPUs: lease.VGPUs, Since: time.Now(),
 	}}
@@ -131,7 +131,7 @@ func (s *Server) launch(ses *session, conn *entrance.Conn, who peer) (err error)
 	rec.Log = in.Log.Name()
 	cmd, handle, err := s.employ(worker.Config{
 		Session: rec.ID, Program: rec.Program, PID: rec.Client.PID,
-		Backend: s.opt.GPUs.Backend(), Node: s.opt.Node, VGPUs: vgpus,
+		Backend: s.opt.GPUs.Backend(), Node: s.opt.Node, VGPUs: arrange(vgpus, ses.order),
 		Carrier: ses.mem.carrier, RegionBase: wire.DefaultBase, RegionOffset: ses.mem.offset, RegionSize: ses.mem.size,
 		Release: s.opt.Release, LogLevel: s.opt.WorkerLogLevel,
 	}, in)
@@ -148,6 +148,29 @@ func (s *Server) launch(ses *session, conn *entrance.Conn, who peer) (err error)
 	}
 	s.running(ses, rec, cmd, handle)
 	return nil
+}
+
+// arrange puts the vGPUs of a lease into the order of a hello. Those that it does not name follow in the lease's.
+func arrange(vgpus []worker.VGPU, order [wire.MaxDevices]byte) []worker.VGPU {
+	out := make([]worker.VGPU, 0, len(vgpus))
+	taken := make([]bool, len(vgpus))
+	take := func(place int) {
+		if place >= 0 && place < len(vgpus) && !taken[place] {
+			v := vgpus[place]
+			v.Place = place
+			out, taken[place] = append(out, v), true
+		}
+	}
+	for _, n := range order {
+		if n == 0 {
+			break
+		}
+		take(int(n) - 1)
+	}
+	for place := range vgpus {
+		take(place)
+	}
+	return out
 }
 
 // resolve finds the granted GPUs in this node's inventory.

@@ -26,6 +26,7 @@ type Config struct {
 // VGPU is one granted share of a GPU.
 type VGPU struct {
 	UUID         string `json:"uuid"`
+	Place        int    `json:"place"`         // in the lease; Config.VGPUs is ordered as CUDA shows them
 	Index        int    `json:"index"`         // of the physical GPU on this node
 	TotalBytes   uint64 `json:"total_bytes"`   // memory of the physical GPU
 	MemoryBytes  uint64 `json:"memory_bytes"`  // the quota

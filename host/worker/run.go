@@ -172,6 +172,7 @@ func (s *server) writeDevice(b []byte, d driver.Device) error {
 	le := binary.LittleEndian
 	copy(b[wire.DevUUID:], uuid)
 	le.PutUint64(b[wire.DevMemory:], s.memory.quota[d])
+	le.PutUint32(b[wire.DevPlace:], uint32(v.Place))
 	const pciBus, pciDevice, pciDomain = 33, 34, 50
 	for at, attribute := range map[int]uint32{wire.DevDomain: pciDomain, wire.DevBus: pciBus, wire.DevSlot: pciDevice} {
 		n, _ := s.api.DeviceGetAttribute(attribute, d)

@@ -27,6 +27,7 @@ const (
 	HelloHost     = 0xc0  // 64 bytes
 	HelloRelease  = 0x100 // 32 bytes
 	HelloProof    = 0x120 // 32 bytes
+	HelloOrder    = 0x140 // MaxDevices bytes
 	ProgramBytes  = 128
 	HostNameBytes = 64
 	ReleaseBytes  = 32
@@ -72,6 +73,8 @@ type Hello struct {
 	Host    string
 	Release string           // the client's release, for messages
 	Proof   [ProofBytes]byte // for CarrierDevice: the nonce that the client has read from the device
+	// Order is in which order CUDA shows the vGPUs: 1 + the place of each in the lease, until a 0. Others follow.
+	Order [MaxDevices]byte
 }
 
 // Welcome answers a Hello. With Status 0 and CarrierMemory the region's file descriptor accompanies it.
@@ -108,6 +111,7 @@ func (h *Hello) MarshalBinary() ([]byte, error) {
 	putString(b[HelloHost:], h.Host, HostNameBytes)
 	putString(b[HelloRelease:], h.Release, ReleaseBytes)
 	copy(b[HelloProof:], h.Proof[:])
+	copy(b[HelloOrder:], h.Order[:])
 	return b, nil
 }
 
@@ -128,6 +132,7 @@ func (h *Hello) UnmarshalBinary(b []byte) error {
 		Program: getString(b[HelloProgram:], ProgramBytes), Host: getString(b[HelloHost:], HostNameBytes),
 		Release: getString(b[HelloRelease:], ReleaseBytes),
 		Proof:   [ProofBytes]byte(b[HelloProof : HelloProof+ProofBytes]),
+		Order:   [MaxDevices]byte(b[HelloOrder : HelloOrder+MaxDevices]),
 	}
 	return nil
 }

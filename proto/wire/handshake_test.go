@@ -11,7 +11,8 @@ import (
 func TestHelloRoundTrip(t *testing.T) {
 	t.Parallel()
 	want := Hello{Version: Version, Spec: 1 << 63, PID: 42, VGPUs: 2, GMemMiB: 256, Ratio: 50, Cross: true, Carrier: CarrierDevice,
-		Base: DefaultBase, Program: "python3", Host: "vm-1", Release: "0.1.0", Proof: [ProofBytes]byte{0: 1, 31: 2}}
+		Base: DefaultBase, Program: "python3", Host: "vm-1", Release: "0.1.0", Proof: [ProofBytes]byte{0: 1, 31: 2},
+		Order: [MaxDevices]byte{2, 1, 15: 16}}
 	b, err := want.MarshalBinary()
 	if err != nil {
 		t.Fatal(err)

@@ -70,6 +70,7 @@ const (
 	DevDomain    = 0x18 // i32, PCI address
 	DevBus       = 0x1c // i32
 	DevSlot      = 0x20 // i32
+	DevPlace     = 0x24 // u32, in the lease, whose order NVML shows
 	DevName      = 0x28 // NUL-ended
 	DevNameBytes = 96
 )

@@ -15,7 +15,7 @@ import (
 
 func TestNvidiaSMI(t *testing.T) {
 	smis := nvidiaSMIs(t)
-	c := chain.Start(t, chain.Options{GPUs: 2})
+	c := chain.Start(t, chain.Options{GPUs: 2, MemoryMiB: 16384, VGPUCount: 32}) // room for sessions that are just ending
 	for name, smi := range smis {
 		t.Run(name, func(t *testing.T) {
 			run := func(args ...string) string {

@@ -37,20 +37,22 @@ func TestLeaseOfNVML(t *testing.T) {
 	}
 }
 
-// CUDA_VISIBLE_DEVICES hides vGPUs from CUDA, and none from NVML.
+// CUDA_VISIBLE_DEVICES chooses and orders vGPUs for CUDA, and hides none from NVML.
 func TestVisibleDevices(t *testing.T) {
 	interpreter, path := python(t)
-	c := chain.Start(t, chain.Options{GPUs: 2})
+	c := chain.Start(t, chain.Options{GPUs: 3})
 	for _, d := range []struct{ list, want, says string }{
-		{"", "100 0 2", ""},
-		{"-1", "100 0 2", ""},
-		{"0", "0 1 2", ""},
-		{"0,1", "0 2 2", ""},
-		{"2", "100 0 2", "names none of this program's 2 vGPU(s)"},
-		{"1", "0 1 2", "vGPUs are shown from the first on"},
+		{"", "100 [] 3", ""},
+		{"-1", "100 [] 3", ""},
+		{"0", "0 [0] 3", ""},
+		{"2", "0 [2] 3", ""},
+		{"2,0", "0 [2, 0] 3", ""},
+		{"1,2,0", "0 [1, 2, 0] 3", ""},
+		{"3", "100 [] 3", "names none of this program's 3 vGPU(s)"},
+		{"GPU-1", "0 [0, 1, 2] 3", "has UUIDs"},
 	} {
 		t.Run("list="+d.list, func(t *testing.T) {
-			r := c.RunEnv(t, c.Env("ORION_VGPU=2", "PYTHONPATH="+path, "PYTHONDONTWRITEBYTECODE=1", "CUDA_VISIBLE_DEVICES="+d.list),
+			r := c.RunEnv(t, c.Env("ORION_VGPU=3", "PYTHONPATH="+path, "PYTHONDONTWRITEBYTECODE=1", "CUDA_VISIBLE_DEVICES="+d.list),
 				interpreter, "testdata/visible.py")
 			if r.Code != 0 || strings.TrimSpace(r.Stdout) != d.want || !strings.Contains(r.Stderr, d.says) {
 				t.Errorf("exit status %d, want %q and %q\n%s%s", r.Code, d.want, d.says, r.Stdout, r.Stderr)

@@ -30,6 +30,7 @@
 #define WIRE_DEV_MEMORY 0x10ull
 #define WIRE_DEV_NAME 0x28ull
 #define WIRE_DEV_NAME_BYTES 0x60ull
+#define WIRE_DEV_PLACE 0x24ull
 #define WIRE_DEV_SLOT 0x20ull
 #define WIRE_DEV_UUID 0x0ull
 #define WIRE_DEVICE_MAGIC 0x5356494e4f49524full
@@ -66,6 +67,7 @@
 #define WIRE_HELLO_GMEM 0x18ull
 #define WIRE_HELLO_HOST 0xc0ull
 #define WIRE_HELLO_MAGIC 0x0ull
+#define WIRE_HELLO_ORDER 0x140ull
 #define WIRE_HELLO_PID 0x10ull
 #define WIRE_HELLO_PROGRAM 0x40ull
 #define WIRE_HELLO_PROOF 0x120ull

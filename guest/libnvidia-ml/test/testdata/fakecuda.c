@@ -41,6 +41,7 @@ EXPORT int orion_session(struct session_info *out, size_t size)
 		d->domain = i;
 		d->bus = 0xa0 + i;
 		d->slot = 0x1f;
+		d->ordinal = 1 - i; /* CUDA_VISIBLE_DEVICES=1,0 */
 	}
 	return 0;
 }
@@ -52,8 +53,8 @@ EXPORT int orion_gpu_state(int device, struct gpu_state *out, size_t size)
 {
 	if (size != sizeof *out)
 		return 1;
-	memset(out, device ? 0xff : 0, sizeof *out);
-	if (!device)
+	memset(out, device ? 0 : 0xff, sizeof *out);
+	if (device)
 		*out = (struct gpu_state){.busy = 87, .memory_busy = 41, .temperature = 36, .power = 312500, .power_limit = 700000,
 					  .enforced_limit = 650000, .clock_graphics = 1980, .clock_sm = 1979, .clock_memory = 3201, .clock_video = 1545,
 					  .performance = 0, .link_generation = 4, .link_width = 16, .max_link_generation = 5, .max_link_width = 16,
@@ -72,7 +73,7 @@ EXPORT int orion_device_attribute(int *value, int attribute, int device)
 	};
 	for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++) {
 		if (attributes[i].attribute == attribute) {
-			*value = attributes[i].value[device];
+			*value = attributes[i].value[1 - device];
 			return 0;
 		}
 	}
