@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -68,8 +69,8 @@ bool shared_find(uint64_t from, uint64_t to, struct shared_file *f)
 
 static bool is_it(int fd, const struct shared_file *f)
 {
-	struct stat s;
-	return fd >= 0 && fstat(fd, &s) == 0 && S_ISREG(s.st_mode) && s.st_dev == f->device && s.st_ino == f->inode;
+	struct stat s; /* glibc has fstat as a function since 2.33 only */
+	return fd >= 0 && syscall(SYS_newfstatat, fd, "", &s, AT_EMPTY_PATH) == 0 && S_ISREG(s.st_mode) && s.st_dev == f->device && s.st_ino == f->inode;
 }
 
 static bool open_path(const char *path, struct shared_file *f)
