@@ -72,7 +72,7 @@ static int show_devices(void)
 	const char *list = getenv("CUDA_VISIBLE_DEVICES");
 	int shown = visible_devices(list, session.granted, order);
 	if (shown == VISIBLE_UUIDS)
-		log_line(LOG_WARN, "CUDA_VISIBLE_DEVICES=%s has UUIDs, which are new in each process: name vGPUs by number. All are shown", list);
+		log_line(LOG_WARN, "CUDA_VISIBLE_DEVICES=%s has UUIDs, and which GPUs there are is known only with the lease: name vGPUs by number. All are shown", list);
 	session.device_count = shown == VISIBLE_UUIDS ? session.granted : shown;
 	bool ordered = true;
 	for (int i = 0; i < shown; i++)
