@@ -53,6 +53,7 @@ func Run(cfg Config, prepared *Prepared, open Backend, log *slog.Logger) error {
 		if r.socket, err = s.carry(); err != nil {
 			return err
 		}
+		s.mail.socket = r.socket // what comes on the client's own is the carrier's
 	}
 	log.Info("session started", "program", cfg.Program, "pid", cfg.PID, "backend", cfg.Backend, "vgpus", len(cfg.VGPUs))
 	go exitWithClient(r.socket, r.client, log)
