@@ -134,8 +134,6 @@ static bool give_pages(uint64_t from, uint64_t to, uint64_t region)
 	return true;
 }
 
-static bool aliases(void) { return *region32(WIRE_HDR_CARRIER) != WIRE_CARRIER_STREAM; }
-
 /* Memory that is shared with other processes stays where it is: the worker maps its file too. */
 static int register_file(struct range *range, uint64_t from, uint64_t to, struct shared_file *f)
 {
@@ -173,7 +171,7 @@ static int register_pages(struct range *range, uint64_t from, uint64_t to)
 	range->region = region + (range->base - from);
 	range->device_address = device + (range->base - from);
 	r = take_pages(range, from, to, region);
-	if (!r && aliases() && !wire_host_alias(region, to - from, from, &device))
+	if (!r && !wire_host_alias(region, to - from, from, &device))
 		range->device_address = device + (range->base - from);
 	if (!r && !memory_add(*range)) {
 		give_pages(from, to, region);

@@ -17,7 +17,9 @@ type pinned struct {
 	region carry.Region
 	heap   uint64 // offset at which pinned memory begins
 	shared *twin.Set
-	pieces []piece // by offset; the uplink's own
+	// The uplink's own:
+	pieces  []piece // by offset
+	aliases []alias
 
 	mu      sync.Mutex
 	awaited []span // being written by casts
@@ -28,6 +30,12 @@ type piece struct {
 	offset, size uint64
 	touched      bool // the worker's memory may be other than zero
 	shared       bool
+}
+
+// alias is a second address of an allocation, by which kernels may find it: that of the program's own memory whose
+// place the allocation has taken.
+type alias struct {
+	address, offset, size uint64
 }
 
 // span is a run of bytes that a cast writes.
@@ -75,6 +83,7 @@ func (p *pinned) add(offset, size uint64) *piece {
 // remove forgets all allocations in a range, and what is still written there.
 func (p *pinned) remove(offset, size uint64) {
 	p.shared.Remove(offset, size)
+	p.aliases = slices.DeleteFunc(p.aliases, func(a alias) bool { return a.offset < offset+size && offset < a.offset+a.size })
 	p.pieces = slices.DeleteFunc(p.pieces, func(a piece) bool { return a.offset < offset+size && offset < a.offset+a.size })
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -121,6 +130,19 @@ func (p *pinned) own(offset, size uint64, yield func(offset, size uint64)) {
 	if offset < end {
 		yield(offset, end-offset)
 	}
+}
+
+// named is the piece that a word of a command's arguments may be an address of, or nil. base is the region's.
+func (p *pinned) named(word, base uint64) *piece {
+	if word-base-p.heap < uint64(len(p.region))-p.heap {
+		return p.find(word - base)
+	}
+	for _, a := range p.aliases {
+		if word-a.address < a.size {
+			return p.find(a.offset + word - a.address)
+		}
+	}
+	return nil
 }
 
 // share begins to keep twins of an allocation. What the worker does not have of it follows with the next changes

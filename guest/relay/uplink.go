@@ -166,6 +166,10 @@ func (u *uplink) note(c *ring.Command) error {
 		if len(c.Args) == 24 {
 			return u.hostAlloc(carry.Uint64(c.Args)-u.base, carry.Uint64(c.Args[8:]), uint32(carry.Uint64(c.Args[16:])))
 		}
+	case cuda.OpHostAlias:
+		if len(c.Args) == 24 {
+			u.pinned.aliases = append(u.pinned.aliases, alias{carry.Uint64(c.Args[16:]), carry.Uint64(c.Args) - u.base, carry.Uint64(c.Args[8:])})
+		}
 	case cuda.OpHostFree:
 		if len(c.Args) == 16 {
 			u.hostFree(carry.Uint64(c.Args)-u.base, carry.Uint64(c.Args[8:]))
@@ -256,16 +260,12 @@ func (u *uplink) reached(a touch.Area) (bool, error) {
 // shareNamed shares the pinned memory whose addresses are among a command's arguments, other than those of the
 // memory that it is known to copy: kernels, graphs and others may reach it.
 func (u *uplink) shareNamed(c *ring.Command) error {
-	if len(u.pinned.pieces) == 0 || c.Op == cuda.OpHostAlloc || c.Op == cuda.OpHostFree {
+	if len(u.pinned.pieces) == 0 || c.Op == cuda.OpHostAlloc || c.Op == cuda.OpHostFree || c.Op == cuda.OpHostAlias {
 		return nil
 	}
-	first, size := u.base+u.pinned.heap, uint64(len(u.region))-u.pinned.heap
 	for b := c.Args; len(b) >= 8; b = b[8:] {
 		v := carry.Uint64(b)
-		if v-first >= size || u.touched.Mentions(v) {
-			continue
-		}
-		if piece := u.pinned.find(v - u.base); piece != nil && !piece.shared {
+		if piece := u.pinned.named(v, u.base); piece != nil && !piece.shared && !u.touched.Mentions(v) {
 			if err := u.share(piece); err != nil {
 				return err
 			}
