@@ -39,7 +39,9 @@ struct gpu_state {
 	uint32_t clock_graphics, clock_sm, clock_memory, clock_video; /* MHz */
 	uint32_t performance;
 	uint32_t link_generation, link_width, max_link_generation, max_link_width;
-	uint32_t brand, persistent, reserved[7];
+	uint32_t brand, persistent, reserved;
+	uint64_t energy; /* millijoules since the driver was loaded; all ones where unknown */
+	uint32_t more[4];
 	char driver[32]; /* its version */
 };
 

@@ -44,6 +44,19 @@ NUMBER(nvmlDeviceGetMaxPcieLinkWidth, max_link_width)
 NUMBER(nvmlDeviceGetBrand, brand)
 NUMBER(nvmlDeviceGetPersistenceMode, persistent)
 
+EXPORT int nvmlDeviceGetTotalEnergyConsumption(nvml_device device, unsigned long long *millijoules)
+{
+	struct gpu_state s;
+	int r = state(device, &s);
+	if (!r && !millijoules)
+		r = NVML_INVALID_ARGUMENT;
+	if (!r && s.energy == UINT64_MAX)
+		r = NVML_NOT_SUPPORTED;
+	if (!r)
+		*millijoules = s.energy;
+	return r;
+}
+
 struct utilization {
 	unsigned int gpu, memory; /* percent */
 };
@@ -120,18 +133,22 @@ struct field_value {
 
 EXPORT int nvmlDeviceGetFieldValues(nvml_device device, int count, struct field_value *values)
 {
-	enum { POWER_AVERAGE = 185, POWER_INSTANT = 186, ENFORCED_LIMIT = 190, POWER_LIMIT = 192 };
-	enum { SCOPE_GPU, UNSIGNED_INT = 1 };
+	enum { ENERGY = 83, POWER_AVERAGE = 185, POWER_INSTANT = 186, ENFORCED_LIMIT = 190, POWER_LIMIT = 192 };
+	enum { SCOPE_GPU, UNSIGNED_INT = 1, UNSIGNED_LONG_LONG = 3 };
 	int i, r = nvml_device_index(device, &i);
 	if (!r && (!values || count <= 0))
 		r = NVML_INVALID_ARGUMENT;
 	for (i = 0; !r && i < count; i++) {
 		struct field_value *v = &values[i];
 		unsigned int value = 0;
+		unsigned long long large = 0;
 		v->result = NVML_NOT_SUPPORTED;
 		if (v->scope != SCOPE_GPU)
 			continue;
 		switch (v->field) {
+		case ENERGY:
+			v->result = nvmlDeviceGetTotalEnergyConsumption(device, &large);
+			break;
 		case POWER_AVERAGE:
 		case POWER_INSTANT:
 			v->result = nvmlDeviceGetPowerUsage(device, &value);
@@ -143,8 +160,8 @@ EXPORT int nvmlDeviceGetFieldValues(nvml_device device, int count, struct field_
 			v->result = nvmlDeviceGetPowerManagementLimit(device, &value);
 			break;
 		}
-		v->type = UNSIGNED_INT;
-		v->value = value;
+		v->type = v->field == ENERGY ? UNSIGNED_LONG_LONG : UNSIGNED_INT;
+		v->value = v->field == ENERGY ? large : value;
 	}
 	return r;
 }

@@ -27,7 +27,9 @@ type GPUState struct {
 	MaxLinkWidth      uint32
 	Brand             uint32 // nvmlBrandType_t
 	Persistent        uint32 // 1: the driver stays loaded without programs
-	_                 [7]uint32
+	_                 uint32
+	Energy            uint64 // millijoules since the driver was loaded; all ones where unknown
+	_                 [4]uint32
 	Driver            [GPUDriverBytes]byte // the driver's version, NUL-ended
 }
 
@@ -41,7 +43,7 @@ const (
 // UnknownState knows nothing but the driver's version, which is cut if it is too long.
 func UnknownState(driver string) GPUState {
 	const u = GPUUnknown
-	s := GPUState{u, u, u, u, u, u, u, u, u, u, u, u, u, u, u, u, u, [7]uint32{}, [GPUDriverBytes]byte{}}
+	s := GPUState{u, u, u, u, u, u, u, u, u, u, u, u, u, u, u, u, u, 0, ^uint64(0), [4]uint32{}, [GPUDriverBytes]byte{}}
 	copy(s.Driver[:GPUDriverBytes-1], driver)
 	return s
 }

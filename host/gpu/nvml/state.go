@@ -46,6 +46,9 @@ func (i *Inventory) State(uuid string) (wire.GPUState, error) {
 	if m, ret := d.GetPersistenceMode(); ret == nvml.SUCCESS {
 		s.Persistent = uint32(m)
 	}
+	if e, ret := d.GetTotalEnergyConsumption(); ret == nvml.SUCCESS {
+		s.Energy = e
+	}
 	return s, nil
 }
 

@@ -32,6 +32,7 @@ func TestState(t *testing.T) {
 	d.GetCurrPcieLinkGenerationFunc, d.GetCurrPcieLinkWidthFunc = number(4), number(16)
 	d.GetMaxPcieLinkGenerationFunc, d.GetMaxPcieLinkWidthFunc = number(5), number(16)
 	d.GetBrandFunc = func() (nvml.BrandType, nvml.Return) { return nvml.BRAND_NVIDIA, nvml.SUCCESS }
+	d.GetTotalEnergyConsumptionFunc = func() (uint64, nvml.Return) { return 1 << 40, nvml.SUCCESS }
 	d.GetPersistenceModeFunc = func() (nvml.EnableState, nvml.Return) { return 0, nvml.ERROR_NOT_SUPPORTED }
 
 	got, err := (&Inventory{lib: lib}).State(d.UUID)
@@ -40,6 +41,7 @@ func TestState(t *testing.T) {
 	want.Power, want.PowerLimit, want.EnforcedLimit = 312500, 700000, 650000
 	want.ClockGraphics, want.ClockSM, want.ClockMemory, want.ClockVideo = 1000, 1001, 1002, 1003
 	want.LinkGeneration, want.LinkWidth, want.MaxLinkGeneration, want.MaxLinkWidth = 4, 16, 5, 16
+	want.Energy = 1 << 40
 	want.Brand = uint32(nvml.BRAND_NVIDIA)
 	if err != nil || got != want {
 		t.Errorf("State() = %+v, %v\nwant %+v", got, err, want)

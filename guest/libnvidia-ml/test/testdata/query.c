@@ -168,8 +168,12 @@ static void check_state(void)
 		unsigned int type;
 		int result;
 		uint64_t value;
-	} fields[4] = {{.field = 1}, {.field = 186}, {.field = 186, .scope = 1}, {.field = 190}};
-	CHECK_INT(CALL(nvmlDeviceGetFieldValues, first, 4, fields), 0);
+	} fields[5] = {{.field = 1}, {.field = 186}, {.field = 186, .scope = 1}, {.field = 190}, {.field = 83}};
+	unsigned long long energy;
+	CHECK(CALL(nvmlDeviceGetTotalEnergyConsumption, first, &energy) == 0 && energy == 1ull << 40);
+	CHECK_INT(CALL(nvmlDeviceGetTotalEnergyConsumption, second, &energy), 3);
+	CHECK_INT(CALL(nvmlDeviceGetFieldValues, first, 5, fields), 0);
+	CHECK(fields[4].result == 0 && fields[4].type == 3 && fields[4].value == 1ull << 40);
 	CHECK(fields[0].result == 3 && fields[2].result == 3);
 	CHECK(fields[1].result == 0 && fields[1].type == 1 && fields[1].value == 312500);
 	CHECK(fields[3].result == 0 && fields[3].value == 650000);
