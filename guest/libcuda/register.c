@@ -163,7 +163,8 @@ static int register_pages(struct range *range, uint64_t from, uint64_t to)
 	uint64_t device, region = heap_alloc(to - from);
 	if (!region)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	int r = wire_host_alloc(region, to - from, PORTABLE | DEVICE_MAP, &device);
+	unsigned reachable = range->flags & DEVICE_MAP ? WIRE_HOST_REACHABLE : 0;
+	int r = wire_host_alloc(region, to - from, PORTABLE | DEVICE_MAP | reachable, &device);
 	if (r) {
 		heap_free(region, to - from);
 		return r;
