@@ -13,10 +13,10 @@ import (
 // relayed are the programs that say most about a channel without shared memory: those that copy in all the ways
 // that there are, use pinned, mapped and managed memory, graphs, host functions, modules, several threads, or
 // end in an error.
-var relayed = []string{"allocations", "async_alloc", "bfs", "concurrent_streams", "cooperative_groups", "driver_contexts", "driver_graph", "driver_ipc",
+var relayed = []string{"allocations", "async_alloc", "bfs", "concurrent_streams", "cooperative_groups", "driver_contexts", "driver_copy_batch", "driver_graph", "driver_ipc",
 	"driver_jit_log", "driver_launch", "driver_linker", "driver_memcpy", "driver_memset", "driver_pointers", "driver_streams",
 	"errors_memory", "events", "fork_before", "globals", "graph_capture", "graph_explicit", "graph_update", "host_callbacks",
-	"host_register", "illegal_address", "interop", "kernel_assert", "kernel_printf", "legacy_stream", "life", "managed_list", "matmul",
+	"host_register", "host_register_threads", "illegal_address", "interop", "kernel_assert", "kernel_printf", "legacy_stream", "life", "managed_advice", "managed_list", "matmul",
 	"memcpy_2d", "memcpy_3d", "memcpy_kinds", "memset", "multi_gpu", "peer_copy", "per_thread_stream", "pinned_memory", "pinned_order",
 	"pointer_attributes", "pthreads", "stream_wait_event", "streams", "thrust_algorithms"}
 
