@@ -90,7 +90,8 @@ int copy_in(uint64_t dst, const void *src, size_t n, void *stream, bool wait)
 		r = wire_copy_in(dst, stream, src, n);
 	else
 		r = upload(dst, src, n, stream);
-	return r ? r : known_range(dst, n) ? call_deferred() : stream_fence(stream);
+	/* What the host can read itself has to be there when a blocking copy returns. */
+	return r ? r : known_range(dst, n) && !(wait && pinned_at((void *)(uintptr_t)dst, n)) ? call_deferred() : stream_fence(stream);
 }
 
 /* A download through two pieces: while one is copied out here, the GPU fills the other. */

@@ -93,7 +93,7 @@ EXPORT int cuMemFree_v2(uint64_t address)
 	if (!memory_find(address, &range) || range.base != address)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (range.type == MEMORY_MANAGED) {
-		return memory_remove(address, &range) ? host_release(&range) : CUDA_ERROR_INVALID_VALUE;
+		return !range.owner && memory_remove(address, &range) ? host_release(&range) : CUDA_ERROR_INVALID_VALUE;
 	}
 	if (range.type != MEMORY_DEVICE || !(range.graph || memory_remove(address, &range)))
 		return CUDA_ERROR_INVALID_VALUE;

@@ -15,6 +15,18 @@ enum { PORTABLE = 1, DEVICE_MAP = 2, WRITE_COMBINED = 4, PAGE = 4096 };
 
 static uint64_t pages(uint64_t size) { return (size + PAGE - 1) & ~(uint64_t)(PAGE - 1); }
 
+int host_share(struct range *range, bool reachable)
+{
+	int r = wire_host_alloc(range->base, pages(range->size), range->flags | (reachable ? WIRE_HOST_REACHABLE : 0), &range->device_address);
+	if (!r && !memory_add(*range)) {
+		wire_host_free(range->base, pages(range->size));
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	if (r)
+		heap_free(range->base, range->size);
+	return r;
+}
+
 static int host_alloc(void **p, size_t size, unsigned flags, int type, bool mapped)
 {
 	uint64_t at = heap_alloc(size);
@@ -22,15 +34,8 @@ static int host_alloc(void **p, size_t size, unsigned flags, int type, bool mapp
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	struct range range = {.base = at, .size = size, .type = (uint8_t)type, .context = context_owner(),
 			      .device = thread.context->device, .flags = flags};
-	unsigned reachable = mapped || type == MEMORY_MANAGED ? WIRE_HOST_REACHABLE : 0;
-	int r = wire_host_alloc(at, pages(size), flags | reachable, &range.device_address);
-	if (!r && !memory_add(range)) {
-		wire_host_free(at, pages(size));
-		r = CUDA_ERROR_OUT_OF_MEMORY;
-	}
-	if (r)
-		heap_free(at, size);
-	else
+	int r = host_share(&range, mapped || type == MEMORY_MANAGED);
+	if (!r)
 		*p = (void *)(uintptr_t)at;
 	return r;
 }

@@ -75,8 +75,9 @@ int image_measure(const void *image, const uint8_t **bytes, size_t *size)
 	return CUDA_SUCCESS;
 }
 
-int image_send(const uint8_t *bytes, size_t size)
+int image_send(const uint8_t *bytes, size_t size, uint64_t *managed)
 {
+	uint64_t need = 0;
 	int r = CUDA_SUCCESS;
 	for (size_t at = 0; !r && at < size; at += STAGE_PIECE) {
 		struct stage s;
@@ -85,9 +86,11 @@ int image_send(const uint8_t *bytes, size_t size)
 		if (r)
 			return r;
 		memcpy(s.data, bytes + at, n);
-		r = wire_image_append(size, (uint64_t)(uintptr_t)s.data, n);
+		r = wire_image_append(size, (uint64_t)(uintptr_t)s.data, n, managed != NULL, &need);
 		stage_return(&s);
 	}
+	if (managed)
+		*managed = need;
 	return r;
 }
 

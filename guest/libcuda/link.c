@@ -59,7 +59,7 @@ EXPORT int cuLinkAddData_v2(void *state, unsigned int type, void *data, size_t s
 		return r;
 	memset(log, 0, 16);
 	pthread_mutex_lock(&image_lock);
-	r = image_send(data, size);
+	r = image_send(data, size, NULL);
 	if (!r)
 		r = wire_link_add(state, type, name ? name : "", j.wire, j.wire_bytes, log);
 	pthread_mutex_unlock(&image_lock);

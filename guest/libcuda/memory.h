@@ -52,6 +52,10 @@ int graph_memory_note(uint64_t address, uint64_t size);
 uint64_t heap_alloc(uint64_t size);
 void heap_free(uint64_t address, uint64_t size);
 
+/* Pins memory of the heap for a range, which names it, tells the device's address of it, and adds the range to the table.
+ * If that fails the memory is given back. A CUresult. */
+int host_share(struct range *range, bool reachable);
+
 /* Frees pinned or managed memory, whose range has left the table. A CUresult. */
 int host_release(struct range *range);
 

@@ -9,12 +9,14 @@
 #include "image.h"
 #include "memory.h"
 #include "object.h"
+#include "placed.h"
 #include "state.h"
 
 /* Data of objects of kind KIND_MODULE and KIND_LIBRARY. */
 struct module {
 	struct function *functions;
 	struct library_module *modules; /* of a library, by context */
+	uint64_t managed; /* memory of the managed variables, 0 without any */
 };
 
 struct library_module {
@@ -40,14 +42,21 @@ static struct module *module_of(struct object *o)
 	return o->data;
 }
 
+/* The memory of a module's or library's managed variables, 0 if it has none. */
+static uint64_t managed_of(const struct object *o) { return o && o->data ? ((struct module *)o->data)->managed : 0; }
+
 typedef int load_function(void **handle, const void *options, uint64_t option_bytes, void *log);
 
 static int load_bytes(load_function *load, void **handle, const uint8_t *bytes, size_t size, struct jit *j)
 {
 	uint8_t log[WIRE_JITLOG_SIZE];
+	uint64_t managed = 0;
+	struct range range;
 	memset(log, 0, 16);
 	pthread_mutex_lock(&image_lock);
-	int r = image_send(bytes, size);
+	int r = image_send(bytes, size, &managed);
+	if (!r && managed)
+		r = placed_make(&managed, load == wire_library_load);
 	if (!r)
 		r = load(handle, j->wire, j->wire_bytes, log);
 	pthread_mutex_unlock(&image_lock);
@@ -55,6 +64,12 @@ static int load_bytes(load_function *load, void **handle, const uint8_t *bytes, 
 	jit_finish(j, log);
 	if (!r && !module_of(*handle))
 		r = CUDA_ERROR_OUT_OF_MEMORY;
+	if (managed && !r) {
+		module_of(*handle)->managed = managed;
+		placed_own(managed, *handle);
+	} else if (managed && placed_take(managed, NULL, &range)) {
+		host_release(&range);
+	}
 	return r;
 }
 
@@ -162,8 +177,13 @@ EXPORT int cuModuleUnload(void *module)
 		r = CUDA_ERROR_INVALID_HANDLE;
 	if (r)
 		return r;
+	struct range managed;
+	bool have = placed_take(managed_of(o), o, &managed);
 	module_free(o);
-	return wire_cuModuleUnload(module);
+	r = wire_cuModuleUnload(module);
+	if (have)
+		host_release(&managed);
+	return r;
 }
 
 EXPORT int cuLibraryUnload(void *library)
@@ -174,8 +194,13 @@ EXPORT int cuLibraryUnload(void *library)
 		r = CUDA_ERROR_INVALID_HANDLE;
 	if (r)
 		return r;
+	struct range managed;
+	bool have = placed_take(managed_of(o), o, &managed);
 	module_free(o);
-	return wire_cuLibraryUnload(library);
+	r = wire_cuLibraryUnload(library);
+	if (have)
+		host_release(&managed);
+	return r;
 }
 
 /* Makes what is known of a function from the worker's answer. */
@@ -323,6 +348,8 @@ EXPORT int cuLibraryGetModule(void **module, void *library)
 			l->life = context_of(thread.context)->life;
 			l->next = m->modules;
 			m->modules = l;
+			if (m->managed && module_of(l->module))
+				module_of(l->module)->managed = m->managed;
 		}
 	}
 	if (l)
@@ -349,7 +376,7 @@ EXPORT int cuModuleGetGlobal_v2(uint64_t *address, size_t *size, void *module, c
 {
 	uint64_t a, n;
 	int r = enter_context();
-	if (!r)
+	if (!r && !placed_find(managed_of(object_get(module, KIND_MODULE)), name, &a, &n))
 		r = wire_cuModuleGetGlobal_v2(&a, &n, module, name);
 	return r ? r : global_found(a, n, module, address, size);
 }
@@ -358,7 +385,7 @@ EXPORT int cuLibraryGetGlobal(uint64_t *address, size_t *size, void *library, co
 {
 	uint64_t a, n;
 	int r = enter_context();
-	if (!r)
+	if (!r && !placed_find(managed_of(object_get(library, KIND_LIBRARY)), name, &a, &n))
 		r = wire_cuLibraryGetGlobal(&a, &n, library, name);
 	return r ? r : global_found(a, n, library, address, size);
 }
@@ -367,7 +394,7 @@ EXPORT int cuLibraryGetManaged(uint64_t *address, size_t *size, void *library, c
 {
 	uint64_t a, n;
 	int r = enter();
-	if (!r)
+	if (!r && !placed_find(managed_of(object_get(library, KIND_LIBRARY)), name, &a, &n))
 		r = wire_cuLibraryGetManaged(&a, &n, library, name);
 	return r ? r : global_found(a, n, library, address, size);
 }

@@ -2740,10 +2740,23 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		total := a.u64()
 		stage := driver.HostPtr(a.u64())
 		size := a.u64()
+		load := uint32(a.u64())
 		if r := a.result(); r != driver.Success {
 			return r
 		}
-		r := s.onImageAppend(api, total, stage, size)
+		managed, r := s.onImageAppend(api, total, stage, size, load)
+		if r == driver.Success {
+			reply.u64(uint64(managed))
+		}
+		return r
+	case cuda.OpImagePlace:
+		host := driver.HostPtr(a.u64())
+		size := a.u64()
+		library := uint32(a.u64())
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onImagePlace(api, host, size, library)
 		return r
 	case cuda.OpKernelAttribute:
 		kernel := driver.Kernel(a.handle(s, cuda.KindKernel))
@@ -2905,6 +2918,18 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			return r
 		}
 		r := s.onLinkRead(api, link, offset, stage, size)
+		return r
+	case cuda.OpManagedVariable:
+		host := driver.HostPtr(a.u64())
+		name := a.cstr()
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		ptr, size, r := s.onManagedVariable(api, host, name)
+		if r == driver.Success {
+			reply.u64(uint64(ptr))
+			reply.u64(uint64(size))
+		}
 		return r
 	case cuda.OpMapArrays:
 		list := a.blob()

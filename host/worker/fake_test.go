@@ -57,8 +57,11 @@ func (f *fakeDriver) own(p driver.HostPtr, n uint64) driver.Result {
 	panic(fmt.Sprintf("the driver is given %d bytes at %#x, which are not the client's", n, uint64(p)))
 }
 
-func (f *fakeDriver) CtxSetCurrent(driver.Context) driver.Result        { return driver.Success }
-func (f *fakeDriver) CtxGetDevice() (driver.Device, driver.Result)      { return 0, driver.Success }
+func (f *fakeDriver) CtxSetCurrent(driver.Context) driver.Result   { return driver.Success }
+func (f *fakeDriver) CtxGetDevice() (driver.Device, driver.Result) { return 0, driver.Success }
+func (f *fakeDriver) DeviceGetAttribute(attribute uint32, _ driver.Device) (int32, driver.Result) {
+	return map[uint32]int32{75: 9}[attribute], driver.Success // compute capability 9.0
+}
 func (f *fakeDriver) CtxSynchronize() driver.Result                     { return driver.Success }
 func (f *fakeDriver) StreamQuery(driver.Stream) driver.Result           { return driver.Success }
 func (f *fakeDriver) StreamSynchronize(driver.Stream) driver.Result     { return driver.Success }
@@ -234,5 +237,5 @@ func fakeServer(r *region) (*server, *fakeDriver) {
 	f := &fakeDriver{region: r, memory: newMemory(cfg.VGPUs)}
 	return &server{cfg: cfg, log: slog.New(slog.DiscardHandler), region: r, api: f, handles: newHandleTable(),
 		memory: f.memory, waiters: newWaiters(f), watch: newWatch(f), calls: &hostCalls{region: r},
-		console: newConsole(r), dirty: map[driver.Context]*dirtyStreams{}, linked: map[driver.LinkState][]byte{}, objects: newObjects(), mail: newMail(-1)}, f
+		console: newConsole(r), dirty: map[driver.Context]*dirtyStreams{}, linked: map[driver.LinkState][]byte{}, placed: map[driver.HostPtr]placement{}, objects: newObjects(), mail: newMail(-1)}, f
 }

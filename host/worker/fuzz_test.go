@@ -81,7 +81,7 @@ func FuzzRing(f *testing.F) {
 		append(append(retain, frame(cuda.OpHostAlloc, 16, 1, words(base+wire.HeapOffset(reg.size), 4096, 0))...),
 			frame(cuda.OpHostAlias, 16, 1, words(base+wire.HeapOffset(reg.size), 4096, 0x5200_0000_0000))...),
 		append(retain, frame(cuda.OpWriteFlag, 16, 0, words(0, stage, 7))...),
-		append(frame(cuda.OpImageAppend, 0, 1, words(8, stage, 8)), frame(cuda.OpModuleLoad, 0, 1, words(17, 0, 0))...),
+		append(frame(cuda.OpImageAppend, 0, 1, words(8, stage, 8, 1)), frame(cuda.OpModuleLoad, 0, 1, words(17, 0, 0))...),
 		frame(cuda.OpCopy3d, 0, 0, append(words(200), make([]byte, 208)...)),
 		frame(cuda.OpGraphAddHost, 0, 1, words(18, 0, 2, 1, 1, 2, 5)),
 		frame(cuda.OpLaunch, 0, 0, words(0, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0)),

@@ -119,6 +119,13 @@ func (m *memory) addHost(p driver.HostPtr, bytes uint64) bool {
 	return true
 }
 
+// hostBytes is the size of the registered range that starts at p, 0 if there is none.
+func (m *memory) hostBytes(p driver.HostPtr) uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.host[p]
+}
+
 // hostRanges is a copy of the registered ranges.
 func (m *memory) hostRanges() map[driver.HostPtr]uint64 {
 	m.mu.Lock()

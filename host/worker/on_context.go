@@ -36,7 +36,14 @@ func (s *server) onPrimaryReset(api driver.API, d driver.Device) driver.Result {
 	// The region is registered in this context: what the client still has of it ends with the context, the
 	// slots and the staging are registered anew.
 	api.CtxSetCurrent(s.home)
+	var stay []driver.HostPtr
 	for host, bytes := range s.memory.hostRanges() {
+		if s.placed[host].library {
+			api.MemHostUnregister(host)
+			stay = append(stay, host)
+			continue
+		}
+		delete(s.placed, host)
 		s.dropAlias(api, host, bytes)
 		api.MemHostUnregister(host)
 		s.memory.removeHost(host)
@@ -53,6 +60,13 @@ func (s *server) onPrimaryReset(api driver.API, d driver.Device) driver.Result {
 	if again == driver.Success {
 		s.home = home
 		again = s.registerRegion()
+	}
+	for _, host := range stay {
+		api.CtxSetCurrent(s.home)
+		if again == driver.Success {
+			again = api.MemHostRegister(host, s.memory.hostBytes(host), registerPortable|registerDeviceMap)
+		}
+		api.CtxSetCurrent(0)
 	}
 	if r == driver.Success {
 		r = again

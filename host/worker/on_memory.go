@@ -154,6 +154,10 @@ const (
 
 // onHostAlloc makes a range of the region pinned memory that every device can use.
 func (s *server) onHostAlloc(api driver.API, host driver.HostPtr, bytes uint64, _ uint32) (driver.DevicePtr, driver.Result) {
+	if s.current == 0 { // a library may be loaded without a context, and have managed variables
+		api.CtxSetCurrent(s.home)
+		defer api.CtxSetCurrent(0)
+	}
 	if !s.region.contains(host, bytes) || host%4096 != 0 || bytes%4096 != 0 {
 		return 0, driver.ErrorInvalidValue
 	}
@@ -177,6 +181,11 @@ func (s *server) onHostFree(api driver.API, host driver.HostPtr, _ uint64) drive
 	if !ok {
 		return driver.ErrorInvalidValue
 	}
+	if s.current == 0 {
+		api.CtxSetCurrent(s.home)
+		defer api.CtxSetCurrent(0)
+	}
+	delete(s.placed, host)
 	s.dropAlias(api, host, bytes)
 	r := api.MemHostUnregister(host)
 	s.region.discard(host, bytes)

@@ -14,24 +14,37 @@ import (
 // maxImage bounds a module, library or link input.
 const maxImage = 4 << 30
 
-// onImageAppend takes the next piece of an image; total is its size when complete.
-func (s *server) onImageAppend(_ driver.API, total uint64, stage driver.HostPtr, n uint64) driver.Result {
+// onImageAppend takes the next piece of an image; total is its size when complete, load says that it is to be loaded.
+// It tells what memory the image's managed variables need.
+func (s *server) onImageAppend(api driver.API, total uint64, stage driver.HostPtr, n uint64, load uint32) (uint64, driver.Result) {
+	if s.managed = nil; uint64(len(s.image)) == s.imageBytes {
+		s.image = nil // the last one was never asked for
+	}
+	s.imageBytes = total
 	if total > maxImage || uint64(len(s.image))+n > total || !s.region.contains(stage, n) {
 		s.image = nil
-		return driver.ErrorInvalidValue
+		return 0, driver.ErrorInvalidValue
 	}
 	if s.image == nil {
 		s.image = make([]byte, 0, total)
 	}
 	s.image = append(s.image, s.region.window(stage, n)...)
-	return driver.Success
+	if uint64(len(s.image)) < total {
+		return 0, driver.Success
+	}
+	features := fatbin.Look(s.image)
+	// With the real driver, kernels that print need the driver's own waits.
+	s.prints = s.prints || s.cfg.Backend == "cuda" && features.Prints
+	if load == 0 || !features.Managed {
+		return 0, driver.Success
+	}
+	return s.findManaged(api), driver.Success
 }
 
-// takeImage returns what was sent. With the real driver, kernels that print need the driver's own waits.
+// takeImage returns what was sent.
 func (s *server) takeImage() []byte {
 	image := s.image
-	s.image = nil
-	s.prints = s.prints || s.cfg.Backend == "cuda" && fatbin.Prints(image)
+	s.image, s.managed, s.imageBytes = nil, nil, 0
 	return image
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/orion-vgpu/orion/host/carrier"
 	"github.com/orion-vgpu/orion/host/driver"
+	"github.com/orion-vgpu/orion/host/driver/managed"
 	"github.com/orion-vgpu/orion/proto/cuda"
 	"github.com/orion-vgpu/orion/proto/wire"
 	"github.com/orion-vgpu/orion/proto/wire/ring"
@@ -37,11 +38,14 @@ type server struct {
 	image     []byte // being sent in pieces
 	gpuFlags  bool   // the backend's streams can answer fences themselves
 
-	linked  map[driver.LinkState][]byte // images that the linker made
-	greens  greens
-	objects objects
-	shares  shares
-	mail    *mail
+	linked     map[driver.LinkState][]byte  // images that the linker made
+	imageBytes uint64                       // of the image that is being sent, when complete
+	managed    *managed.Image               // of the image that was sent, if it has managed variables
+	placed     map[driver.HostPtr]placement // managed variables
+	greens     greens
+	objects    objects
+	shares     shares
+	mail       *mail
 
 	carrier *carrier.Carrier // nil where the client shares the region
 

@@ -4,4 +4,4 @@
 package cuda
 
 // SpecHash identifies the set of commands that this build understands.
-const SpecHash uint64 = 0x03f0418af8268fe4
+const SpecHash uint64 = 0x7ac1d845998cd689

@@ -251,61 +251,63 @@ const (
 	OpHostMap                                              = 244
 	OpHostUnmap                                            = 245
 	OpImageAppend                                          = 246
-	OpKernelAttribute                                      = 247
-	OpKernelFunction                                       = 248
-	OpLaunch                                               = 249
-	OpLaunchEx                                             = 250
-	OpLibraryKernel                                        = 251
-	OpLibraryLoad                                          = 252
-	OpLinkAdd                                              = 253
-	OpLinkComplete                                         = 254
-	OpLinkCreate                                           = 255
-	OpLinkDestroy                                          = 256
-	OpLinkRead                                             = 257
-	OpMapArrays                                            = 258
-	OpMemAlloc                                             = 259
-	OpMemAllocAsync                                        = 260
-	OpMemAllocPitch                                        = 261
-	OpMemCreate                                            = 262
-	OpMemDecompress                                        = 263
-	OpMemFree                                              = 264
-	OpMemFreeAsync                                         = 265
-	OpMemInfo                                              = 266
-	OpMemRelease                                           = 267
-	OpMemReserve                                           = 268
-	OpMemRetainHandle                                      = 269
-	OpMemUnreserve                                         = 270
-	OpModuleFunction                                       = 271
-	OpModuleLoad                                           = 272
-	OpModuleNames                                          = 273
-	OpMulticastCreate                                      = 274
-	OpOccupancyClusters                                    = 275
-	OpPointerAttribute                                     = 276
-	OpPrimaryReset                                         = 277
-	OpPrimaryRetain                                        = 278
-	OpResourceDescribe                                     = 279
-	OpResourceGet                                          = 280
-	OpResourceSplit                                        = 281
-	OpShareEvent                                           = 282
-	OpShareHandle                                          = 283
-	OpShareMemory                                          = 284
-	OpSharePointer                                         = 285
-	OpSharePool                                            = 286
-	OpStreamSync                                           = 287
-	OpSurfObjectCreate                                     = 288
-	OpSurfObjectDestroy                                    = 289
-	OpTakeEvent                                            = 290
-	OpTakeHandle                                           = 291
-	OpTakeMemory                                           = 292
-	OpTakePointer                                          = 293
-	OpTakePool                                             = 294
-	OpTexObjectCreate                                      = 295
-	OpTexObjectDestroy                                     = 296
-	OpTexObjectGet                                         = 297
-	OpWriteFlag                                            = 298
+	OpImagePlace                                           = 247
+	OpKernelAttribute                                      = 248
+	OpKernelFunction                                       = 249
+	OpLaunch                                               = 250
+	OpLaunchEx                                             = 251
+	OpLibraryKernel                                        = 252
+	OpLibraryLoad                                          = 253
+	OpLinkAdd                                              = 254
+	OpLinkComplete                                         = 255
+	OpLinkCreate                                           = 256
+	OpLinkDestroy                                          = 257
+	OpLinkRead                                             = 258
+	OpManagedVariable                                      = 259
+	OpMapArrays                                            = 260
+	OpMemAlloc                                             = 261
+	OpMemAllocAsync                                        = 262
+	OpMemAllocPitch                                        = 263
+	OpMemCreate                                            = 264
+	OpMemDecompress                                        = 265
+	OpMemFree                                              = 266
+	OpMemFreeAsync                                         = 267
+	OpMemInfo                                              = 268
+	OpMemRelease                                           = 269
+	OpMemReserve                                           = 270
+	OpMemRetainHandle                                      = 271
+	OpMemUnreserve                                         = 272
+	OpModuleFunction                                       = 273
+	OpModuleLoad                                           = 274
+	OpModuleNames                                          = 275
+	OpMulticastCreate                                      = 276
+	OpOccupancyClusters                                    = 277
+	OpPointerAttribute                                     = 278
+	OpPrimaryReset                                         = 279
+	OpPrimaryRetain                                        = 280
+	OpResourceDescribe                                     = 281
+	OpResourceGet                                          = 282
+	OpResourceSplit                                        = 283
+	OpShareEvent                                           = 284
+	OpShareHandle                                          = 285
+	OpShareMemory                                          = 286
+	OpSharePointer                                         = 287
+	OpSharePool                                            = 288
+	OpStreamSync                                           = 289
+	OpSurfObjectCreate                                     = 290
+	OpSurfObjectDestroy                                    = 291
+	OpTakeEvent                                            = 292
+	OpTakeHandle                                           = 293
+	OpTakeMemory                                           = 294
+	OpTakePointer                                          = 295
+	OpTakePool                                             = 296
+	OpTexObjectCreate                                      = 297
+	OpTexObjectDestroy                                     = 298
+	OpTexObjectGet                                         = 299
+	OpWriteFlag                                            = 300
 
 	// OpCount is one more than the highest opcode.
-	OpCount = 299
+	OpCount = 301
 )
 
 // OpNames are the commands' names, for logs.
@@ -556,6 +558,7 @@ var OpNames = [OpCount]string{
 	OpHostMap:                              "host_map",
 	OpHostUnmap:                            "host_unmap",
 	OpImageAppend:                          "image_append",
+	OpImagePlace:                           "image_place",
 	OpKernelAttribute:                      "kernel_attribute",
 	OpKernelFunction:                       "kernel_function",
 	OpLaunch:                               "launch",
@@ -567,6 +570,7 @@ var OpNames = [OpCount]string{
 	OpLinkCreate:                           "link_create",
 	OpLinkDestroy:                          "link_destroy",
 	OpLinkRead:                             "link_read",
+	OpManagedVariable:                      "managed_variable",
 	OpMapArrays:                            "map_arrays",
 	OpMemAlloc:                             "mem_alloc",
 	OpMemAllocAsync:                        "mem_alloc_async",

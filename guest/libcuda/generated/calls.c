@@ -255,6 +255,7 @@ const char *const op_names[] = {
 	[OP_host_map] = "host_map",
 	[OP_host_unmap] = "host_unmap",
 	[OP_image_append] = "image_append",
+	[OP_image_place] = "image_place",
 	[OP_kernel_attribute] = "kernel_attribute",
 	[OP_kernel_function] = "kernel_function",
 	[OP_launch] = "launch",
@@ -266,6 +267,7 @@ const char *const op_names[] = {
 	[OP_link_create] = "link_create",
 	[OP_link_destroy] = "link_destroy",
 	[OP_link_read] = "link_read",
+	[OP_managed_variable] = "managed_variable",
 	[OP_map_arrays] = "map_arrays",
 	[OP_mem_alloc] = "mem_alloc",
 	[OP_mem_alloc_async] = "mem_alloc_async",
@@ -6578,16 +6580,36 @@ int wire_host_unmap(uint64_t at)
 	return r;
 }
 
-int wire_image_append(uint64_t total, uint64_t stage, uint64_t size)
+int wire_image_append(uint64_t total, uint64_t stage, uint64_t size, unsigned int load, uint64_t *managed)
 {
+	if (!managed)
+		return CUDA_ERROR_INVALID_VALUE;
 	struct call c;
-	int r = call_begin(&c, OP_image_append, 24, CALL_WAIT);
+	int r = call_begin(&c, OP_image_append, 32, CALL_WAIT);
 	if (r) {
 		return r;
 	}
 	call_u64(&c, total);
 	call_u64(&c, stage);
 	call_u64(&c, size);
+	call_u64(&c, load);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*managed = (uint64_t)reply_u64(&c);
+	}
+	return r;
+}
+
+int wire_image_place(uint64_t host, uint64_t size, unsigned int library)
+{
+	struct call c;
+	int r = call_begin(&c, OP_image_place, 24, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, host);
+	call_u64(&c, size);
+	call_u64(&c, library);
 	r = call_end(&c);
 	return r;
 }
@@ -6899,6 +6921,30 @@ int wire_link_read(void *link, uint64_t offset, uint64_t stage, uint64_t size)
 	call_u64(&c, stage);
 	call_u64(&c, size);
 	r = call_end(&c);
+	return r;
+}
+
+int wire_managed_variable(uint64_t host, const char *name, uint64_t *ptr, uint64_t *size)
+{
+	if (!name)
+		return CUDA_ERROR_INVALID_VALUE;
+	size_t name_bytes = strlen(name);
+	if (!ptr)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!size)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_managed_variable, 16 + call_pad(name_bytes), CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, host);
+	call_blob(&c, name, name_bytes);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*ptr = (uint64_t)reply_u64(&c);
+		*size = (uint64_t)reply_u64(&c);
+	}
 	return r;
 }
 

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ORION_SPEC_HASH 0x03f0418af8268fe4ull
+#define ORION_SPEC_HASH 0x7ac1d845998cd689ull
 
 enum kind {
 	KIND_CTX = 1,
@@ -278,58 +278,60 @@ enum op {
 	OP_host_map = 244,
 	OP_host_unmap = 245,
 	OP_image_append = 246,
-	OP_kernel_attribute = 247,
-	OP_kernel_function = 248,
-	OP_launch = 249,
-	OP_launch_ex = 250,
-	OP_library_kernel = 251,
-	OP_library_load = 252,
-	OP_link_add = 253,
-	OP_link_complete = 254,
-	OP_link_create = 255,
-	OP_link_destroy = 256,
-	OP_link_read = 257,
-	OP_map_arrays = 258,
-	OP_mem_alloc = 259,
-	OP_mem_alloc_async = 260,
-	OP_mem_alloc_pitch = 261,
-	OP_mem_create = 262,
-	OP_mem_decompress = 263,
-	OP_mem_free = 264,
-	OP_mem_free_async = 265,
-	OP_mem_info = 266,
-	OP_mem_release = 267,
-	OP_mem_reserve = 268,
-	OP_mem_retain_handle = 269,
-	OP_mem_unreserve = 270,
-	OP_module_function = 271,
-	OP_module_load = 272,
-	OP_module_names = 273,
-	OP_multicast_create = 274,
-	OP_occupancy_clusters = 275,
-	OP_pointer_attribute = 276,
-	OP_primary_reset = 277,
-	OP_primary_retain = 278,
-	OP_resource_describe = 279,
-	OP_resource_get = 280,
-	OP_resource_split = 281,
-	OP_share_event = 282,
-	OP_share_handle = 283,
-	OP_share_memory = 284,
-	OP_share_pointer = 285,
-	OP_share_pool = 286,
-	OP_stream_sync = 287,
-	OP_surf_object_create = 288,
-	OP_surf_object_destroy = 289,
-	OP_take_event = 290,
-	OP_take_handle = 291,
-	OP_take_memory = 292,
-	OP_take_pointer = 293,
-	OP_take_pool = 294,
-	OP_tex_object_create = 295,
-	OP_tex_object_destroy = 296,
-	OP_tex_object_get = 297,
-	OP_write_flag = 298,
+	OP_image_place = 247,
+	OP_kernel_attribute = 248,
+	OP_kernel_function = 249,
+	OP_launch = 250,
+	OP_launch_ex = 251,
+	OP_library_kernel = 252,
+	OP_library_load = 253,
+	OP_link_add = 254,
+	OP_link_complete = 255,
+	OP_link_create = 256,
+	OP_link_destroy = 257,
+	OP_link_read = 258,
+	OP_managed_variable = 259,
+	OP_map_arrays = 260,
+	OP_mem_alloc = 261,
+	OP_mem_alloc_async = 262,
+	OP_mem_alloc_pitch = 263,
+	OP_mem_create = 264,
+	OP_mem_decompress = 265,
+	OP_mem_free = 266,
+	OP_mem_free_async = 267,
+	OP_mem_info = 268,
+	OP_mem_release = 269,
+	OP_mem_reserve = 270,
+	OP_mem_retain_handle = 271,
+	OP_mem_unreserve = 272,
+	OP_module_function = 273,
+	OP_module_load = 274,
+	OP_module_names = 275,
+	OP_multicast_create = 276,
+	OP_occupancy_clusters = 277,
+	OP_pointer_attribute = 278,
+	OP_primary_reset = 279,
+	OP_primary_retain = 280,
+	OP_resource_describe = 281,
+	OP_resource_get = 282,
+	OP_resource_split = 283,
+	OP_share_event = 284,
+	OP_share_handle = 285,
+	OP_share_memory = 286,
+	OP_share_pointer = 287,
+	OP_share_pool = 288,
+	OP_stream_sync = 289,
+	OP_surf_object_create = 290,
+	OP_surf_object_destroy = 291,
+	OP_take_event = 292,
+	OP_take_handle = 293,
+	OP_take_memory = 294,
+	OP_take_pointer = 295,
+	OP_take_pool = 296,
+	OP_tex_object_create = 297,
+	OP_tex_object_destroy = 298,
+	OP_tex_object_get = 299,
+	OP_write_flag = 300,
 	OP_COUNT,
 };
 
@@ -580,7 +582,8 @@ int wire_host_free(uint64_t host, uint64_t size);
 int wire_host_func(void *stream, uint64_t id);
 int wire_host_map(uint64_t at, uint64_t size, uint64_t offset, uint64_t device, uint64_t inode, uint64_t *host, uint64_t *ptr);
 int wire_host_unmap(uint64_t at);
-int wire_image_append(uint64_t total, uint64_t stage, uint64_t size);
+int wire_image_append(uint64_t total, uint64_t stage, uint64_t size, unsigned int load, uint64_t *managed);
+int wire_image_place(uint64_t host, uint64_t size, unsigned int library);
 int wire_kernel_attribute(void *kernel, unsigned int attribute, int dev, int *value);
 int wire_kernel_function(void **function, void *kernel);
 int wire_launch(void *function, unsigned int gridX, unsigned int gridY, unsigned int gridZ, unsigned int blockX, unsigned int blockY, unsigned int blockZ, unsigned int shared, void *stream, const void *params, uint64_t paramBytes);
@@ -592,6 +595,7 @@ int wire_link_complete(void *link, uint64_t *size, void *log);
 int wire_link_create(void **link, const void *options, uint64_t optionBytes);
 int wire_link_destroy(void *link);
 int wire_link_read(void *link, uint64_t offset, uint64_t stage, uint64_t size);
+int wire_managed_variable(uint64_t host, const char *name, uint64_t *ptr, uint64_t *size);
 int wire_map_arrays(const void *list, unsigned int count, void *stream);
 int wire_mem_alloc(uint64_t size, uint64_t *ptr);
 int wire_mem_alloc_async(uint64_t size, void *pool, void *stream, uint64_t *ptr);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package fatbin finds the PTX in what programs hand to the driver as a module image: a fatbin container,
+// Package fatbin finds the PTX and code in what programs hand to the driver as a module image: a fatbin container,
 // PTX text, or an ELF, which holds machine code of a real GPU only.
 package fatbin
 
@@ -19,6 +19,7 @@ const (
 	headerSize = 16
 	entrySize  = 64
 	kindPTX    = 1
+	kindELF    = 2
 	flagLZ4    = 0x2000
 	flagZstd   = 0x8000
 	maxText    = 1 << 30
@@ -56,30 +57,62 @@ func PTX(image []byte, capability int) (string, error) {
 	return "", ErrFormat
 }
 
+// Code returns the machine code for a GPU of the given compute capability, or nil and the PTX to make it of. Errors
+// match ErrNoPTX or ErrFormat.
+func Code(image []byte, capability int) (elf []byte, text string, err error) {
+	if bytes.HasPrefix(image, []byte("\x7fELF")) {
+		return image, "", nil
+	}
+	if len(image) >= 4 && binary.LittleEndian.Uint32(image) == magic {
+		// Code runs on GPUs of its own major capability, from its minor one on.
+		best, err := newest(image, func(e *entry) bool {
+			return e.kind == kindELF && int(e.sm) <= capability && int(e.sm)/10 == capability/10
+		})
+		if err != nil {
+			return nil, "", err
+		}
+		if best != nil {
+			elf, err := best.data()
+			return elf, "", err
+		}
+	}
+	text, err = PTX(image, capability)
+	return nil, text, err
+}
+
 // fromContainers looks through containers that follow one another.
 func fromContainers(image []byte, capability int) (string, error) {
-	var best *entry
-	for len(image) >= headerSize && binary.LittleEndian.Uint32(image) == magic {
-		header := int(binary.LittleEndian.Uint16(image[6:]))
-		size := binary.LittleEndian.Uint64(image[8:])
-		if header < headerSize || header > len(image) || size > uint64(len(image)-header) {
-			return "", fmt.Errorf("%w: container of %d bytes in an image of %d", ErrFormat, size, len(image))
-		}
-		entries, err := list(image[header : header+int(size)])
-		if err != nil {
-			return "", err
-		}
-		for i, e := range entries {
-			if e.kind == kindPTX && int(e.sm) <= capability && (best == nil || e.sm > best.sm) {
-				best = &entries[i]
-			}
-		}
-		image = image[header+int(size):]
+	best, err := newest(image, func(e *entry) bool { return e.kind == kindPTX && int(e.sm) <= capability })
+	if err != nil {
+		return "", err
 	}
 	if best == nil {
 		return "", ErrNoPTX
 	}
 	return best.text()
+}
+
+// newest is the entry for the newest GPUs of those that fit, nil if none does.
+func newest(image []byte, fits func(*entry) bool) (*entry, error) {
+	var best *entry
+	for len(image) >= headerSize && binary.LittleEndian.Uint32(image) == magic {
+		header := int(binary.LittleEndian.Uint16(image[6:]))
+		size := binary.LittleEndian.Uint64(image[8:])
+		if header < headerSize || header > len(image) || size > uint64(len(image)-header) {
+			return nil, fmt.Errorf("%w: container of %d bytes in an image of %d", ErrFormat, size, len(image))
+		}
+		entries, err := list(image[header : header+int(size)])
+		if err != nil {
+			return nil, err
+		}
+		for i := range entries {
+			if e := &entries[i]; fits(e) && (best == nil || e.sm > best.sm) {
+				best = e
+			}
+		}
+		image = image[header+int(size):]
+	}
+	return best, nil
 }
 
 func list(b []byte) ([]entry, error) {

@@ -94,6 +94,12 @@ func (c *context) load(ast *ptx.Module, log *driver.JITLog) (*module, driver.Res
 			m.references[v.Name] = r
 			return handle, nil
 		}
+		if v.At != 0 { // in the client's memory
+			if !c.d.space.Holds(v.At, uint64(max(v.Size, 1))) {
+				return 0, fmt.Errorf("%w: no memory at %#x for %s", simt.ErrInvalid, v.At, v.Name)
+			}
+			return v.At, nil
+		}
 		a, err := c.dev.memory.Alloc(uint64(max(v.Size, 1)), mem.Range{Symbol: true, Managed: v.Managed})
 		if err == nil {
 			m.memory = append(m.memory, a)

@@ -23,6 +23,8 @@ type Var struct {
 	Extern  bool
 	Weak    bool
 	Managed bool
+	At      uint64 // where a managed variable is to lie (package managed), 0 if anywhere
+	Settled bool   // and it has had its first value, in another context's module
 	Init    []Init
 }
 

@@ -118,6 +118,9 @@ func (p *parser) attribute(v *Var) error {
 		if p.tok.kind == tokDot && p.tok.text == "managed" {
 			v.Managed = true
 		}
+		if p.tok.kind == tokInt && v.Managed {
+			v.At = p.tok.value
+		}
 		if err := p.advance(); err != nil {
 			return err
 		}

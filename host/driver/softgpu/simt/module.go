@@ -95,6 +95,10 @@ func NewModule(ast *ptx.Module, alloc func(v *ptx.Var) (uint64, error)) (*Module
 }
 
 func (m *Module) initialise(v *ptx.Var, to []byte) error {
+	if v.Settled {
+		return nil
+	}
+	v.Settled = v.At != 0
 	clear(to)
 	size := v.Type.Size()
 	for i, init := range v.Init {

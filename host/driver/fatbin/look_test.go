@@ -19,7 +19,7 @@ func packed(t *testing.T, text string) entry {
 	return entry{kind: kindPTX, flags: flagLZ4, payload: out[:n], uncompressed: uint64(len(text))}
 }
 
-func TestPrints(t *testing.T) {
+func TestLook(t *testing.T) {
 	t.Parallel()
 	silent := ".version 7.0 .target sm_60 .entry f() { ret; } .entry g() { ret; } .entry h() { ret; } .entry i() { ret; }"
 	loud := silent + " .extern .func vprintf; call vprintf;"
@@ -36,7 +36,7 @@ func TestPrints(t *testing.T) {
 		"truncated":         {container(packed(t, loud))[:headerSize+10], false},
 		"empty":             {nil, false},
 	} {
-		if got := Prints(c.image); got != c.want {
+		if got := Look(c.image).Prints; got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
