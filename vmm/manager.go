@@ -213,7 +213,7 @@ func (m *Manager) reboot(hv Hypervisor, name string) {
 		return
 	}
 	m.log.Info("virtual machine reboots", "machine", name, "sessions", mem.used.Load())
-	if err := mem.renew(); err != nil && !errors.Is(err, ErrGone) && !errors.Is(err, errClosed) {
+	if err := mem.reboot(); err != nil && !errors.Is(err, ErrGone) && !errors.Is(err, errClosed) {
 		m.log.Error("a virtual machine gets no new sessions", "machine", name, "reason", err)
 	}
 	m.working.Go(func() { m.opt.EndDomain(name) })

@@ -248,6 +248,9 @@ func TestClaim(t *testing.T) {
 	}
 	h.hv.set("vm", nil)
 	h.await("the end of the machine", func() bool { return h.status("vm").Name == "" })
+	if !s.Ended() {
+		t.Error("its slice does not know")
+	}
 	if _, err := s.File().WriteAt([]byte("x"), int64(s.Offset())); err != nil {
 		t.Errorf("the slice of a session that still ends: %v", err)
 	}
@@ -304,10 +307,18 @@ func TestReboot(t *testing.T) {
 	h := newHost(t)
 	h.hv.set("vm", optedIn("1"))
 	region := h.awaitState("vm", Attached).Region
+	s, err := h.Claim(h.nonce("vm"), 0)
+	if err != nil || s.Ended() {
+		t.Fatal("claim:", err)
+	}
+	defer s.Release()
 	n := h.nonce("vm")
 	h.hv.send(Event{Kind: Rebooted, Machine: "vm"})
 	h.hv.send(Event{Kind: Rebooted, Machine: "unknown"})
 	h.await("the end of its sessions", func() bool { return h.endings() == 1 })
+	if !s.Ended() {
+		t.Error("a slice of before the reboot is as good as ever")
+	}
 	if h.nonce("vm") == n || h.status("vm").Region != region {
 		t.Error("the nonce is as before, or the region is not")
 	}

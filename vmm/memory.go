@@ -34,6 +34,7 @@ type memory struct {
 	region *ivshmem.Region
 	closed bool // to new clients
 	ended  bool
+	epoch  int // grows when the programs of the guest have ended
 
 	nonceMu sync.Mutex // taken after mu
 	nonce   [32]byte
@@ -107,7 +108,7 @@ func (m *memory) take() (Slice, error) {
 
 func (m *memory) newSlice(offset, size uint64) Slice {
 	m.used.Store(int32(m.region.InUse()))
-	return &slice{memory: m, offset: offset, size: size}
+	return &slice{memory: m, offset: offset, size: size, epoch: m.epoch}
 }
 
 func (m *memory) adopt(offset, size uint64) (Slice, error) {
@@ -132,11 +133,20 @@ func (m *memory) begin() error {
 	return m.renewLocked()
 }
 
+// reboot renews the nonce for a guest whose programs have ended.
+func (m *memory) reboot() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.epoch++
+	return m.renewLocked()
+}
+
 // close keeps new clients out while the guest has the device still.
 func (m *memory) close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.closed = true
+	m.epoch++
 	m.nonceMu.Lock()
 	defer m.nonceMu.Unlock()
 	m.good = false
@@ -161,6 +171,7 @@ func (m *memory) end() {
 		return
 	}
 	m.ended = true
+	m.epoch++
 	m.nonceMu.Lock()
 	m.good = false
 	m.nonceMu.Unlock()
@@ -181,6 +192,7 @@ func (m *memory) closeUnused() {
 type slice struct {
 	memory       *memory
 	offset, size uint64
+	epoch        int
 	once         sync.Once
 }
 
@@ -188,6 +200,12 @@ func (s *slice) Domain() string { return s.memory.domain }
 func (s *slice) File() *os.File { return s.memory.region.File() }
 func (s *slice) Offset() uint64 { return s.offset }
 func (s *slice) Size() uint64   { return s.size }
+
+func (s *slice) Ended() bool {
+	s.memory.mu.Lock()
+	defer s.memory.mu.Unlock()
+	return s.memory.epoch != s.epoch
+}
 
 func (s *slice) Release() {
 	s.once.Do(func() {

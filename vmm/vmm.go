@@ -41,6 +41,10 @@ type Slice interface {
 	Offset() uint64
 	Size() uint64
 
+	// Ended says whether the machine has ended, rebooted, or is losing its device since the slice was taken: who
+	// listed his session too late for EndDomain to find it learns it here.
+	Ended() bool
+
 	// Release gives the slice back, and what was in it to nobody: it reads as zeros from then on. Nobody may
 	// map it any more. A second call does nothing.
 	Release()

@@ -300,3 +300,38 @@ func TestManySlicesStayFlat(t *testing.T) {
 		t.Errorf("after 30 sessions: descriptors %d -> %d, goroutines %d -> %d", fds, a, goroutines, b)
 	}
 }
+
+// A domain may end while its session waits for a lease, and is not listed yet.
+func TestDomainEndsBeforeItsSessionIsListed(t *testing.T) {
+	t.Parallel()
+	pool := &fakePool{}
+	m := serveMachinesIn(t, t.TempDir(), pool, machine.NewHost(t))
+	vm := m.host.Add(t, "vm", 5, 256<<20, "", 1)
+	pool.note = func(event, _ string) {
+		if event == "grant" {
+			vm.End()
+			m.EndDomain("vm")
+		}
+	}
+	conn, err := net.Dial("tcp", m.tcp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() // open until then: a machine that was destroyed does not say good-bye
+	h := deviceHello(vm.Nonce())
+	b, err := h.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Write(b); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "grant", eventually, func() bool {
+		pool.mu.Lock()
+		defer pool.mu.Unlock()
+		return pool.next == 1
+	})
+	waitFor(t, "end of the session", eventually, func() bool {
+		return pool.leases() == 0 && len(m.Sessions()) == 0 && vm.SlicesInUse() == 0
+	})
+}

@@ -82,6 +82,11 @@ func (s *Server) prepare(ctx context.Context, who peer, h wire.Hello, mem memory
 		ses.rec.From = who.source
 	}
 	s.add(ses)
+	if mem.slice != nil && mem.slice.Ended() { // before EndDomain could find the session
+		s.mu.Lock()
+		ses.domainEnded = true
+		s.mu.Unlock()
+	}
 	return ses, nil
 }
 

@@ -23,6 +23,12 @@ func (s *slice) File() *os.File { return s.region.File() }
 func (s *slice) Offset() uint64 { return s.offset }
 func (s *slice) Size() uint64   { return s.size }
 
+func (s *slice) Ended() bool {
+	s.machine.host.mu.Lock()
+	defer s.machine.host.mu.Unlock()
+	return s.machine.host.all[s.machine.Name] != s.machine
+}
+
 func (s *slice) Release() {
 	s.release.Do(func() {
 		s.machine.host.mu.Lock()
