@@ -13,15 +13,31 @@ import (
 	"github.com/orion-vgpu/orion/proto/wire"
 )
 
-// maxRegion bounds what a server can have a relay map.
-const maxRegion = 1 << 40
+const (
+	maxRegion = 1 << 40  // bounds what a server can have a relay map
+	minHeap   = 16 << 20 // of pinned memory
+)
+
+// regionSize is how large a region this machine, with so much memory, makes for a server that has one of size bytes:
+// as large, but no more than half of the memory. The server's is large as its own memory is, and what a program pins
+// beyond this machine's would end in the kernel killing somebody. The parts before the heap are as the server has them.
+func regionSize(size, memory uint64) uint64 {
+	half := memory / 2 &^ (wire.PageSize - 1)
+	return min(size, max(half, wire.HeapOffset(size)+minHeap))
+}
+
+// machineMemory is the size of this machine's memory in bytes.
+func machineMemory() uint64 {
+	var s unix.Sysinfo_t
+	if err := unix.Sysinfo(&s); err != nil {
+		return maxRegion
+	}
+	return uint64(s.Totalram) * uint64(s.Unit)
+}
 
 // newRegion makes and maps the shared memory of a session. The file is for the program; the caller closes it,
 // and unmaps the region.
 func newRegion(size uint64) (region carry.Region, file *os.File, err error) {
-	if size < wire.MinRegionSize || size > maxRegion || size%wire.PageSize != 0 {
-		return nil, nil, fmt.Errorf("make shared memory: the server asks for %d bytes", size)
-	}
 	if file, err = memoryFile(); err != nil {
 		return nil, nil, fmt.Errorf("make shared memory: %w", err)
 	}

@@ -136,6 +136,7 @@ func (r *Relay) open(ctx context.Context, log *slog.Logger, conn *net.UnixConn, 
 
 // welcome tells the program where its region is.
 func welcome(conn *net.UnixConn, w wire.Welcome, s *session) error {
+	w.Size = uint64(len(s.region))
 	b, err := w.MarshalBinary()
 	if err != nil {
 		return err

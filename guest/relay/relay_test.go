@@ -278,6 +278,19 @@ func TestOldKernelsMemory(t *testing.T) {
 	}
 }
 
+func TestRegionSize(t *testing.T) {
+	t.Parallel()
+	const gib = 1 << 30
+	for _, c := range []struct{ size, memory, want uint64 }{
+		{8 * gib, 64 * gib, 8 * gib}, {8 * gib, 4 * gib, 2 * gib}, {8 * gib, gib/8 + 5, wire.HeapOffset(8*gib) + minHeap},
+		{wire.MinRegionSize, gib / 32, wire.HeapOffset(wire.MinRegionSize) + minHeap}, {8 * gib, 3*gib + 5, 3 * gib / 2},
+	} {
+		if got := regionSize(c.size, c.memory); got != c.want || got%wire.PageSize != 0 {
+			t.Errorf("of %#x bytes on a machine of %#x: %#x, want %#x", c.size, c.memory, got, c.want)
+		}
+	}
+}
+
 func TestListen(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "run", "relay.sock")

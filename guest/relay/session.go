@@ -47,8 +47,11 @@ type session struct {
 
 // newSession makes the region that a welcome describes, and fills in the header, which comes first.
 func newSession(log *slog.Logger, server string, stream io.ReadWriteCloser, w wire.Welcome) (s *session, err error) {
+	if w.Size < wire.MinRegionSize || w.Size > maxRegion || w.Size%wire.PageSize != 0 {
+		return nil, fmt.Errorf("make shared memory: the server asks for %d bytes", w.Size)
+	}
 	s = &session{log: log, server: server, stream: stream, in: carry.NewReader(stream), base: w.Base, client: -1, pidfd: -1, wake: -1}
-	if s.region, s.file, err = newRegion(w.Size); err != nil {
+	if s.region, s.file, err = newRegion(regionSize(w.Size, machineMemory())); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -81,6 +84,7 @@ func (s *session) readHeader() error {
 	// What the worker says of its own machine's cores is not true of this one.
 	s.region.Store32(wire.HdrSpin, clientSpin())
 	s.region.Store32(wire.HdrCarrier, wire.CarrierStream)
+	s.region.Store64(wire.HdrSize, uint64(len(s.region)))
 	return nil
 }
 
