@@ -64,6 +64,28 @@ bool advice_change(uint64_t base, uint64_t size, void (*change)(struct advice *a
 	return ok;
 }
 
+void advice_unset_read_mostly(uint64_t base, uint64_t size)
+{
+	uint64_t from = page_down(base), to = page_up(base + size), end = 0;
+	bool hit = false;
+	pthread_mutex_lock(&lock);
+	for (struct piece *p = list, *first = NULL; p; p = p->next) {
+		if (!first || !p->advice.read_mostly || p->from != end) {
+			first = p; /* of a stretch */
+			hit = false;
+		}
+		end = p->to;
+		hit = hit || (p->advice.read_mostly && p->from < to && p->to > from);
+		bool last = !p->next || !p->next->advice.read_mostly || p->next->from != end;
+		for (struct piece *q = first; hit && last; q = q->next) {
+			q->advice.read_mostly = 0;
+			if (q == p)
+				break;
+		}
+	}
+	pthread_mutex_unlock(&lock);
+}
+
 static bool same(struct location a, struct location b) { return a.type == b.type && a.id == b.id; }
 
 struct advice advice_common(uint64_t base, uint64_t size)

@@ -21,6 +21,9 @@ struct advice {
 
 /* Changes the advice of whole pages around a range by a function. False when out of memory. */
 bool advice_change(uint64_t base, uint64_t size, void (*change)(struct advice *a, const void *how), const void *how);
+/* Ends read duplication, of all of the stretch of pages that a range has a part in: NVIDIA's driver does not keep it for
+ * the rest. */
+void advice_unset_read_mostly(uint64_t base, uint64_t size);
 /* What holds for all of a range. */
 struct advice advice_common(uint64_t base, uint64_t size);
 /* Forgets the advice of a range. */

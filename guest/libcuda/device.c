@@ -148,7 +148,6 @@ EXPORT int cuDeviceGetAttribute(int *value, int attribute, int device)
 	if (r)
 		return r;
 	switch (attribute) {
-	case CONCURRENT_MANAGED:
 	case PAGEABLE:
 	case PAGEABLE_BY_TABLES:
 	case HOST_POINTER_FOR_REGISTERED:
@@ -162,6 +161,9 @@ EXPORT int cuDeviceGetAttribute(int *value, int attribute, int device)
 	case MULTICAST:
 	case HOST_NUMA_POOLS:
 		*value = 0;
+		break;
+	case CONCURRENT_MANAGED: /* where both reach the same memory, and neither waits for the other's stores */
+		*value = *value && *region32(WIRE_HDR_CARRIER) == WIRE_CARRIER_MEMORY;
 		break;
 	case HOST_REGISTER:
 		*value = *region32(WIRE_HDR_CARRIER) != WIRE_CARRIER_DEVICE; /* whose memory may not be cached */

@@ -69,8 +69,7 @@ static void change(struct advice *a, const void *how)
 	uint64_t bit = c->location.type == LOCATION_DEVICE ? 1ull << (c->location.id & 63) : 0;
 	switch (c->what) {
 	case SET_READ_MOSTLY:
-	case UNSET_READ_MOSTLY:
-		a->read_mostly = c->what == SET_READ_MOSTLY;
+		a->read_mostly = true;
 		break;
 	case SET_PREFERRED:
 		a->preferred = c->location;
@@ -96,7 +95,9 @@ static int note(uint64_t address, size_t n, struct change c)
 		return CUDA_ERROR_INVALID_VALUE;
 	/* Read duplication and the end of a preference are for no place in particular. */
 	int r = c.what == UNSET_PREFERRED || c.what <= UNSET_READ_MOSTLY ? CUDA_SUCCESS : location_check(c.location);
-	if (!r && !advice_change(address, n, change, &c))
+	if (!r && c.what == UNSET_READ_MOSTLY)
+		advice_unset_read_mostly(address, n);
+	else if (!r && !advice_change(address, n, change, &c))
 		r = CUDA_ERROR_OUT_OF_MEMORY;
 	return r;
 }
@@ -167,6 +168,22 @@ static int prefetch_batch(const uint64_t *addresses, const size_t *sizes, size_t
 	}
 	return r;
 }
+
+/* Attaching restricts who may access memory in the meantime; nothing here has to know. */
+static int attach(void *stream, uint64_t address, size_t n, unsigned flags)
+{
+	enum { GLOBAL = 1, HOST = 2, SINGLE = 4 };
+	struct range range;
+	uint64_t id;
+	if (!handle_id(stream, KIND_STREAM, &id))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if ((flags != GLOBAL && flags != HOST && flags != SINGLE) || (flags == SINGLE && !stream))
+		return CUDA_ERROR_INVALID_VALUE;
+	bool whole = memory_find(address, &range) && range.type == MEMORY_MANAGED && (!n || (range.base == address && range.size == n));
+	return whole ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+ON_STREAM(cuStreamAttachMemAsync, (void *stream, uint64_t address, size_t n, unsigned int flags), attach(stream, address, n, flags))
 
 /* What is discarded has no content to speak of: it may as well stay. */
 ON_STREAM(cuMemDiscardBatchAsync, (const uint64_t *addresses, const size_t *sizes, size_t count, uint64_t flags, void *stream),

@@ -219,7 +219,6 @@ type Functions interface {
 	OccupancyMaxPotentialClusterSize(fn Function, config []byte) (clusterSize int32, r Result)
 	ParamSetTexRef(hfunc Function, texunit int32, texRef TexRef) Result
 	PointerGetAttribute(data []byte, attribute uint32, ptr DevicePtr) Result
-	StreamAttachMemAsync(stream Stream, dptr DevicePtr, length uint64, flags uint32) Result
 	StreamBatchMemOp(stream Stream, count uint32, paramArray []byte, flags uint32) Result
 	StreamBatchMemOpV2(stream Stream, count uint32, paramArray []byte, flags uint32) Result
 	StreamBeginCaptureToGraph(stream Stream, graph Graph, dependencies []GraphNode, dependencyData []byte, numDependencies uint64, mode uint32) Result

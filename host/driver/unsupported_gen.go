@@ -1165,11 +1165,6 @@ func (u Unsupported) PointerGetAttribute(data []byte, attribute uint32, ptr Devi
 	return u.refuse("cuPointerGetAttribute")
 }
 
-// StreamAttachMemAsync refuses cuStreamAttachMemAsync.
-func (u Unsupported) StreamAttachMemAsync(stream Stream, dptr DevicePtr, length uint64, flags uint32) Result {
-	return u.refuse("cuStreamAttachMemAsync")
-}
-
 // StreamBatchMemOp refuses cuStreamBatchMemOp.
 func (u Unsupported) StreamBatchMemOp(stream Stream, count uint32, paramArray []byte, flags uint32) Result {
 	return u.refuse("cuStreamBatchMemOp")

@@ -1655,16 +1655,6 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		}
 		r := api.ParamSetTexRef(hfunc, texunit, texRef)
 		return r
-	case cuda.OpCuStreamAttachMemAsync:
-		stream := driver.Stream(a.handle(s, cuda.KindStream))
-		dptr := driver.DevicePtr(a.u64())
-		length := a.u64()
-		flags := uint32(a.u64())
-		if r := a.result(); r != driver.Success {
-			return r
-		}
-		r := api.StreamAttachMemAsync(stream, dptr, length, flags)
-		return r
 	case cuda.OpCuStreamBatchMemOp:
 		stream := driver.Stream(a.handle(s, cuda.KindStream))
 		count := uint32(a.u64())

@@ -4,4 +4,4 @@
 package cuda
 
 // SpecHash identifies the set of commands that this build understands.
-const SpecHash uint64 = 0x7ac1d845998cd689
+const SpecHash uint64 = 0x030457abf31965d2

@@ -164,7 +164,6 @@ const char *const op_names[] = {
 	[OP_cuOccupancyMaxActiveBlocksPerMultiprocessor] = "cuOccupancyMaxActiveBlocksPerMultiprocessor",
 	[OP_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags] = "cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags",
 	[OP_cuParamSetTexRef] = "cuParamSetTexRef",
-	[OP_cuStreamAttachMemAsync] = "cuStreamAttachMemAsync",
 	[OP_cuStreamBatchMemOp] = "cuStreamBatchMemOp",
 	[OP_cuStreamBatchMemOp_v2] = "cuStreamBatchMemOp_v2",
 	[OP_cuStreamBeginCaptureToGraph] = "cuStreamBeginCaptureToGraph",
@@ -4151,35 +4150,6 @@ EXPORT int cuParamSetTexRef(void *hfunc, int texunit, void *texRef)
 {
 	int r = enter_context();
 	return r ? r : wire_cuParamSetTexRef(hfunc, texunit, texRef);
-}
-
-int wire_cuStreamAttachMemAsync(void *stream, uint64_t dptr, uint64_t length, unsigned int flags)
-{
-	uint64_t stream_wire;
-	if (!handle_id(stream, KIND_STREAM, &stream_wire))
-		return CUDA_ERROR_INVALID_HANDLE;
-	struct call c;
-	int r = call_begin(&c, OP_cuStreamAttachMemAsync, 32, CALL_CAST);
-	if (r) {
-		return r;
-	}
-	call_u64(&c, stream_wire);
-	call_u64(&c, dptr);
-	call_u64(&c, length);
-	call_u64(&c, flags);
-	r = call_end(&c);
-	return r;
-}
-
-EXPORT int cuStreamAttachMemAsync(void *stream, uint64_t dptr, uint64_t length, unsigned int flags)
-{
-	int r = enter_context();
-	return r ? r : wire_cuStreamAttachMemAsync(stream_legacy(stream), dptr, length, flags);
-}
-EXPORT int cuStreamAttachMemAsync_ptsz(void *stream, uint64_t dptr, uint64_t length, unsigned int flags)
-{
-	int r = enter_context();
-	return r ? r : wire_cuStreamAttachMemAsync(stream_per_thread(stream), dptr, length, flags);
 }
 
 int wire_cuStreamBatchMemOp(void *stream, unsigned int count, const void *paramArray, unsigned int flags)

@@ -223,7 +223,6 @@ var symbols = [...]string{
 	"cuOccupancyMaxPotentialClusterSize",
 	"cuParamSetTexRef",
 	"cuPointerGetAttribute",
-	"cuStreamAttachMemAsync",
 	"cuStreamBatchMemOp",
 	"cuStreamBatchMemOp_v2",
 	"cuStreamBeginCaptureToGraph",
@@ -506,7 +505,6 @@ const (
 	symOccupancyMaxPotentialClusterSize
 	symParamSetTexRef
 	symPointerGetAttribute
-	symStreamAttachMemAsync
 	symStreamBatchMemOp
 	symStreamBatchMemOp_v2
 	symStreamBeginCaptureToGraph
@@ -2838,17 +2836,6 @@ func (t *Thread) PointerGetAttribute(data []byte, attribute uint32, ptr driver.D
 	f.args[2] = uint64(ptr)
 	r := t.call(symPointerGetAttribute, 3)
 	runtime.KeepAlive(data)
-	return r
-}
-
-// StreamAttachMemAsync calls cuStreamAttachMemAsync.
-func (t *Thread) StreamAttachMemAsync(stream driver.Stream, dptr driver.DevicePtr, length uint64, flags uint32) driver.Result {
-	f := t.frame
-	f.args[0] = uint64(stream)
-	f.args[1] = uint64(dptr)
-	f.args[2] = uint64(length)
-	f.args[3] = uint64(flags)
-	r := t.call(symStreamAttachMemAsync, 4)
 	return r
 }
 

@@ -332,7 +332,3 @@ func (t *thread) StreamSetAttribute(h driver.Stream, _ uint32, _ []byte) driver.
 	return r
 }
 
-func (t *thread) StreamAttachMemAsync(h driver.Stream, _ driver.DevicePtr, _ uint64, _ uint32) driver.Result {
-	_, r := t.stream(h)
-	return r
-}

@@ -65,12 +65,25 @@ int main() {
     EXPECT(range_attribute(cudaMemRangeAttributeReadMostly, wide, 2 * page) == 1, "no read duplication");
     EXPECT(range_attribute(cudaMemRangeAttributeReadMostly, wide, 3 * page) == 0, "read duplication beyond the advice");
     CHECK(cudaMemAdvise(wide + page, page, cudaMemAdviseUnsetReadMostly, device));
-    EXPECT(range_attribute(cudaMemRangeAttributeReadMostly, wide, page) == 1, "the first page lost its advice");
-    EXPECT(range_attribute(cudaMemRangeAttributeReadMostly, wide + page, page) == 0, "the second kept it");
+    EXPECT(range_attribute(cudaMemRangeAttributeReadMostly, wide + page, page) == 0, "the second page kept its advice");
+    EXPECT(range_attribute(cudaMemRangeAttributeReadMostly, wide, 2 * page) == 0, "both pages have advice yet");
+    // Whether the first one keeps it by itself is not documented: an H200's driver, 580, takes it from both.
+    CHECK(cudaMemAdvise(wide, page, cudaMemAdviseSetReadMostly, device));
+    EXPECT(range_attribute(cudaMemRangeAttributeReadMostly, wide, page) == 1, "the first page has no advice");
+    CHECK(cudaMemAdvise(wide, 4 * page, cudaMemAdviseUnsetReadMostly, device));
+    EXPECT(range_attribute(cudaMemRangeAttributeReadMostly, wide, page) == 0, "the first page kept its advice");
     CHECK(cudaMemAdvise(wide, 4 * page, cudaMemAdviseSetPreferredLocation, host));
     EXPECT(range_attribute(cudaMemRangeAttributePreferredLocation, wide, 4 * page) == cudaCpuDeviceId, "not the CPU");
     CHECK(cudaMemAdvise(wide, 4 * page, cudaMemAdviseUnsetPreferredLocation, host));
     EXPECT(range_attribute(cudaMemRangeAttributePreferredLocation, wide, 4 * page) == cudaInvalidDeviceId, "still somewhere");
+
+    // Attached to a stream of its own, and to all again.
+    cudaStream_t own;
+    CHECK(cudaStreamCreate(&own));
+    CHECK(cudaStreamAttachMemAsync(own, wide, 0, cudaMemAttachSingle));
+    CHECK(cudaStreamAttachMemAsync(own, wide, 0, cudaMemAttachGlobal));
+    CHECK(cudaStreamSynchronize(own));
+    CHECK(cudaStreamDestroy(own));
 
     // Without concurrent access, a GPU may refuse to have memory prefetched.
     int concurrent;
