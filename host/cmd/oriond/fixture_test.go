@@ -92,7 +92,7 @@ type node struct {
 func newNode(t *testing.T, controllerAddr string, extra ...string) *node {
 	t.Helper()
 	dir := t.TempDir()
-	life, end := context.WithTimeout(context.Background(), time.Minute)
+	life, end := context.WithTimeout(context.Background(), 5*time.Minute) // parallel tests wait for each other
 	t.Cleanup(end)
 	n := &node{life: life, conf: filepath.Join(dir, "server.conf"), socket: filepath.Join(dir, "o.sock"), dir: dir}
 	// This machine's own virtual machines are none of a test's business.

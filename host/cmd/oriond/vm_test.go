@@ -45,11 +45,7 @@ func newHypervisorHost(t *testing.T) hypervisorHost {
 			t.Error(err)
 		}
 	})
-	n := newNode(t, "127.0.0.1:1", "libvirt_uri = "+h.URI)
-	life, end := context.WithTimeout(context.Background(), 4*time.Minute) // virtual machines take their time
-	t.Cleanup(end)
-	n.life = life
-	return hypervisorHost{h, n}
+	return hypervisorHost{h, newNode(t, "127.0.0.1:1", "libvirt_uri = "+h.URI)}
 }
 
 // define makes a domain without a system.
@@ -106,7 +102,6 @@ func regionExists(region string) bool {
 
 // TestVirtualMachines drives oriond by its commands and libvirt by virsh, as an administrator does.
 func TestVirtualMachines(t *testing.T) {
-	t.Parallel()
 	h := newHypervisorHost(t)
 	vm, poor := h.define(t, "pc"), h.define(t, "q35")
 
