@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/orion-vgpu/orion/proto/carry"
 	"github.com/orion-vgpu/orion/proto/wire"
 )
@@ -32,12 +34,22 @@ func (s *session) downlink() error {
 		case err == nil:
 		case errors.As(err, &ended):
 			return err
-		case errors.Is(err, io.EOF):
-			return fmt.Errorf("oriond's worker at %s has ended; see its log", s.server)
 		default:
-			return fmt.Errorf("the connection to oriond at %s was lost: %w", s.server, s.life.Reason(err))
+			return s.lost(err)
 		}
 	}
+}
+
+// lost says why there is no connection any more. A worker that ends with something unread resets it.
+func (s *session) lost(err error) error {
+	err = s.life.Reason(err)
+	switch {
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("oriond's worker at %s has ended; see its log", s.server)
+	case errors.Is(err, unix.ECONNRESET), errors.Is(err, unix.EPIPE):
+		return fmt.Errorf("oriond's worker at %s has ended, or the network has cut it off; see its log", s.server)
+	}
+	return fmt.Errorf("the connection to oriond at %s was lost: %w", s.server, err)
 }
 
 // apply checks a frame and does what it says.

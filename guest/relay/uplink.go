@@ -3,8 +3,6 @@
 package relay
 
 import (
-	"fmt"
-
 	"github.com/orion-vgpu/orion/proto/carry"
 	"github.com/orion-vgpu/orion/proto/cuda"
 	"github.com/orion-vgpu/orion/proto/cuda/touch"
@@ -47,7 +45,7 @@ func (u *uplink) run() error {
 		}
 		if u.out.Pending() {
 			if err := u.out.Flush(); err != nil {
-				return fmt.Errorf("the connection to oriond at %s was lost: %w", u.server, u.life.Reason(err))
+				return u.lost(err)
 			}
 		}
 		if err := u.waiter.await(u); err != nil {

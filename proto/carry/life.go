@@ -3,7 +3,6 @@
 package carry
 
 import (
-	"encoding/binary"
 	"errors"
 	"io"
 	"sync"
@@ -73,6 +72,3 @@ func (l *Life) Reason(err error) error {
 
 // Stop ends the watch.
 func (l *Life) Stop() { l.once.Do(func() { close(l.stop) }) }
-
-// Uint64 is the first word of b.
-func Uint64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }

@@ -62,3 +62,6 @@ func (r Region) StoreWord(offset uint64, v []byte) error {
 	}
 	return nil
 }
+
+// Uint64 is the first word of b, of arguments or a payload.
+func Uint64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }

@@ -67,7 +67,7 @@ func TestRelayedSessionIsLost(t *testing.T) {
 			for _, s := range all {
 				syscall.Kill(s.Worker.PID, syscall.SIGKILL)
 			}
-		}, prompt, "has ended; see its log"},
+		}, prompt, "oriond's worker at "},
 		{"connection cut", func(_ *testing.T, r *relayed, _ []record.Session) { r.net.cut() }, prompt, ""},
 		{"network silent", func(_ *testing.T, r *relayed, _ []record.Session) { r.net.held.Store(true) }, carry.Silence + prompt, "silent for too long"},
 	} {
