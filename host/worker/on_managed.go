@@ -25,7 +25,8 @@ func (s *server) findManaged(api driver.API) uint64 {
 		return 0
 	}
 	if len(image.Variables) == 0 {
-		return 0 // those are of other GPUs' code
+		s.log.Warn("the program cannot reach the managed variables of a module", "reason", "those found are not in the code for this GPU")
+		return 0
 	}
 	s.managed = image
 	return max(image.Bytes, 1)
