@@ -29,7 +29,7 @@ func echo(t *testing.T) Server {
 			return
 		}
 		answer(conn, wire.Welcome{Devices: 1, Size: wire.MinRegionSize, Base: base, Session: "echo"})
-		c, bell, err := carrier.Start(conn, region, base, quiet)
+		c, bell, err := carrier.Start(conn, region, base, carry.Silence, quiet)
 		if err != nil {
 			t.Error(err)
 			return

@@ -59,7 +59,7 @@ func newSession(log *slog.Logger, server string, stream io.ReadWriteCloser, w wi
 			s.free()
 		}
 	}()
-	s.life = carry.Watch(stream)
+	s.life = carry.Watch(stream, carry.Silence)
 	if s.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return nil, fmt.Errorf("make an event descriptor: %w", err)
 	}

@@ -89,9 +89,10 @@ type cast struct {
 // markOffset is a word in each page of a reply slot that clients have no part in: GPUs can write there.
 const markOffset = 0x60
 
-// Start carries region, mapped at base, over stream. It returns the socket that is the ring's doorbell and life
+// Start carries region, mapped at base, over stream, and gives up a relay that is silent for too long; a silence of 0
+// stands for one whose end the kernel tells. It returns the socket that is the ring's doorbell and life
 // line in the client's stead; the caller closes neither.
-func Start(stream io.ReadWriteCloser, region []byte, base uint64, log *slog.Logger) (c *Carrier, socket int, err error) {
+func Start(stream io.ReadWriteCloser, region []byte, base uint64, silence time.Duration, log *slog.Logger) (c *Carrier, socket int, err error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, -1, fmt.Errorf("make the ring's doorbell: %w", err)
@@ -102,7 +103,7 @@ func Start(stream io.ReadWriteCloser, region []byte, base uint64, log *slog.Logg
 	for i := range uint64(wire.SlotCount) {
 		c.marks = append(c.marks, wire.SlotsOffset+i*wire.SlotSize+markOffset)
 	}
-	c.life = carry.Watch(stream)
+	c.life = carry.Watch(stream, silence)
 	c.sender = newSender(c)
 	go c.receive()
 	go c.send()

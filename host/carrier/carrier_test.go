@@ -55,7 +55,7 @@ func start(t *testing.T) *side {
 		pending.close(err)
 	}()
 	var err error
-	if s.Carrier, s.bell, err = Start(ours, s.region, base, quiet); err != nil {
+	if s.Carrier, s.bell, err = Start(ours, s.region, base, carry.Silence, quiet); err != nil {
 		t.Fatal(err)
 	}
 	s.in, s.out = carry.NewReader(&pending), carry.NewWriter(theirs)

@@ -5,11 +5,13 @@ package worker
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/orion-vgpu/orion/host/carrier"
 	"github.com/orion-vgpu/orion/host/driver"
+	"github.com/orion-vgpu/orion/proto/carry"
 	"github.com/orion-vgpu/orion/proto/cuda"
 )
 
@@ -19,7 +21,12 @@ func (s *server) carry() (socket int, err error) {
 		return -1, fmt.Errorf("carry the session on the client's connection: %w", err)
 	}
 	stream := os.NewFile(SocketFD, "connection")
-	s.carrier, socket, err = carrier.Start(stream, s.region.bytes(0, s.region.size), uint64(s.region.base), s.log)
+	// The kernel sees the end of a virtual machine, which somebody may pause for longer than a network is silent.
+	silence := time.Duration(0)
+	if family, err := unix.GetsockoptInt(SocketFD, unix.SOL_SOCKET, unix.SO_DOMAIN); err != nil || family == unix.AF_INET || family == unix.AF_INET6 {
+		silence = carry.Silence
+	}
+	s.carrier, socket, err = carrier.Start(stream, s.region.bytes(0, s.region.size), uint64(s.region.base), silence, s.log)
 	if err != nil {
 		return -1, fmt.Errorf("carry the session on the client's connection: %w", err)
 	}

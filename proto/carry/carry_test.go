@@ -162,7 +162,7 @@ func TestSilence(t *testing.T) {
 	const silence = 240 * time.Millisecond
 	a, b := net.Pipe()
 	defer b.Close()
-	l := watch(a, silence)
+	l := Watch(a, silence)
 	for range 4 { // as long as there are signs of life, nothing happens
 		l.Heard()
 		time.Sleep(silence / 2)
@@ -175,7 +175,7 @@ func TestSilence(t *testing.T) {
 	}
 	c, d := net.Pipe()
 	defer d.Close()
-	l = watch(c, silence)
+	l = Watch(c, silence)
 	l.Stop()
 	l.Stop()
 	time.Sleep(2 * silence)

@@ -28,12 +28,13 @@ type Life struct {
 	once   sync.Once
 }
 
-// Watch begins to wait for Heard.
-func Watch(stream io.Closer) *Life { return watch(stream, Silence) }
-
-func watch(stream io.Closer, silence time.Duration) *Life {
+// Watch begins to wait for Heard, and closes stream after silence, usually Silence. With 0 it never does: the end
+// is noticed otherwise.
+func Watch(stream io.Closer, silence time.Duration) *Life {
 	l := &Life{stop: make(chan struct{})}
-	go l.watch(stream, silence)
+	if silence > 0 {
+		go l.watch(stream, silence)
+	}
 	return l
 }
 
