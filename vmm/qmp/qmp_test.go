@@ -48,6 +48,7 @@ func startGuest(t *testing.T, args ...string) *guest {
 		"-qmp", "unix:"+g.socket+",server=on,wait=off", "-qmp", "unix:"+g.second+",server=on,wait=off")
 	g.cmd = exec.Command(qemu, args...)
 	g.cmd.Stderr = t.Output()
+	g.cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL} // when the test is killed too
 	if err := g.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
