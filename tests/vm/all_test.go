@@ -16,4 +16,5 @@ func TestOrion(t *testing.T) {
 	t.Run("hotplug", func(t *testing.T) { testHotplug(t, g) })
 	t.Run("two", func(t *testing.T) { testTwo(t, g) })
 	t.Run("tcp", func(t *testing.T) { testTCP(t, g) })
+	t.Run("vsock", func(t *testing.T) { testVsock(t, g) })
 }

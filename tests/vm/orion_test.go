@@ -28,11 +28,12 @@ const client = "/usr/local/bin/client"
 // ground is a libvirtd, a pool whose first node serves its guests, and a guest's system with the client's installer
 // and programs in it.
 type ground struct {
-	host     *machine.Host
-	pool     *chain.Chain
-	image    *initramfs.Image
-	programs []program
-	client   string // on the host
+	host      *machine.Host
+	pool      *chain.Chain
+	image     *initramfs.Image
+	programs  []program
+	client    string // on the host, as is
+	installer string
 }
 
 // program is a CUDA program in a guest.
@@ -47,14 +48,14 @@ func startGround(t *testing.T, o chain.Options) *ground {
 	g := &ground{host: startHost(t)}
 	g.image = baseImage(t, g.host)
 	build := chain.Build(t)
-	installer := filepath.Join(t.TempDir(), "install-client")
-	script := exec.Command(filepath.Join(chain.Root(), "guest", "installer", "build"), installer, "0.0.0-test",
+	g.installer = filepath.Join(t.TempDir(), "install-client")
+	script := exec.Command(filepath.Join(chain.Root(), "guest", "installer", "build"), g.installer, "0.0.0-test",
 		filepath.Join(build, "bin"), filepath.Join(build, "lib"))
 	if out, err := script.CombinedOutput(); err != nil {
 		t.Fatalf("make the installer: %v\n%s", err, out)
 	}
 	g.client = chain.CC(t, filepath.Join(chain.Root(), "tests", "faults", "testdata", "client.c"))
-	g.copy(t, "/root/install-client", installer)
+	g.copy(t, "/root/install-client", g.installer)
 	g.copy(t, client, g.client)
 	g.addPrograms(t)
 	o.Libvirt = g.host.URI
