@@ -18,6 +18,7 @@ type memory struct {
 	device map[driver.DevicePtr]allocation
 	chunks map[driver.MemHandle]allocation
 	host   map[driver.HostPtr]uint64
+	owner  map[driver.HostPtr]driver.Context // of registered ranges, with which they end
 	alias  map[driver.HostPtr]driver.HostPtr // second addresses of registered ranges
 	files  map[driver.HostPtr]uint64         // registered memory of the client's files, outside the region
 }
@@ -28,7 +29,7 @@ type allocation struct {
 }
 
 func newMemory(vgpus []VGPU) *memory {
-	m := &memory{device: map[driver.DevicePtr]allocation{}, chunks: map[driver.MemHandle]allocation{}, host: map[driver.HostPtr]uint64{},
+	m := &memory{device: map[driver.DevicePtr]allocation{}, chunks: map[driver.MemHandle]allocation{}, host: map[driver.HostPtr]uint64{}, owner: map[driver.HostPtr]driver.Context{},
 		alias: map[driver.HostPtr]driver.HostPtr{}, files: map[driver.HostPtr]uint64{}}
 	for _, v := range vgpus {
 		m.quota = append(m.quota, v.MemoryBytes)
@@ -103,8 +104,8 @@ func (m *memory) free(gpu int, physical uint64) (free, total uint64) {
 	return min(physical, m.quota[gpu]-min(m.used[gpu], m.quota[gpu])), m.quota[gpu]
 }
 
-// addHost records a registered range; false if it overlaps one.
-func (m *memory) addHost(p driver.HostPtr, bytes uint64) bool {
+// addHost records a range that is registered in a context; false if it overlaps one.
+func (m *memory) addHost(p driver.HostPtr, bytes uint64, owner driver.Context) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if bytes == 0 {
@@ -115,7 +116,7 @@ func (m *memory) addHost(p driver.HostPtr, bytes uint64) bool {
 			return false
 		}
 	}
-	m.host[p] = bytes
+	m.host[p], m.owner[p] = bytes, owner
 	return true
 }
 
@@ -133,12 +134,26 @@ func (m *memory) hostRanges() map[driver.HostPtr]uint64 {
 	return maps.Clone(m.host)
 }
 
+// hostsOf are the ranges that are registered in a context.
+func (m *memory) hostsOf(owner driver.Context) []driver.HostPtr {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var of []driver.HostPtr
+	for p, o := range m.owner {
+		if o == owner {
+			of = append(of, p)
+		}
+	}
+	return of
+}
+
 // removeHost forgets a registered range; false if there is none that starts there.
 func (m *memory) removeHost(p driver.HostPtr) (bytes uint64, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	bytes, ok = m.host[p]
 	delete(m.host, p)
+	delete(m.owner, p)
 	return bytes, ok
 }
 

@@ -74,6 +74,22 @@ func (s *server) onPrimaryReset(api driver.API, d driver.Device) driver.Result {
 	return r
 }
 
+// releaseHosts gives back the pinned memory of a context that is about to end, but for the managed variables of
+// libraries, which are of all contexts.
+func (s *server) releaseHosts(context driver.Context) {
+	hosts := s.memory.hostsOf(context)
+	if len(hosts) == 0 {
+		return
+	}
+	s.api.CtxSetCurrent(context)
+	for _, host := range hosts {
+		if !s.placed[host].library {
+			s.onHostFree(s.api, host, 0)
+		}
+	}
+	s.api.CtxSetCurrent(s.current)
+}
+
 // forgetContext makes the next command set its context anew: a context may have ended.
 func (s *server) forgetContext() {
 	s.current, s.contextID = 0, 0

@@ -161,7 +161,7 @@ func (s *server) onHostAlloc(api driver.API, host driver.HostPtr, bytes uint64, 
 	if !s.region.contains(host, bytes) || host%4096 != 0 || bytes%4096 != 0 {
 		return 0, driver.ErrorInvalidValue
 	}
-	if !s.memory.addHost(host, bytes) {
+	if !s.memory.addHost(host, bytes, s.current) {
 		return 0, driver.ErrorHostMemoryAlreadyRegistered
 	}
 	if r := api.MemHostRegister(host, bytes, registerPortable|registerDeviceMap); r != driver.Success {

@@ -178,6 +178,9 @@ func (s *server) beforeEnd(op uint16, a *args) {
 		s.withdraw(func(t sharedThing, o offer) bool {
 			return t.kind != sharedHandle && t.kind != sharedPool && (op == cuda.OpPrimaryReset || ok && uint64(o.context) == v)
 		})
+		if op == cuda.OpCuCtxDestroy_v2 && ok && v != 0 {
+			s.releaseHosts(driver.Context(v))
+		}
 	case cuda.OpCuEventDestroy_v2:
 		if v, ok := s.handles.lookup(a.peek(), cuda.KindEvent); ok {
 			s.withdrawOne(sharedEvent, v)

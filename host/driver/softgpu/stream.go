@@ -331,4 +331,3 @@ func (t *thread) StreamSetAttribute(h driver.Stream, _ uint32, _ []byte) driver.
 	_, r := t.stream(h)
 	return r
 }
-
