@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
 # libvirtd DIR CACHE ACCEL: the first process of the namespaces that libvirtd and its guests run in. It ends with its
