@@ -111,6 +111,7 @@ func (s *server) onImagePlace(api driver.API, host driver.HostPtr, n uint64, lib
 		return driver.ErrorNotSupported
 	}
 	s.image, s.managed, s.placed[host] = placed, nil, placement{image, library != 0}
+	s.log.Debug("managed variables are shared with the program", "count", len(image.Variables), "bytes", image.Bytes)
 	return driver.Success
 }
 

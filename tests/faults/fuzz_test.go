@@ -122,7 +122,7 @@ func (g *generator) furnish(t *testing.T, s *session) {
 		g.devptrs = append(g.devptrs, le.Uint64(s.must(t, cuda.OpMemAlloc, context, size)))
 	}
 	copy(s.mem[wire.StageOffset:], sample)
-	s.must(t, cuda.OpImageAppend, context, uint64(len(sample)), s.base+wire.StageOffset, uint64(len(sample)), uint32(1))
+	s.must(t, cuda.OpImageAppend, context, uint64(len(sample)), s.base+wire.StageOffset, uint64(len(sample)), uint64(1))
 	s.must(t, cuda.OpModuleLoad, context, uint64(module), []byte{}, uint64(0))
 	s.must(t, cuda.OpModuleFunction, context, uint64(function), uint64(module), []byte("add"))
 	for kind, id := range map[string]uint64{"ctx": context, "stream": stream, "module": module, "func": function} {
