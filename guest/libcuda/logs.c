@@ -80,7 +80,8 @@ EXPORT int cuLogsUnregisterCallback(void *handle)
 
 EXPORT int cuLogsCurrent(uint32_t *iterator, unsigned int flags)
 {
-	if (!iterator || flags)
+	(void)flags; /* reserved; driver 580 takes any */
+	if (!iterator)
 		return CUDA_ERROR_INVALID_VALUE;
 	*iterator = atomic_load(&written);
 	return CUDA_SUCCESS;
