@@ -85,22 +85,22 @@ func TestHostMap(t *testing.T) {
 	var client int
 	s.mail, client = mailbox(t)
 	const at = 0x5400_0000_0000
-	file := sent(t, client, 4, 42)
-	for name, c := range map[string]struct{ at, bytes, offset, inode uint64 }{
-		"another file":       {at, 4096, 0, file.Ino + 1},
-		"beyond its end":     {at, 4096, 4 * 4096, file.Ino},
-		"more than it has":   {at, 5 * 4096, 0, file.Ino},
-		"a part of a page":   {at, 100, 0, file.Ino},
-		"inside a page":      {at + 8, 4096, 0, file.Ino},
-		"nothing":            {at, 0, 0, file.Ino},
-		"an offset too far":  {at, 4096, 1 << 63, file.Ino},
-		"a size beyond most": {at, 1 << 63, 0, file.Ino},
+	for name, c := range map[string]struct{ at, bytes, offset, other uint64 }{
+		"another file":       {at, 4096, 0, 1},
+		"beyond its end":     {at, 4096, 4 * 4096, 0},
+		"more than it has":   {at, 5 * 4096, 0, 0},
+		"a part of a page":   {at, 100, 0, 0},
+		"inside a page":      {at + 8, 4096, 0, 0},
+		"nothing":            {at, 0, 0, 0},
+		"an offset too far":  {at, 4096, 1 << 63, 0},
+		"a size beyond most": {at, 1 << 63, 0, 0},
 	} {
-		if _, _, r := s.onHostMap(f, c.at, c.bytes, c.offset, uint64(file.Dev), c.inode); r == driver.Success {
+		file := sent(t, client, 4, 42)
+		if _, _, r := s.onHostMap(f, c.at, c.bytes, c.offset, uint64(file.Dev), file.Ino+c.other); r == driver.Success {
 			t.Errorf("%s is mapped", name)
 		}
-		file = sent(t, client, 4, 42)
 	}
+	file := sent(t, client, 4, 42)
 	host, _, r := s.onHostMap(f, at, 8192, 0, uint64(file.Dev), file.Ino)
 	if r != driver.Success || host != at {
 		t.Fatalf("onHostMap = %#x, %v", host, r)
