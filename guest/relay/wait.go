@@ -26,7 +26,7 @@ type waiter struct {
 }
 
 func newWaiter(s *session) waiter {
-	w := waiter{spin: 100 * time.Microsecond, lastNews: time.Now(), lastSent: time.Now()}
+	w := waiter{spin: time.Millisecond, lastNews: time.Now(), lastSent: time.Now()}
 	if fewCores() {
 		w.spin = 20 * time.Microsecond
 	}

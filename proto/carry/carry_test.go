@@ -183,3 +183,44 @@ func TestSilence(t *testing.T) {
 		t.Errorf("closed after the watch was stopped: %v", err)
 	}
 }
+
+// Memory over TCP on loopback, from region to region.
+func BenchmarkMemory(b *testing.B) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	const size = 16 << 20
+	from, to := make([]byte, size), make([]byte, size)
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		w := NewWriter(conn)
+		for {
+			w.Memory(0, from)
+			if w.Flush() != nil {
+				return
+			}
+		}
+	}()
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	r := NewReader(conn)
+	b.SetBytes(MaxPayload)
+	for b.Loop() {
+		h, err := r.Next()
+		if err == nil {
+			err = r.Into(to[h.Arg : h.Arg+uint64(h.Length)])
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}

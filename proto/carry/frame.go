@@ -32,6 +32,8 @@ const (
 	HeaderSize = 16
 	// MaxPayload is small enough for answers to pass between the pieces of a large copy.
 	MaxPayload = 256 << 10
+
+	bufferSize = 16 << 10 // of what is small; most of a large payload goes around it, uncopied
 )
 
 // Header is a frame without its payload.
@@ -62,7 +64,7 @@ type Reader struct {
 
 // NewReader returns a reader of frames from r.
 func NewReader(r io.Reader) *Reader {
-	return &Reader{r: bufio.NewReaderSize(r, 64<<10), buffer: make([]byte, MaxPayload)}
+	return &Reader{r: bufio.NewReaderSize(r, bufferSize), buffer: make([]byte, MaxPayload)}
 }
 
 // Next returns the next frame's header. A payload that was not taken is passed over.
@@ -103,7 +105,7 @@ type Writer struct {
 }
 
 // NewWriter returns a writer of frames to w.
-func NewWriter(w io.Writer) *Writer { return &Writer{w: bufio.NewWriterSize(w, 256<<10)} }
+func NewWriter(w io.Writer) *Writer { return &Writer{w: bufio.NewWriterSize(w, bufferSize)} }
 
 // Frame writes one frame.
 func (w *Writer) Frame(kind Kind, arg uint64, payload []byte) {
