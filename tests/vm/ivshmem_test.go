@@ -12,7 +12,6 @@ import (
 // testIvshmem is what a user does: a domain opts in, the client is installed in its guest, and programs run. The way
 // there is memory that guest and host share, and a handshake by TCP over QEMU's network.
 func testIvshmem(t *testing.T, g *ground) {
-	before := regions(t)
 	vm := define(t, g.host, machine.Domain{Image: g.image})
 	if out := g.enable(t, vm); !strings.Contains(out, "from its next start on") {
 		t.Errorf("vm enable says %q of a domain that does not run", out)
@@ -42,7 +41,7 @@ func testIvshmem(t *testing.T, g *ground) {
 	t.Run("pause", func(t *testing.T) { testPause(t, g, vm) })
 	t.Run("save", func(t *testing.T) { testSave(t, g, vm) })
 	t.Run("reset", func(t *testing.T) { testReset(t, g, vm) })
-	t.Run("destroy", func(t *testing.T) { testDestroy(t, g, vm, before) })
+	t.Run("destroy", func(t *testing.T) { testDestroy(t, g, vm) })
 }
 
 // check runs orion-check in the guest, which must find nothing wrong and name the way that programs take.

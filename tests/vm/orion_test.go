@@ -3,6 +3,7 @@
 package vm
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,6 +18,8 @@ import (
 	"github.com/orion-vgpu/orion/tests/vm/agent"
 	"github.com/orion-vgpu/orion/tests/vm/initramfs"
 	"github.com/orion-vgpu/orion/tests/vm/machine"
+	"github.com/orion-vgpu/orion/vmm"
+	"github.com/orion-vgpu/orion/vmm/ivshmem"
 )
 
 // alice is a user of the guests' who is no administrator.
@@ -176,18 +179,18 @@ func (g *ground) waitLeases(t *testing.T, n int) {
 	chain.Within(t, fmt.Sprintf("%d leases", n), time.Minute, func() bool { return len(g.pool.Pool(t).Leases) == n })
 }
 
-// regions returns the files of all guests' regions on this machine.
-func regions(t *testing.T) map[string]bool {
+// region returns the file of a guest's region on this machine.
+func (g *ground) region(t *testing.T, vm guest) string {
 	t.Helper()
-	found, err := filepath.Glob("/dev/shm/orion-*")
+	out, err := g.oriond(t, "vm", "status", vm.Name, "-o", "json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := map[string]bool{}
-	for _, f := range found {
-		all[f] = true
+	var all []vmm.Status
+	if err := json.Unmarshal([]byte(out), &all); err != nil || len(all) != 1 || all[0].Region == "" {
+		t.Fatalf("vm status of %s: %v\n%s", vm.Name, err, out)
 	}
-	return all
+	return filepath.Join(ivshmem.Dir, all[0].Region)
 }
 
 // install runs the client's installer in a guest, as its administrator would, for alice.
