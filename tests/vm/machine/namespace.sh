@@ -53,5 +53,8 @@ while kill -0 "$daemon" 2>/dev/null; do
 		break
 	fi
 done
+# Where the test was killed, its oriond may have been, too: what its guests shared with it lies there still.
+shared=$(cat /proc/[0-9]*/maps 2>/dev/null | grep -o '/dev/shm/orion-[0-9a-f]*' | sort -u || true)
 kill -KILL -1 2>/dev/null || true
-rm -rf "$dir"
+# shellcheck disable=SC2086
+rm -rf "$dir" $shared
