@@ -76,12 +76,14 @@ static void shared(int fd, const char *what, bool may_fail) {
     for (int f : {go[0], go[1], done[0], done[1]}) close(f);
 }
 
+static char path[] = "/dev/shm/cuda-test-XXXXXX";
+
 int main() {
     int able;
     CHECK(cudaDeviceGetAttribute(&able, cudaDevAttrHostRegisterSupported, 0));
     if (!able) SKIP("memory of the program's own cannot be registered");
-    char path[] = "/dev/shm/cuda-test-XXXXXX";
     int fd = mkstemp(path);
+    atexit([] { unlink(path); }); // however the program ends
     EXPECT(fd >= 0 && ftruncate(fd, bytes) == 0, "no file in /dev/shm");
     shared(fd, "a file", false);
     unlink(path);
