@@ -32,22 +32,30 @@ func (s *server) findManaged(api driver.API) uint64 {
 	return max(image.Bytes, 1)
 }
 
-func (s *server) readManaged(api driver.API) (*managed.Image, error) {
+// capability is the compute capability of the current context's GPU, or the first one's, 90 for 9.0.
+func (s *server) capability(api driver.API) (int, error) {
 	const major, minor = 75, 76
+	gpu := driver.Device(max(0, s.gpu(api)))
+	x, r := api.DeviceGetAttribute(major, gpu)
+	if r != driver.Success {
+		return 0, r
+	}
+	y, r := api.DeviceGetAttribute(minor, gpu)
+	if r != driver.Success {
+		return 0, r
+	}
+	return int(10*x + y), nil
+}
+
+func (s *server) readManaged(api driver.API) (*managed.Image, error) {
 	if s.current == 0 {
 		api.CtxSetCurrent(s.home)
 		defer api.CtxSetCurrent(0)
 	}
-	gpu := driver.Device(max(0, s.gpu(api)))
-	x, r := api.DeviceGetAttribute(major, gpu)
-	if r != driver.Success {
-		return nil, r
+	capability, err := s.capability(api)
+	if err != nil {
+		return nil, err
 	}
-	y, r := api.DeviceGetAttribute(minor, gpu)
-	if r != driver.Success {
-		return nil, r
-	}
-	capability := int(10*x + y)
 	if s.cfg.Backend != "cuda" {
 		text, err := fatbin.PTX(s.image, capability)
 		if err != nil {

@@ -32,7 +32,11 @@ func (s *server) onImageAppend(api driver.API, total uint64, stage driver.HostPt
 	if uint64(len(s.image)) < total {
 		return 0, driver.Success
 	}
-	features := fatbin.Look(s.image)
+	capability, err := s.capability(api)
+	if err != nil {
+		s.log.Warn("cannot look through an image", "reason", err)
+	}
+	features := fatbin.Look(s.image, capability)
 	// With the real driver, kernels that print need the driver's own waits.
 	s.prints = s.prints || s.cfg.Backend == "cuda" && features.Prints
 	if load == 0 || !features.Managed {

@@ -64,10 +64,7 @@ func Code(image []byte, capability int) (elf []byte, text string, err error) {
 		return image, "", nil
 	}
 	if len(image) >= 4 && binary.LittleEndian.Uint32(image) == magic {
-		// Code runs on GPUs of its own major capability, from its minor one on.
-		best, err := newest(image, func(e *entry) bool {
-			return e.kind == kindELF && int(e.sm) <= capability && int(e.sm)/10 == capability/10
-		})
+		best, err := newest(image, isCodeFor(capability))
 		if err != nil {
 			return nil, "", err
 		}
@@ -82,7 +79,7 @@ func Code(image []byte, capability int) (elf []byte, text string, err error) {
 
 // fromContainers looks through containers that follow one another.
 func fromContainers(image []byte, capability int) (string, error) {
-	best, err := newest(image, func(e *entry) bool { return e.kind == kindPTX && int(e.sm) <= capability })
+	best, err := newest(image, isTextFor(capability))
 	if err != nil {
 		return "", err
 	}
@@ -90,6 +87,18 @@ func fromContainers(image []byte, capability int) (string, error) {
 		return "", ErrNoPTX
 	}
 	return best.text()
+}
+
+// isCodeFor says which entries have code for a GPU: it runs on GPUs of its own major capability, from its minor one on.
+func isCodeFor(capability int) func(*entry) bool {
+	return func(e *entry) bool {
+		return e.kind == kindELF && int(e.sm) <= capability && int(e.sm)/10 == capability/10
+	}
+}
+
+// isTextFor says which entries have PTX that can be translated for a GPU.
+func isTextFor(capability int) func(*entry) bool {
+	return func(e *entry) bool { return e.kind == kindPTX && int(e.sm) <= capability }
 }
 
 // newest is the entry for the newest GPUs of those that fit, nil if none does.

@@ -12,14 +12,16 @@ import (
 // maxSearched bounds the images that Look looks through: larger ones are libraries, whose kernels are silent.
 const maxSearched = 32 << 20
 
-// Features is what an image holds that a session has to know of. One of its parts suffices.
+// Features is what an image holds that a session has to know of.
 type Features struct {
 	Prints  bool // a kernel calls vprintf, which is what printf in a kernel becomes
 	Managed bool // it has __managed__ variables
 }
 
-// Look looks through an image. Damaged and very large ones have no features.
-func Look(image []byte) Features {
+// Look looks through the part of an image that a GPU of the given compute capability, 90 for 9.0, would run: its code,
+// else its PTX. The others are made of the same source, and unpacking all of a framework's takes seconds. Damaged and
+// very large images have no features.
+func Look(image []byte, capability int) Features {
 	var f Features
 	if len(image) > maxSearched {
 		return f
@@ -28,18 +30,15 @@ func Look(image []byte) Features {
 		f.add(image)
 		return f
 	}
-	header := int(binary.LittleEndian.Uint16(image[6:]))
-	if header < headerSize || header > len(image) {
+	part, err := newest(image, isCodeFor(capability))
+	if err == nil && part == nil {
+		part, err = newest(image, isTextFor(capability))
+	}
+	if err != nil || part == nil {
 		return f
 	}
-	entries, err := list(image[header:])
-	if err != nil {
-		return f
-	}
-	for _, e := range entries {
-		if data, err := e.data(); err == nil {
-			f.add(data)
-		}
+	if data, err := part.data(); err == nil {
+		f.add(data)
 	}
 	return f
 }

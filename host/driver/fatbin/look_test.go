@@ -33,10 +33,12 @@ func TestLook(t *testing.T) {
 		"silent container":  {container(entry{kind: kindPTX, payload: []byte(silent)}), false},
 		"compressed":        {container(packed(t, loud)), true},
 		"compressed silent": {container(packed(t, silent)), false},
+		"code before text":  {container(entry{kind: kindPTX, sm: 60, payload: []byte(silent)}, entry{kind: kindELF, sm: 90, payload: []byte(loud)}), true},
+		"for other GPUs":    {container(entry{kind: kindPTX, sm: 60, payload: []byte(silent)}, entry{kind: kindELF, sm: 100, payload: []byte(loud)}), false},
 		"truncated":         {container(packed(t, loud))[:headerSize+10], false},
 		"empty":             {nil, false},
 	} {
-		if got := Look(c.image).Prints; got != c.want {
+		if got := Look(c.image, 90).Prints; got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
