@@ -118,15 +118,9 @@ test-vm: libraries programs ## Run CUDA programs in virtual machines (as root, w
 	@mkdir -p $(BUILD)
 	$(GOTEST) -count=1 -timeout 20m -run '$(RUN)' ./tests/vm/...
 
-# Minimising an input that is only interesting can outlast FUZZ, which Go then calls a failure: it is cut short.
 .PHONY: fuzz
 fuzz: ## Run each fuzzer, or those that FUZZERS matches, for FUZZ=30s
-	@for package in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \
-		for fuzzer in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$package/*_test.go | grep -E '$(FUZZERS)'); do \
-			echo "$$fuzzer in $$package"; \
-			go test -run '^$$' -fuzz "^$$fuzzer$$" -fuzztime $(FUZZ) -fuzzminimizetime 100x ./$$package || exit 1; \
-		done; \
-	done
+	@FUZZ=$(FUZZ) tests/fuzz '$(FUZZERS)'
 
 .PHONY: lint
 lint: vet ## Check Go code, and the scripts by shellcheck
