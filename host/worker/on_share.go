@@ -141,14 +141,22 @@ func (s *server) onSharePointer(api driver.API, p driver.DevicePtr, token []byte
 	return s.give(sharedThing{sharedPointer, uint64(p)}, n, token, func() (driver.Shared, driver.Result) { return api.PoolExportPointer(p) })
 }
 
-func (s *server) onTakeMemory(api driver.API, token []byte, flags uint32) (driver.DevicePtr, uint64, driver.Result) {
-	shared, n, r := s.take(token, sharedMemory)
+// openShared takes what a token stands for and has the driver open it. It also returns the bytes that it has, 0 for
+// what has none.
+func openShared[T any](s *server, token []byte, kind byte, open func(driver.Shared) (T, driver.Result)) (opened T, n uint64, r driver.Result) {
+	shared, n, r := s.take(token, kind)
 	if r != driver.Success {
-		return 0, 0, r
+		return opened, 0, r
 	}
 	defer shared.Close()
-	p, r := api.IpcOpenMem(shared, flags)
-	return p, n, r
+	opened, r = open(shared)
+	return opened, n, r
+}
+
+func (s *server) onTakeMemory(api driver.API, token []byte, flags uint32) (driver.DevicePtr, uint64, driver.Result) {
+	return openShared(s, token, sharedMemory, func(shared driver.Shared) (driver.DevicePtr, driver.Result) {
+		return api.IpcOpenMem(shared, flags)
+	})
 }
 
 func (s *server) onDropMemory(api driver.API, p driver.DevicePtr) driver.Result {
@@ -156,38 +164,22 @@ func (s *server) onDropMemory(api driver.API, p driver.DevicePtr) driver.Result 
 }
 
 func (s *server) onTakeEvent(api driver.API, token []byte) (driver.Event, driver.Result) {
-	shared, _, r := s.take(token, sharedEvent)
-	if r != driver.Success {
-		return 0, r
-	}
-	defer shared.Close()
-	return api.IpcOpenEvent(shared)
+	e, _, r := openShared(s, token, sharedEvent, api.IpcOpenEvent)
+	return e, r
 }
 
 func (s *server) onTakeHandle(api driver.API, token []byte) (driver.MemHandle, driver.Result) {
-	shared, _, r := s.take(token, sharedHandle)
-	if r != driver.Success {
-		return 0, r
-	}
-	defer shared.Close()
-	return api.MemImport(shared)
+	h, _, r := openShared(s, token, sharedHandle, api.MemImport)
+	return h, r
 }
 
 func (s *server) onTakePool(api driver.API, token []byte) (driver.MemPool, driver.Result) {
-	shared, _, r := s.take(token, sharedPool)
-	if r != driver.Success {
-		return 0, r
-	}
-	defer shared.Close()
-	return api.PoolImport(shared)
+	p, _, r := openShared(s, token, sharedPool, api.PoolImport)
+	return p, r
 }
 
 func (s *server) onTakePointer(api driver.API, pool driver.MemPool, token []byte) (driver.DevicePtr, uint64, driver.Result) {
-	shared, n, r := s.take(token, sharedPointer)
-	if r != driver.Success {
-		return 0, 0, r
-	}
-	defer shared.Close()
-	p, r := api.PoolImportPointer(pool, shared)
-	return p, n, r
+	return openShared(s, token, sharedPointer, func(shared driver.Shared) (driver.DevicePtr, driver.Result) {
+		return api.PoolImportPointer(pool, shared)
+	})
 }
