@@ -69,7 +69,7 @@ static void run(uint64_t id)
  * there are cores to spare, and then sleeps in proportion to the time since. */
 static void idle(struct idle *i)
 {
-	enum { ROUNDS_BETWEEN_LOOKS = 64, FEW_CORES_NS = 50000, MANY_CORES_NS = 2000000, MANY_CORES_US = 1000, SHORTEST_NS = 20000,
+	enum { ROUNDS_BETWEEN_LOOKS = 64, FEW_CORES_NS = 50000, MANY_CORES_NS = 2000000, SHORTEST_NS = 20000,
 	       LONGEST_NS = 1000000 };
 	cpu_relax();
 	if (++i->rounds % ROUNDS_BETWEEN_LOOKS)
@@ -78,7 +78,7 @@ static void idle(struct idle *i)
 	if (!i->since_ns)
 		i->since_ns = now;
 	uint64_t waited = now - i->since_ns;
-	if (waited < (session.spin_us > MANY_CORES_US ? MANY_CORES_NS : FEW_CORES_NS))
+	if (waited < (many_cores() ? MANY_CORES_NS : FEW_CORES_NS))
 		return;
 	uint64_t sleep = calls.outstanding ? SHORTEST_NS : waited / 8;
 	struct timespec t = {0, (long)(sleep < LONGEST_NS ? sleep : LONGEST_NS)};

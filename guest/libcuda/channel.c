@@ -132,7 +132,7 @@ uint64_t monotonic_ns(void)
 
 bool patience_step(struct patience *p)
 {
-	enum { ROUNDS_BETWEEN_LOOKS = 64, CHECK_EVERY_NS = 2000000, LONGEST_SLEEP_NS = 1000000, MANY_CORES_US = 1000 };
+	enum { ROUNDS_BETWEEN_LOOKS = 64, CHECK_EVERY_NS = 2000000, LONGEST_SLEEP_NS = 1000000 };
 	cpu_relax();
 	if (likely(++p->rounds % ROUNDS_BETWEEN_LOOKS))
 		return true;
@@ -149,7 +149,7 @@ bool patience_step(struct patience *p)
 	if (waited > (uint64_t)session.spin_us * 1000) {
 		/* Sleeps in proportion to the wait so far: so much is lost at most, and a long wait costs no CPU. With
 		 * cores to spare the host asks for a long spin, as NVIDIA's driver does, and little is lost after. */
-		uint64_t sleep = waited / (session.spin_us > MANY_CORES_US ? 64 : 8);
+		uint64_t sleep = waited / (many_cores() ? 64 : 8);
 		struct timespec t = {0, (long)(sleep < LONGEST_SLEEP_NS ? sleep : LONGEST_SLEEP_NS)};
 		nanosleep(&t, NULL);
 		p->rounds = ROUNDS_BETWEEN_LOOKS - 1;

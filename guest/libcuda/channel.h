@@ -49,6 +49,9 @@ struct patience {
 	unsigned rounds;
 };
 
+/* Whether there are cores to spare: the host then asks for a long spin, as NVIDIA's driver does. */
+static inline bool many_cores(void) { return session.spin_us > 1000; }
+
 /* CLOCK_MONOTONIC. */
 uint64_t monotonic_ns(void);
 
