@@ -5,12 +5,12 @@
 #include "onstream.h"
 #include "state.h"
 
-/* The worker tells which operation was refused, whether the call succeeds or not. */
+/* The driver says which operation was refused, where it says one: else the program's own value comes back. */
 static int decompress(const void *params, size_t count, unsigned flags, size_t *index, void *stream)
 {
-	uint64_t failed = UINT64_MAX;
+	uint64_t failed = index ? *index : 0;
 	int r = wire_mem_decompress(params, count, flags, stream, &failed);
-	if (r && index)
+	if (index)
 		*index = failed;
 	return r ? r : call_deferred();
 }

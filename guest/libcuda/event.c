@@ -50,7 +50,7 @@ static int recorded(void *event)
 {
 	if (!(object_get(event, KIND_EVENT)->number & INTERPROCESS) || session.captures)
 		return CUDA_SUCCESS;
-	int r = wire_cuEventQuery(event);
+	int r = wire_event_query(event);
 	return r == CUDA_ERROR_NOT_READY ? CUDA_SUCCESS : r;
 }
 
@@ -108,7 +108,7 @@ EXPORT int cuEventQuery(void *event)
 		break;
 	}
 	word_wanted(event);
-	r = wire_cuEventQuery(event);
+	r = wire_event_query(event);
 	return r ? r : call_deferred();
 }
 

@@ -150,7 +150,7 @@ func (u *uplink) command(c *ring.Command) error {
 // passive says that a command starts nothing that reads memory.
 func passive(op uint16) bool {
 	switch op {
-	case cuda.OpStreamSync, cuda.OpEventWait, cuda.OpCtxWait, cuda.OpCuStreamQuery, cuda.OpCuEventQuery, cuda.OpCuEventRecord,
+	case cuda.OpStreamSync, cuda.OpEventWait, cuda.OpCtxWait, cuda.OpCuStreamQuery, cuda.OpEventQuery, cuda.OpCuEventRecord,
 		cuda.OpCuStreamWaitEvent, cuda.OpMemInfo, cuda.OpHostAlloc, cuda.OpMemAlloc, cuda.OpMemFree, cuda.OpWriteFlag:
 		return true
 	}

@@ -494,13 +494,6 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			reply.f32(pMilliseconds)
 		}
 		return r
-	case cuda.OpCuEventQuery:
-		event := driver.Event(a.handle(s, cuda.KindEvent))
-		if r := a.result(); r != driver.Success {
-			return r
-		}
-		r := api.EventQuery(event)
-		return r
 	case cuda.OpCuEventRecord:
 		event := driver.Event(a.handle(s, cuda.KindEvent))
 		stream := driver.Stream(a.handle(s, cuda.KindStream))
@@ -2308,6 +2301,13 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		}
 		r := s.onDropMemory(api, ptr)
 		return r
+	case cuda.OpEventQuery:
+		event := driver.Event(a.handle(s, cuda.KindEvent))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onEventQuery(api, event)
+		return r
 	case cuda.OpEventRecordWord:
 		event := driver.Event(a.handle(s, cuda.KindEvent))
 		stream := driver.Stream(a.handle(s, cuda.KindStream))
@@ -2985,8 +2985,9 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		count := a.u64()
 		flags := uint32(a.u64())
 		stream := driver.Stream(a.handle(s, cuda.KindStream))
+		failed := a.inout(a.blob())
 		a.length(params, 64*a.bounded(uint64(count)))
-		failed := a.out(8)
+		a.length(failed, 8)
 		if r := a.result(); r != driver.Success {
 			return r
 		}

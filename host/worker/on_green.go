@@ -3,7 +3,6 @@
 package worker
 
 import (
-	"encoding/binary"
 
 	"github.com/orion-vgpu/orion/host/driver"
 )
@@ -149,9 +148,8 @@ func (s *server) onGreenDestroy(api driver.API, green driver.GreenContext, ctx d
 	return api.GreenCtxDestroy(green)
 }
 
-// onMemDecompress has the GPU decompress; failed is the index of the operation that it refused.
+// onMemDecompress has the GPU decompress; failed becomes the index of the operation that it refused, if the driver says.
 func (s *server) onMemDecompress(api driver.API, params []byte, count uint64, flags uint32, stream driver.Stream, failed []byte) driver.Result {
-	binary.LittleEndian.PutUint64(failed, ^uint64(0))
 	return api.MemBatchDecompressAsync(params, count, flags, failed, stream)
 }
 

@@ -42,6 +42,7 @@ type server struct {
 	imageBytes uint64                       // of the image that is being sent, when complete
 	managed    *managed.Image               // of the image that was sent, if it has managed variables
 	placed     map[driver.HostPtr]placement // managed variables
+	words      map[driver.Event]eventWord   // of the latest records
 	greens     greens
 	objects    objects
 	shares     shares
@@ -184,6 +185,7 @@ func (s *server) beforeEnd(op uint16, a *args) {
 	case cuda.OpCuEventDestroy_v2:
 		if v, ok := s.handles.lookup(a.peek(), cuda.KindEvent); ok {
 			s.withdrawOne(sharedEvent, v)
+			delete(s.words, driver.Event(v))
 		}
 	case cuda.OpCuMemPoolDestroy:
 		if v, ok := s.handles.lookup(a.peek(), cuda.KindMemPool); ok {

@@ -46,13 +46,6 @@ func (s *server) await(reply *reply, call func(driver.API) driver.Result) driver
 	return pending
 }
 
-func (s *server) onEventWait(api driver.API, event driver.Event, reply *reply) driver.Result {
-	if r := api.EventQuery(event); r != driver.ErrorNotReady && !s.prints {
-		return r
-	}
-	return s.await(reply, func(w driver.API) driver.Result { return w.EventSynchronize(event) })
-}
-
 // onCtxWait waits for all work of the current context. Where at most one stream has work, that stream
 // answers; otherwise a waiter asks the driver.
 func (s *server) onCtxWait(api driver.API, reply *reply) driver.Result {

@@ -4,4 +4,4 @@
 package cuda
 
 // SpecHash identifies the set of commands that this build understands.
-const SpecHash uint64 = 0x030457abf31965d2
+const SpecHash uint64 = 0xbb0813c273e12491

@@ -56,7 +56,6 @@ const char *const op_names[] = {
 	[OP_cuEventCreate] = "cuEventCreate",
 	[OP_cuEventDestroy_v2] = "cuEventDestroy_v2",
 	[OP_cuEventElapsedTime] = "cuEventElapsedTime",
-	[OP_cuEventQuery] = "cuEventQuery",
 	[OP_cuEventRecord] = "cuEventRecord",
 	[OP_cuEventRecordWithFlags] = "cuEventRecordWithFlags",
 	[OP_cuFlushGPUDirectRDMAWrites] = "cuFlushGPUDirectRDMAWrites",
@@ -224,6 +223,7 @@ const char *const op_names[] = {
 	[OP_cuThreadExchangeStreamCaptureMode] = "cuThreadExchangeStreamCaptureMode",
 	[OP_device_facts] = "device_facts",
 	[OP_drop_memory] = "drop_memory",
+	[OP_event_query] = "event_query",
 	[OP_event_record_word] = "event_record_word",
 	[OP_event_wait] = "event_wait",
 	[OP_function_attribute] = "function_attribute",
@@ -1394,21 +1394,6 @@ EXPORT int cuEventElapsedTime(float *pMilliseconds, void *start, void *end)
 {
 	int r = enter_context();
 	return r ? r : wire_cuEventElapsedTime(pMilliseconds, start, end);
-}
-
-int wire_cuEventQuery(void *event)
-{
-	uint64_t event_wire;
-	if (!handle_id(event, KIND_EVENT, &event_wire))
-		return CUDA_ERROR_INVALID_HANDLE;
-	struct call c;
-	int r = call_begin(&c, OP_cuEventQuery, 8, CALL_WAIT);
-	if (r) {
-		return r;
-	}
-	call_u64(&c, event_wire);
-	r = call_end(&c);
-	return r;
 }
 
 int wire_cuEventRecord(void *event, void *stream)
@@ -5731,6 +5716,21 @@ int wire_drop_memory(uint64_t ptr)
 	return r;
 }
 
+int wire_event_query(void *event)
+{
+	uint64_t event_wire;
+	if (!handle_id(event, KIND_EVENT, &event_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_event_query, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, event_wire);
+	r = call_end(&c);
+	return r;
+}
+
 int wire_event_record_word(void *event, void *stream, unsigned int word, unsigned int value)
 {
 	uint64_t event_wire;
@@ -6023,6 +6023,8 @@ int wire_graph_add_mem_alloc(void **result, void *graph, void *const *deps, uint
 		reply_blob(&c, params, 120);
 	} else {
 		object_free(result_object);
+		if (c.reply_bytes == 120)
+			reply_blob(&c, params, 120);
 	}
 	return r;
 }
@@ -7042,7 +7044,7 @@ int wire_mem_decompress(const void *params, uint64_t count, unsigned int flags, 
 	if (!failed)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct call c;
-	int r = call_begin(&c, OP_mem_decompress, 32 + call_pad(params_bytes), CALL_WAIT);
+	int r = call_begin(&c, OP_mem_decompress, 40 + call_pad(params_bytes) + call_pad(8), CALL_WAIT);
 	if (r) {
 		return r;
 	}
@@ -7050,6 +7052,7 @@ int wire_mem_decompress(const void *params, uint64_t count, unsigned int flags, 
 	call_u64(&c, count);
 	call_u64(&c, flags);
 	call_u64(&c, stream_wire);
+	call_blob(&c, failed, 8);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		reply_blob(&c, failed, 8);

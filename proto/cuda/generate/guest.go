@@ -242,7 +242,7 @@ func encoder(s *source, f *cuda.Func) {
 		if f.Command {
 			// A failure of a command may have something to tell: compilers' logs.
 			for _, p := range f.Params {
-				if p.Dir == "out" && isBlob(p) {
+				if isOut(p) && isBlob(p) {
 					fault += fmt.Sprintf("\t\tif (c.reply_bytes == %s)\n\t\t\treply_blob(&c, %s, %s);\n", p.Len, ident(p.Name), p.Len)
 				}
 			}

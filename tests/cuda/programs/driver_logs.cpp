@@ -46,7 +46,7 @@ int main() {
     unsigned from = same;
     again = size - 1;
     CU(to_memory(&from, buffer, &again, 0));
-    EXPECT(again > 0 && again < size && strlen(buffer) == again, "%zu bytes into %zu", again, size - 1);
+    EXPECT(again > 0 && strlen(buffer) < size - 1, "%zu bytes into %zu", strlen(buffer) + 1, size - 1); // 580 says one byte more than there are
     from = same;
     again = 1;
     EXPECT_CU(to_memory(&from, buffer, &again, 0), CUDA_ERROR_INVALID_VALUE);
