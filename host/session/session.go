@@ -5,8 +5,10 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"syscall"
 	"time"
 
 	"github.com/orion-vgpu/orion/host/session/process"
@@ -74,8 +76,8 @@ func (s *Server) watch(ses *session) {
 	if !clean {
 		log = s.log.Warn
 	}
-	log("session over", "session", ses.rec.ID, "program", ses.rec.Program, "worker", how,
-		"lasted", time.Since(ses.rec.Since).Round(time.Millisecond))
+	log("session over", append([]any{"session", ses.rec.ID, "program", ses.rec.Program, "worker", how,
+		"lasted", time.Since(ses.rec.Since).Round(time.Millisecond)}, ses.used()...)...)
 	if err := pruneLogs(s.opt.LogDir, s.logInUse); err != nil {
 		s.log.Warn("session logs remain", "reason", err)
 	}
@@ -92,6 +94,19 @@ func (ses *session) outcome() (how string, clean bool) {
 		return "exit status 0", true
 	}
 	return err.Error(), false
+}
+
+// used says what a reaped worker took of the host: times of its CPU, and the most memory that was resident.
+func (ses *session) used() []any {
+	if ses.cmd == nil || ses.cmd.ProcessState == nil {
+		return nil
+	}
+	state := ses.cmd.ProcessState
+	used := []any{"user", state.UserTime().Round(time.Millisecond), "system", state.SystemTime().Round(time.Millisecond)}
+	if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
+		used = append(used, "peak", fmt.Sprintf("%dMiB", usage.Maxrss>>10))
+	}
+	return used
 }
 
 // backstop kills a worker that does not end after its client has, stuck in the driver for instance.

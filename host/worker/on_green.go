@@ -3,7 +3,6 @@
 package worker
 
 import (
-
 	"github.com/orion-vgpu/orion/host/driver"
 )
 

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"runtime"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -55,7 +56,8 @@ func Run(cfg Config, prepared *Prepared, open Backend, log *slog.Logger) error {
 		}
 		s.mail.socket = r.socket // what comes on the client's own is the carrier's
 	}
-	log.Info("session started", "program", cfg.Program, "pid", cfg.PID, "backend", cfg.Backend, "vgpus", len(cfg.VGPUs))
+	log.Info("session started", "program", cfg.Program, "pid", cfg.PID, "backend", cfg.Backend, "vgpus", len(cfg.VGPUs),
+		"opened", s.opened.Round(time.Millisecond), "registered", s.registered.Round(time.Millisecond))
 	go exitWithClient(r.socket, r.client, log)
 	err = s.serve(r)
 	if errors.Is(err, errGone) {
@@ -79,23 +81,27 @@ func start(cfg Config, p *Prepared, open Backend, log *slog.Logger) (*server, er
 	if cfg.Carrier == wire.CarrierDevice {
 		reg.discard(driver.HostPtr(reg.base), reg.size) // whoever had the slice before
 	}
+	begin := time.Now()
 	if p == nil {
 		if p, err = Prepare(cfg, open); err != nil {
 			return nil, err
 		}
 	}
+	opened := time.Now()
 	con := newConsole(reg)
 	p.console.Store(con)
 	mem := newMemory(cfg.VGPUs)
 	s := &server{cfg: cfg, log: log, region: reg, api: newCharging(p.api, mem), home: p.home, handles: newHandleTable(), memory: mem,
 		waiters: newWaiters(p.drv), watch: newWatch(p.drv), monitor: newMonitor(p.drv), calls: &hostCalls{region: reg}, console: con,
 		dirty: map[driver.Context]*dirtyStreams{}, linked: map[driver.LinkState][]byte{}, placed: map[driver.HostPtr]placement{}, words: map[driver.Event]eventWord{}, objects: newObjects(), mail: newMail(SocketFD)}
+	s.opened = opened.Sub(begin)
 	if err := s.writeHeader(); err != nil {
 		return nil, err
 	}
 	if r := s.registerRegion(); r != driver.Success {
 		return nil, fmt.Errorf("register shared memory with the driver: %w", r)
 	}
+	s.registered = time.Since(opened)
 	if cfg.Backend == "cuda" {
 		if err := con.capture(); err != nil {
 			return nil, err

@@ -5,6 +5,7 @@ package worker
 import (
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/orion-vgpu/orion/host/carrier"
 	"github.com/orion-vgpu/orion/host/driver"
@@ -49,6 +50,8 @@ type server struct {
 	mail       *mail
 
 	carrier *carrier.Carrier // nil where the client shares the region
+
+	opened, registered time.Duration // what opening the driver took, 0 on standby, and registering the region
 
 	launchConfig driver.LaunchConfig // reused by every launch
 	asyncSeq     uint32
