@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/orion-vgpu/orion/host/keyfile"
@@ -46,9 +47,10 @@ type Server struct {
 	LibvirtURI       string   // whose virtual machines can opt in
 	EnableShm        bool
 	EnableRDMA       bool
-	IbverbsDevice    string // empty: the first
-	Socket           string // Unix socket where clients of this host knock
-	GPUs             string // "auto", "cuda" or "softgpu"
+	IbverbsDevice    string   // empty: the first
+	Socket           string   // Unix socket where clients of this host knock
+	GPUs             string   // "auto", "cuda" or "softgpu"
+	GPUIDs           []string // which of them, by index or UUID; none for all
 	SoftGPUDevices   int
 	SoftGPUMemoryMiB int
 	NodeName         string // of this node in the pool
@@ -103,6 +105,7 @@ func (c *Config) schema() *keyfile.Schema {
 	s.String(&v.IbverbsDevice, "server", "ibverbs_device", "")
 	s.SocketPath(&v.Socket, "server", "socket", "/run/orion/oriond.sock")
 	s.Choice(&v.GPUs, "server", "gpus", "auto", "auto", "cuda", "softgpu")
+	s.Func("server", "gpu_ids", "", gpuIDs(&v.GPUIDs))
 	s.Int(&v.SoftGPUDevices, "server", "softgpu_devices", 2, 1, 16)
 	s.Int(&v.SoftGPUMemoryMiB, "server", "softgpu_memory_mib", 4096, 64, 1<<20)
 	s.Func("server", "node_name", "", nodeName(&v.NodeName))
@@ -146,6 +149,25 @@ func socketPaths(p *[]string) func(string) error {
 				return fmt.Errorf("want absolute paths of at most %d bytes, separated by commas", keyfile.MaxSocketPath)
 			}
 			*p = append(*p, path)
+		}
+		return nil
+	}
+}
+
+var gpuID = regexp.MustCompile(`^([0-9]{1,3}|GPU-[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$`)
+
+func gpuIDs(p *[]string) func(string) error {
+	return func(v string) error {
+		*p = nil
+		if v == "" {
+			return nil
+		}
+		for id := range strings.SplitSeq(v, ",") {
+			id = strings.TrimSpace(id)
+			if !gpuID.MatchString(id) {
+				return fmt.Errorf("want indices or UUIDs as nvidia-smi -L prints them, separated by commas")
+			}
+			*p = append(*p, id)
 		}
 		return nil
 	}

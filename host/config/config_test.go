@@ -80,6 +80,7 @@ enable_rdma = false
 ibverbs_device = mlx5_0
 socket = /tmp/o.sock
 gpus = SoftGPU
+gpu_ids = 0, GPU-0a1b2c3d-0000-8000-8000-0123456789AB
 softgpu_devices = 3
 softgpu_memory_mib = 128
 node_name = n1
@@ -98,7 +99,7 @@ computation_throttle_mode2 = false
 		Log:        logging.Config{Level: "DEBUG", FileLevel: "ERROR", Dir: "/tmp/x", File: "server.log"},
 		Controller: "ctl:1",
 		Server: Server{VGPUCount: 8, BindAddr: "127.0.0.1", BindNet: "127.0.0.0/8", ListenPort: 1, VsockSockets: []string{"/a_9960", "/b_9960"}, LibvirtURI: "qemu:///session", IbverbsDevice: "mlx5_0",
-			Socket: "/tmp/o.sock", GPUs: "softgpu", SoftGPUDevices: 3, SoftGPUMemoryMiB: 128, NodeName: "n1", MaxSessions: 9, StandbyWorkers: -1},
+			Socket: "/tmp/o.sock", GPUs: "softgpu", GPUIDs: []string{"0", "GPU-0a1b2c3d-0000-8000-8000-0123456789AB"}, SoftGPUDevices: 3, SoftGPUMemoryMiB: 128, NodeName: "n1", MaxSessions: 9, StandbyWorkers: -1},
 		NCCL:     NCCL{CommID: "[::1]:2"},
 		Throttle: Throttle{Level: 50},
 	}
@@ -123,6 +124,8 @@ func TestErrors(t *testing.T) {
 		{"long socket", "[server]\nsocket = /" + strings.Repeat("x", keyfile.MaxSocketPath) + "\n", "want an absolute path of at most 107"},
 		{"node name", "[server]\nnode_name = a b\n", "want a name like a host's"},
 		{"gpus", "[server]\ngpus = amd\n", "want one of auto, cuda, softgpu"},
+		{"gpu_ids", "[server]\ngpu_ids = 0,,1\n", "want indices or UUIDs"},
+		{"gpu_ids by name", "[server]\ngpu_ids = H200\n", "want indices or UUIDs"},
 		{"throttle", "[throttle]\nthrottle_level = 0\n", "from 1 to 100"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

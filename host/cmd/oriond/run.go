@@ -81,7 +81,7 @@ func run(ctx context.Context, c *config.Config, f runFlags) (err error) {
 	}
 	defer func() { err = errors.Join(err, closer.Close()) }()
 	gpus, err := discover.Open(discover.Config{
-		GPUs: c.Server.GPUs, Node: c.Server.NodeName, SoftDevices: c.Server.SoftGPUDevices,
+		GPUs: c.Server.GPUs, IDs: c.Server.GPUIDs, Node: c.Server.NodeName, SoftDevices: c.Server.SoftGPUDevices,
 		SoftMemoryBytes: uint64(c.Server.SoftGPUMemoryMiB) << 20, Logger: log,
 	})
 	if err != nil {

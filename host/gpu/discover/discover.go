@@ -21,7 +21,8 @@ const (
 
 // Config says what to look for.
 type Config struct {
-	GPUs            string // Auto, CUDA or SoftGPU
+	GPUs            string   // Auto, CUDA or SoftGPU
+	IDs             []string // which of them, by index or UUID; none for all
 	Node            string // seeds the identities of software GPUs
 	SoftDevices     int
 	SoftMemoryBytes uint64
@@ -30,7 +31,15 @@ type Config struct {
 
 // Open returns the inventory that c asks for; the caller closes it.
 func Open(c Config) (gpu.Inventory, error) {
-	return open(c, func() (gpu.Inventory, error) { return nvml.Open() })
+	inv, err := open(c, func() (gpu.Inventory, error) { return nvml.Open() })
+	if err != nil {
+		return nil, err
+	}
+	some, err := choose(inv, c.IDs)
+	if err != nil {
+		return nil, errors.Join(err, inv.Close())
+	}
+	return some, nil
 }
 
 func open(c Config, real func() (gpu.Inventory, error)) (gpu.Inventory, error) {
