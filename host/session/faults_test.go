@@ -88,6 +88,23 @@ func TestClientOfAStuckWorkerKilled(t *testing.T) {
 	waitFor(t, "line in the server's log", eventually, func() bool { return strings.Contains(s.log.String(), "killed worker") })
 }
 
+// A program that starts when another has ended, but not yet its worker, gets the vGPU once that has.
+func TestVGPUsThatAreGivenBack(t *testing.T) {
+	t.Parallel()
+	s := serveIn(t, t.TempDir(), &fakePool{most: 1})
+	c := startClient(t, s.opt.Socket, "stuck")
+	begin := time.Now()
+	if refused, err := dial(s.opt.Socket, hello("early")); err != nil || refused.welcome.Status != 100 || time.Since(begin) > clientGrace/2 {
+		t.Fatalf("while the vGPU is in use: %v, status %d after %v; want 100 at once", err, refused.welcome.Status, time.Since(begin))
+	}
+	c.Process.Kill()
+	c.Wait()
+	s.connect(t, "next")
+	if n := s.pool.leases(); n != 1 {
+		t.Errorf("%d leases, want that of the next program", n)
+	}
+}
+
 func TestWorkerKilled(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(pid int, c *client){

@@ -36,6 +36,7 @@ type fakePool struct {
 	out      map[string]time.Time
 	released map[string]time.Time
 	refusal  error
+	most     int // leases at one time; 0: any number
 	hang     bool
 	note     func(event, lease string) // nil, or told of every grant and release
 }
@@ -51,6 +52,9 @@ func (p *fakePool) Grant(ctx context.Context, r Request) (Lease, error) {
 	}
 	if p.refusal != nil {
 		return Lease{}, p.refusal
+	}
+	if p.most > 0 && len(p.out) >= p.most {
+		return Lease{}, errors.New("every vGPU is taken")
 	}
 	p.next++
 	lease := Lease{ID: fmt.Sprintf("lease-%d-%d", os.Getpid(), p.next)}

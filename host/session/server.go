@@ -39,6 +39,7 @@ type Server struct {
 	mu        sync.Mutex
 	sessions  map[string]*session
 	lingering map[*session]bool // over, but for their slices
+	leaseBack chan struct{}     // closes when the next lease has gone back; nil: nobody waits
 	closed    bool
 
 	greetings sync.WaitGroup // handshakes under way

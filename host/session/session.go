@@ -143,4 +143,5 @@ func (s *Server) remove(ses *session) {
 	if err := s.opt.Pool.Release(ctx, ses.rec.Lease); err != nil {
 		s.log.Warn("lease not given back: the next heartbeat makes up for it", "lease", ses.rec.Lease, "reason", err)
 	}
+	s.leaseReturned()
 }

@@ -59,7 +59,7 @@ func (s *Server) prepare(ctx context.Context, who peer, h wire.Hello, mem memory
 	}
 	granting, cancel := context.WithTimeout(ctx, grantTimeout)
 	defer cancel()
-	lease, err := s.opt.Pool.Grant(granting, Request{
+	lease, err := s.grant(granting, Request{
 		VGPUs: int(h.VGPUs), MemoryMiB: int(h.GMemMiB), RatioPercent: int(h.Ratio), CrossNode: h.Cross,
 		Program: h.Program, PID: who.pid(h), Host: h.Host,
 	})
