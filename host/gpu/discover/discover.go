@@ -23,7 +23,7 @@ const (
 type Config struct {
 	GPUs            string   // Auto, CUDA or SoftGPU
 	IDs             []string // which of them, by index or UUID; none for all
-	Node            string // seeds the identities of software GPUs
+	Node            string   // seeds the identities of software GPUs
 	SoftDevices     int
 	SoftMemoryBytes uint64
 	Logger          *slog.Logger
