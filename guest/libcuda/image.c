@@ -121,7 +121,12 @@ int jit_prepare(struct jit *j, unsigned count, const uint32_t *ids, void **value
 	j->ids = ids;
 	j->values = values;
 	j->wire_bytes = 0;
+	j->info_room = j->error_room = 0;
 	for (unsigned i = 0; i < count; i++) {
+		if (ids[i] == JIT_INFO_BYTES)
+			j->info_room = (uint32_t)(uintptr_t)values[i];
+		if (ids[i] == JIT_ERROR_BYTES)
+			j->error_room = (uint32_t)(uintptr_t)values[i];
 		if (ids[i] == JIT_INFO_LOG || ids[i] == JIT_ERROR_LOG)
 			continue;
 		uint64_t entry[2] = {ids[i], (uint64_t)(uintptr_t)values[i]};
@@ -132,7 +137,7 @@ int jit_prepare(struct jit *j, unsigned count, const uint32_t *ids, void **value
 }
 
 /* Copies a log into the program's buffer and sets its size option to what was written. */
-static void give_log(const struct jit *j, uint32_t buffer_id, uint32_t size_id, const uint8_t *text, uint32_t n)
+static void give_log(const struct jit *j, uint32_t buffer_id, uint32_t size_id, size_t room, const uint8_t *text, uint32_t n)
 {
 	char *buffer = NULL;
 	void **size = NULL;
@@ -144,7 +149,6 @@ static void give_log(const struct jit *j, uint32_t buffer_id, uint32_t size_id, 
 	}
 	if (!buffer || !size)
 		return;
-	size_t room = (uint32_t)(uintptr_t)*size;
 	if (room) {
 		size_t m = n < room - 1 ? n : room - 1;
 		memcpy(buffer, text, m);
@@ -159,8 +163,8 @@ void jit_finish(const struct jit *j, const uint8_t *log)
 	uint32_t info, error;
 	memcpy(&info, log, 4);
 	memcpy(&error, log + 4, 4);
-	give_log(j, JIT_INFO_LOG, JIT_INFO_BYTES, log + WIRE_JITLOG_INFO, info < WIRE_JITLOG_BYTES ? info : WIRE_JITLOG_BYTES);
-	give_log(j, JIT_ERROR_LOG, JIT_ERROR_BYTES, log + WIRE_JITLOG_ERROR, error < WIRE_JITLOG_BYTES ? error : WIRE_JITLOG_BYTES);
+	give_log(j, JIT_INFO_LOG, JIT_INFO_BYTES, j->info_room, log + WIRE_JITLOG_INFO, info < WIRE_JITLOG_BYTES ? info : WIRE_JITLOG_BYTES);
+	give_log(j, JIT_ERROR_LOG, JIT_ERROR_BYTES, j->error_room, log + WIRE_JITLOG_ERROR, error < WIRE_JITLOG_BYTES ? error : WIRE_JITLOG_BYTES);
 	for (unsigned i = 0; i < j->count; i++)
 		if (j->ids[i] == JIT_WALL_TIME)
 			memcpy(&j->values[i], log + 8, 4);

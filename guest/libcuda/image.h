@@ -10,6 +10,7 @@ struct jit {
 	unsigned count;
 	const uint32_t *ids;
 	void **values;
+	uint32_t info_room, error_room; /* of the program's buffers: the options that say so become what was written */
 	uint8_t wire[64 * 16];
 	size_t wire_bytes;
 };

@@ -92,11 +92,13 @@ EXPORT int cuLinkComplete(void *state, void **image, size_t *size)
 		r = CUDA_ERROR_INVALID_HANDLE;
 	if (!r && !image)
 		r = CUDA_ERROR_INVALID_VALUE;
-	if (!r)
-		r = wire_link_complete(state, &n, log);
 	if (r)
 		return r;
-	jit_finish(&l->jit, log);
+	memset(log, 0, 16);
+	r = wire_link_complete(state, &n, log);
+	jit_finish(&l->jit, log); /* what does not link is told there */
+	if (r)
+		return r;
 	free(l->image);
 	l->image = malloc(n ? n : 1);
 	if (!l->image)
