@@ -63,8 +63,14 @@ func (t *thread) LinkComplete(h driver.LinkState, log *driver.JITLog) ([]byte, d
 	if r != driver.Success {
 		return nil, r
 	}
+	defined := map[string]bool{} // a unit may declare what it defines further down
 	for _, f := range ast.Funcs {
-		if f.Body == nil && !simt.Builtin(f.Name) {
+		if f.Body != nil {
+			defined[f.Name] = true
+		}
+	}
+	for _, f := range ast.Funcs {
+		if !defined[f.Name] && !simt.Builtin(f.Name) {
 			log.Error = fmt.Sprintf("link: no input defines the function %s", f.Name)
 			return nil, driver.ErrorInvalidPTX
 		}
