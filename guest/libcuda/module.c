@@ -60,7 +60,7 @@ static int load_bytes(load_function *load, void **handle, const uint8_t *bytes, 
 	if (!r)
 		r = load(handle, j->wire, j->wire_bytes, log);
 	pthread_mutex_unlock(&image_lock);
-	/* The log comes with a success only; a failure's log is in the session's log on the host. */
+	/* A load that fails has its log as well. */
 	jit_finish(j, log);
 	if (!r && !module_of(*handle))
 		r = CUDA_ERROR_OUT_OF_MEMORY;
