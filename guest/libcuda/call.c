@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "capture.h"
 #include "channel.h"
 #include "console.h"
 #include "context.h"
@@ -76,6 +77,7 @@ int call_begin(struct call *c, int op, size_t bytes, int kind)
 		log_line(LOG_ERROR, "more than %u threads use CUDA at once", (unsigned)WIRE_SLOT_COUNT);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
+	uint32_t flags = capture_strict() ? WIRE_CMD_STRICT : 0;
 	pthread_mutex_lock(&ring.lock);
 	int r = make_contiguous(size);
 	if (likely(!r))
@@ -93,8 +95,8 @@ int call_begin(struct call *c, int op, size_t bytes, int kind)
 	c->tail = ring.tail + size;
 	c->position = ring.before + c->tail;
 	uint8_t *f = session.base + WIRE_RING_OFFSET + ring.tail % WIRE_RING_SIZE;
-	uint32_t frame[6] = {(uint32_t)size, (uint32_t)op, thread.context ? object_id(thread.context) : 0, c->slot, c->seq, 0};
-	_Static_assert(sizeof frame == WIRE_FRAME_SIZE && WIRE_CMD_CONTEXT == 8 && WIRE_CMD_SLOT == 12 && WIRE_CMD_SEQ == 16,
+	uint32_t frame[6] = {(uint32_t)size, (uint32_t)op, thread.context ? object_id(thread.context) : 0, c->slot, c->seq, flags};
+	_Static_assert(sizeof frame == WIRE_FRAME_SIZE && WIRE_CMD_CONTEXT == 8 && WIRE_CMD_SLOT == 12 && WIRE_CMD_SEQ == 16 && WIRE_CMD_FLAGS == 20,
 		"the frame is written as one");
 	memcpy(f, frame, sizeof frame);
 	c->at = f + WIRE_FRAME_SIZE;

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "call.h"
+#include "capture.h"
 #include "channel.h"
 #include "generated/calls.h"
 #include "log.h"
@@ -90,6 +91,7 @@ static void *loop(void *unused)
 {
 	struct idle i = {0};
 	(void)unused;
+	capture_relax(); /* a graph's end is this library's to clean up */
 	while (session.state == SESSION_LIVE) {
 		uint32_t done = atomic_load(region32(WIRE_STATUS_CALL_TAIL));
 		if (atomic_load_explicit(region32(WIRE_STATUS_CALL_HEAD), memory_order_acquire) == done) {

@@ -8,6 +8,8 @@
 #include "copy.h"
 
 #include "call.h"
+#include "capture.h"
+#include "copybox.h"
 #include "crew.h"
 #include "exported.h"
 #include "generated/calls.h"
@@ -37,7 +39,7 @@ bool known_range(uint64_t address, uint64_t n)
 
 int stream_fence(void *stream)
 {
-	if (idle_stream(stream))
+	if (!capture_strict() && idle_stream(stream))
 		return call_deferred();
 	int r = wire_stream_sync(stream);
 	if (!r)
@@ -201,15 +203,24 @@ static int copy_device(uint64_t dst, uint64_t src, size_t n, void *stream, bool 
 	return r ? r : known ? call_deferred() : stream_fence(stream);
 }
 
+static int copy_host(uint64_t dst, uint64_t src, size_t n, void *stream)
+{
+	if (unlikely(stream_capturing(stream))) {
+		enum { TYPE_HOST = 1 };
+		struct box b = {.src = {.type = TYPE_HOST, .host = src}, .dst = {.type = TYPE_HOST, .host = dst}, .width = n, .height = 1, .depth = 1};
+		return box_copy(&b, stream, false);
+	}
+	int r = stream_fence(stream);
+	if (!r)
+		memmove((void *)(uintptr_t)dst, (void *)(uintptr_t)src, n);
+	return r;
+}
+
 int copy_unified(uint64_t dst, uint64_t src, size_t n, void *stream, bool wait)
 {
 	enum place to = place_of(dst), from = place_of(src);
-	if (to != PLACE_DEVICE && from != PLACE_DEVICE) {
-		int r = stream_fence(stream);
-		if (!r)
-			memmove((void *)(uintptr_t)dst, (void *)(uintptr_t)src, n);
-		return r;
-	}
+	if (to != PLACE_DEVICE && from != PLACE_DEVICE)
+		return copy_host(dst, src, n, stream);
 	if (from != PLACE_DEVICE)
 		return copy_in(dst, (void *)(uintptr_t)src, n, stream, wait);
 	if (to != PLACE_DEVICE)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Events. Making and recording one needs no answer. */
 #include "call.h"
+#include "capture.h"
 #include "eventword.h"
 #include "generated/calls.h"
 #include "object.h"
@@ -99,7 +100,7 @@ EXPORT int cuEventQuery(void *event)
 	int r = event_check(event);
 	if (r)
 		return r;
-	switch (word_look(event)) {
+	switch (capture_strict() ? WORD_ASK : word_look(event)) {
 	case WORD_DONE:
 		return call_deferred();
 	case WORD_PENDING:
@@ -117,7 +118,7 @@ EXPORT int cuEventSynchronize(void *event)
 	int r = event_check(event);
 	if (r)
 		return r;
-	if (word_await(event))
+	if (!capture_strict() && word_await(event))
 		return call_deferred();
 	word_wanted(event);
 	r = wire_event_wait(event);

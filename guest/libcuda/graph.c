@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "call.h"
+#include "capture.h"
 #include "generated/calls.h"
 #include "graph.h"
 #include "object.h"
@@ -10,37 +11,48 @@
 #include "shadow.h"
 #include "state.h"
 
-/* Stream capture. Streams in capture are counted, so that without one nothing need be asked. */
+/* Stream capture. */
 
 static int begin_capture(void *stream, unsigned mode)
 {
 	int r = enter_context();
-	if (!r)
-		r = wire_cuStreamBeginCapture_v2(stream, mode);
-	if (!r)
-		session.captures++;
+	if (!r && !capture_begun(stream, NULL, mode))
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	if (r)
+		return r;
+	r = wire_cuStreamBeginCapture_v2(stream, mode);
+	if (r)
+		capture_ended(stream, false);
 	return r;
 }
 
 static int begin_capture_to(void *stream, void *graph, void *const *nodes, const void *data, size_t n, unsigned mode)
 {
+	struct object *given = object_get(graph, KIND_GRAPH);
 	int r = enter_context();
-	if (!r)
-		r = wire_cuStreamBeginCaptureToGraph(stream, graph, nodes, data, n, mode);
-	if (!r)
-		session.captures++;
+	if (!r && !given)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r && !capture_begun(stream, given, mode))
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	if (r)
+		return r;
+	r = wire_cuStreamBeginCaptureToGraph(stream, graph, nodes, data, n, mode);
+	if (r)
+		capture_ended(stream, false);
 	return r;
 }
 
 static int end_capture(void *stream, void **graph)
 {
+	void *made; /* a program knows the graph that it gave, and need not want it */
 	int r = enter_context();
 	if (!r)
-		r = wire_cuStreamEndCapture(stream, graph);
-	if (!r)
-		shadows_captured(*graph);
+		r = capture_may_end(stream, graph != NULL);
+	if (r)
+		return r;
+	r = wire_cuStreamEndCapture(stream, graph ? graph : &made);
 	if (!r || (r >= CUDA_ERROR_STREAM_CAPTURE_INVALIDATED && r <= CUDA_ERROR_STREAM_CAPTURE_ISOLATION && r != CUDA_ERROR_STREAM_CAPTURE_UNMATCHED))
-		session.captures--;
+		capture_ended(stream, !r);
 	return r;
 }
 
@@ -175,21 +187,14 @@ ON_STREAM(cuStreamUpdateCaptureDependencies_v2, (void *stream, void **nodes, con
 
 EXPORT int cuThreadExchangeStreamCaptureMode(uint32_t *mode)
 {
-	enum { MODES = 3 };
 	int r = enter();
-	if (!r && (!mode || *mode >= MODES))
+	if (!r && (!mode || *mode >= CAPTURE_MODES))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r)
 		return r;
 	uint32_t old = thread.capture_mode;
 	thread.capture_mode = *mode;
 	*mode = old;
-	/* The worker runs all threads' commands on one thread of its own: the mode matters there only while
-	 * something is being captured, and the driver is then told. */
-	if (session.captures) {
-		uint32_t there = thread.capture_mode;
-		return wire_cuThreadExchangeStreamCaptureMode(&there);
-	}
 	return CUDA_SUCCESS;
 }
 

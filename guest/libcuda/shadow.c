@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "callback.h"
+#include "capture.h"
 #include "copybox.h"
 #include "exported.h"
 #include "generated/calls.h"
@@ -26,8 +27,6 @@ struct shadows {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct object captured; /* holds what is captured until the capture's graph is there */
-
 
 int shadow_make(struct box *b, bool in, struct shadow **out)
 {
@@ -35,7 +34,9 @@ int shadow_make(struct box *b, bool in, struct shadow **out)
 	struct shadow *s = malloc(sizeof *s);
 	if (!s)
 		return CUDA_ERROR_OUT_OF_MEMORY;
+	uint32_t mode = capture_relax();
 	int r = cuMemHostAlloc(&pinned, b->width * b->height * b->depth, 0);
+	capture_restore(mode);
 	if (r) {
 		free(s);
 		return r;
@@ -50,9 +51,11 @@ int shadow_make(struct box *b, bool in, struct shadow **out)
 static void shadow_free(struct shadow *s)
 {
 	struct object *mine = thread.context;
+	uint32_t mode = capture_relax();
 	thread.context = s->pinned.context;
 	cuMemFreeHost((void *)(uintptr_t)s->pinned.base);
 	thread.context = mine;
+	capture_restore(mode);
 	free(s);
 }
 
@@ -91,13 +94,7 @@ void shadows_replace(struct object *graph, void *node, struct shadow *const *lis
 }
 
 void shadow_discard(struct shadow *s) { shadow_free(s); }
-void shadow_attach_captured(struct shadow *s) { change(&captured, NULL, &s, 1); }
-
-void shadows_captured(struct object *graph)
-{
-	shadows_share(graph, &captured);
-	shadows_drop(&captured);
-}
+void shadow_attach(struct object *graph, struct shadow *s) { change(graph, NULL, &s, 1); }
 
 void shadows_share(struct object *to, const struct object *from)
 {
@@ -184,10 +181,13 @@ int shadow_copy_captured(uint64_t device, void *host, size_t n, void *stream, bo
 	struct box_side h = {.type = 1, .host = (uint64_t)(uintptr_t)host, .address = (uint64_t)(uintptr_t)host, .pitch = n, .rows = 1};
 	struct box_side d = {.type = 2, .device = device, .address = device, .pitch = n, .rows = 1};
 	struct box b = {.src = in ? h : d, .dst = in ? d : h, .width = n, .height = 1, .depth = 1};
+	struct object *graph;
 	struct shadow *s;
-	int r = shadow_make(&b, in, &s);
+	int r = capture_graph(stream, &graph);
+	if (!r)
+		r = shadow_make(&b, in, &s);
 	if (r)
 		return r;
-	shadow_attach_captured(s);
+	shadow_attach(graph, s);
 	return in ? wire_copy_in_region(device, s->pinned.base, n, stream) : wire_copy_out_region(s->pinned.base, device, n, stream);
 }

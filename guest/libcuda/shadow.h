@@ -20,10 +20,9 @@ int shadow_make(struct box *b, bool in, struct shadow **s);
 void shadows_replace(struct object *graph, void *node, struct shadow *const *list, size_t n);
 /* Ends a shadow that no graph has been given. */
 void shadow_discard(struct shadow *s);
-/* Gives a shadow to the graph that is being captured and ends next. */
-void shadow_attach_captured(struct shadow *s);
-/* Gives a graph what was captured for it; a graph or instance what another graph has. */
-void shadows_captured(struct object *graph);
+/* Gives a shadow to a graph that is being captured. */
+void shadow_attach(struct object *graph, struct shadow *s);
+/* Gives a graph or instance what another graph has. */
 void shadows_share(struct object *to, const struct object *from);
 /* The graph or instance ends. Launches under way keep what they use. */
 void shadows_drop(struct object *o);

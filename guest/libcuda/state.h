@@ -55,7 +55,7 @@ struct session {
 	int device_count;
 	struct device devices[WIRE_MAX_DEVICES];
 	char id[WIRE_SESSION_BYTES];
-	_Atomic int captures; /* streams being captured in this process */
+	_Atomic int captures; /* under way in this process: capture.h */
 	_Atomic uint32_t async_seen;
 };
 
@@ -67,6 +67,7 @@ struct thread {
 	struct context_stack *stack; /* what lies below it */
 	struct per_thread_stream *streams; /* default streams of its own, by context */
 	struct edges *edges; /* what cuStreamGetCaptureInfo has handed out */
+	uint64_t number; /* in captures, 0 before the first */
 	uint64_t answered; /* the ring's position behind its last command that was answered */
 	uint32_t slot; /* 1 + index of its reply slot, 0 before its first wait */
 	uint32_t capture_mode;

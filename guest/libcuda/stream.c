@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "call.h"
+#include "capture.h"
 #include "context.h"
 #include "copy.h"
 #include "generated/calls.h"
@@ -91,6 +92,8 @@ EXPORT int cuStreamDestroy_v2(void *stream)
 	int r = enter();
 	if (!r && (!stream || stream == (void *)1 || stream == (void *)2))
 		r = CUDA_ERROR_INVALID_HANDLE;
+	if (!r && session.captures)
+		capture_ended(stream, false);
 	return r ? r : wire_cuStreamDestroy_v2(stream);
 }
 
@@ -190,7 +193,7 @@ static int get_context_v2(void *stream, void **context, void **green)
 static int query(void *stream)
 {
 	int r = enter_context();
-	if (!r && !idle_stream(stream))
+	if (!r && (capture_strict() || !idle_stream(stream)))
 		r = wire_cuStreamQuery(stream);
 	return r ? r : call_deferred();
 }

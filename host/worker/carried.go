@@ -41,7 +41,7 @@ func (s *server) mark(id, address uint64, value uint32, done func()) bool {
 	if !ok {
 		return false
 	}
-	if s.captures > 0 {
+	if len(s.captures) > 0 {
 		if status, r := s.api.StreamIsCapturing(stream); r != driver.Success || status != 0 {
 			return false
 		}

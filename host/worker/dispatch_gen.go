@@ -2271,16 +2271,6 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		}
 		r := api.TexRefSetMipmappedArray(texRef, mipmappedArray, flags)
 		return r
-	case cuda.OpCuThreadExchangeStreamCaptureMode:
-		modeIn := uint32(a.u64())
-		if r := a.result(); r != driver.Success {
-			return r
-		}
-		mode, r := api.ThreadExchangeStreamCaptureMode(modeIn)
-		if r == driver.Success {
-			reply.u64(uint64(mode))
-		}
-		return r
 	case cuda.OpDeviceFacts:
 		dev := driver.Device(a.u64())
 		facts := a.out(2048)

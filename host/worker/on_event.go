@@ -22,7 +22,7 @@ func (s *server) onEventRecordWord(api driver.API, event driver.Event, stream dr
 	at := wire.EventsOffset + 4*uint64(word)
 	r := api.EventRecord(event, stream)
 	// What kernels print has to be out before a wait for an event returns: only the driver's own wait sees to it.
-	if r != driver.Success || !s.gpuFlags || s.prints || s.captures > 0 ||
+	if r != driver.Success || !s.gpuFlags || s.prints || len(s.captures) > 0 ||
 		api.WriteFlag(stream, driver.HostPtr(uint64(s.region.base)+at), value) != driver.Success {
 		s.region.store32(at, value|wire.EventUnknown)
 		delete(s.words, event)

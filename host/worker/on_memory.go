@@ -76,7 +76,7 @@ func (s *server) onMemAllocAsync(api driver.API, bytes uint64, pool driver.MemPo
 
 // capturedBy is the graph that a stream is being captured into, 0 if it is not.
 func (s *server) capturedBy(api driver.API, stream driver.Stream) driver.Graph {
-	if s.captures == 0 {
+	if len(s.captures) == 0 {
 		return 0
 	}
 	info, r := api.CaptureInfo(stream)

@@ -34,7 +34,8 @@ type server struct {
 	current   driver.Context // of the ring goroutine's API
 	contextID uint32         // as the last command named it
 	home      driver.Context // the first device's primary context, in which the region is registered
-	captures  int            // streams that the client has put into capture
+	captures  map[driver.Stream]bool // that the client has put into capture
+	lenient   bool                   // the ring goroutine's API may do what is potentially unsafe beside captures
 	dirty     map[driver.Context]*dirtyStreams
 	image     []byte // being sent in pieces
 	gpuFlags  bool   // the backend's streams can answer fences themselves
@@ -98,16 +99,20 @@ func (s *server) run(c ring.Command, a *args, reply *reply) driver.Result {
 			return r
 		}
 	}
+	if len(s.captures) > 0 && s.lenient == c.Strict {
+		s.lenient = lenient(s.api, !c.Strict)
+	}
 	s.beforeEnd(c.Op, a)
+	stream := s.capturedStream(c.Op, a)
 	ending, node := s.endingNodes(c.Op, a)
 	result := s.dispatchUnasked(c.Op, a, reply)
 	if c.Op == cuda.OpCuStreamEndCapture && endsCapture(result) {
-		s.captures = max(0, s.captures-1)
+		delete(s.captures, stream)
 	}
 	if result == driver.Success {
 		switch c.Op {
 		case cuda.OpCuStreamBeginCapture_v2, cuda.OpCuStreamBeginCaptureToGraph:
-			s.captures++
+			s.captures[stream] = true
 		case cuda.OpCuCtxCreate_v2, cuda.OpCuCtxDestroy_v2: // both change what is current
 			s.forgetContext()
 		case cuda.OpCuGraphDestroy, cuda.OpCuGraphDestroyNode:
@@ -117,6 +122,7 @@ func (s *server) run(c ring.Command, a *args, reply *reply) driver.Result {
 				s.objects.within[node] = []driver.Graph{child}
 			}
 		case cuda.OpCuStreamDestroy_v2:
+			delete(s.captures, stream)
 			if d := s.dirty[s.current]; d != nil {
 				d.many = true // what it still has to do, only the driver knows
 			}
@@ -147,7 +153,7 @@ func (s *server) endingNodes(op uint16, a *args) (list []handle, node driver.Gra
 func (s *server) dispatchUnasked(op uint16, a *args, reply *reply) driver.Result {
 	switch op {
 	case cuda.OpCuStreamWaitEvent:
-		if s.captures == 0 {
+		if len(s.captures) == 0 {
 			break
 		}
 		fallthrough
@@ -156,6 +162,31 @@ func (s *server) dispatchUnasked(op uint16, a *args, reply *reply) driver.Result
 		defer s.watch.asking.Unlock()
 	}
 	return s.dispatch(s.api, op, a, reply)
+}
+
+// capturedStream is the stream that a command begins or ends to capture, or destroys.
+func (s *server) capturedStream(op uint16, a *args) driver.Stream {
+	switch op {
+	case cuda.OpCuStreamBeginCapture_v2, cuda.OpCuStreamBeginCaptureToGraph, cuda.OpCuStreamEndCapture, cuda.OpCuStreamDestroy_v2:
+		v, _ := s.handles.lookup(a.peek(), cuda.KindStream)
+		return driver.Stream(v)
+	}
+	return 0
+}
+
+// lenient says of a thread of the driver whether it may do what is potentially unsafe while a stream is captured, and
+// returns how it is then. All of the client's threads have one thread here, so that theirs cannot be the driver's to
+// judge: the client says of each command whether its thread has to be strict.
+func lenient(api driver.API, want bool) bool {
+	const global, relaxed = 0, 2
+	mode := uint32(global)
+	if want {
+		mode = relaxed
+	}
+	if _, r := api.ThreadExchangeStreamCaptureMode(mode); r != driver.Success {
+		return !want
+	}
+	return want
 }
 
 // endsCapture says whether a stream is out of capture after cuStreamEndCapture: a capture that has gone wrong

@@ -8,7 +8,7 @@ import (
 
 // fence has the stream answer a command when it gets there. A stream that is idle is answered at once.
 func (s *server) fence(api driver.API, stream driver.Stream, reply *reply) driver.Result {
-	if s.captures > 0 {
+	if len(s.captures) > 0 {
 		// A wait for a stream in capture fails at once, and invalidates the capture: the driver's own words.
 		if status, r := api.StreamIsCapturing(stream); r != driver.Success || status != 0 {
 			return api.StreamSynchronize(stream)
@@ -50,7 +50,7 @@ func (s *server) await(reply *reply, call func(driver.API) driver.Result) driver
 // answers; otherwise a waiter asks the driver.
 func (s *server) onCtxWait(api driver.API, reply *reply) driver.Result {
 	d := s.dirty[s.current]
-	if d == nil || s.captures > 0 || s.prints || d.many || len(s.greens.contexts) > 0 {
+	if d == nil || len(s.captures) > 0 || s.prints || d.many || len(s.greens.contexts) > 0 {
 		// A green context's streams may have been named under another context.
 		return s.waitContext(reply, d)
 	}

@@ -97,6 +97,7 @@ func (w *watch) ask(api driver.API, e watched) {
 	if e.answered() || !w.listed(e) || api.CtxSetCurrent(e.context) != driver.Success {
 		return
 	}
+	lenient(api, true) // a look from here is no offence against what is captured elsewhere
 	if status, r := api.StreamIsCapturing(e.stream); r == driver.Success && status != 0 || r == driver.ErrorStreamCaptureImplicit {
 		return // until the capture has ended
 	}

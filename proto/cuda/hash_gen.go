@@ -4,4 +4,4 @@
 package cuda
 
 // SpecHash identifies the set of commands that this build understands.
-const SpecHash uint64 = 0xbb0813c273e12491
+const SpecHash uint64 = 0xe9c04924c4010fb3

@@ -112,8 +112,11 @@ const (
 	CmdContext = 0x08 // u32, id of the calling thread's current context, 0 for none
 	CmdSlot    = 0x0c // u32, 1 + index of the slot to answer in; 0 for no answer
 	CmdSeq     = 0x10 // u32, to be stored in the slot when the answer is there
-	CmdFlags   = 0x14 // u32, reserved, 0
+	CmdFlags   = 0x14 // u32, CmdStrict or 0
 	FrameSize  = 0x18
+
+	// CmdStrict says that the calling thread must not do what is potentially unsafe while a stream is being captured.
+	CmdStrict = 1
 
 	OpFiller   = 0
 	MaxCommand = 1 << 20

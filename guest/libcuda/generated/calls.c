@@ -220,7 +220,6 @@ const char *const op_names[] = {
 	[OP_cuTexRefSetMipmapLevelBias] = "cuTexRefSetMipmapLevelBias",
 	[OP_cuTexRefSetMipmapLevelClamp] = "cuTexRefSetMipmapLevelClamp",
 	[OP_cuTexRefSetMipmappedArray] = "cuTexRefSetMipmappedArray",
-	[OP_cuThreadExchangeStreamCaptureMode] = "cuThreadExchangeStreamCaptureMode",
 	[OP_device_facts] = "device_facts",
 	[OP_drop_memory] = "drop_memory",
 	[OP_event_query] = "event_query",
@@ -5665,23 +5664,6 @@ EXPORT int cuTexRefSetMipmappedArray(void *texRef, void *mipmappedArray, unsigne
 {
 	int r = enter_context();
 	return r ? r : wire_cuTexRefSetMipmappedArray(texRef, mipmappedArray, flags);
-}
-
-int wire_cuThreadExchangeStreamCaptureMode(unsigned int *mode)
-{
-	if (!mode)
-		return CUDA_ERROR_INVALID_VALUE;
-	struct call c;
-	int r = call_begin(&c, OP_cuThreadExchangeStreamCaptureMode, 8, CALL_WAIT);
-	if (r) {
-		return r;
-	}
-	call_u64(&c, (uint64_t)*mode);
-	r = call_end(&c);
-	if (r == CUDA_SUCCESS) {
-		*mode = (unsigned int)reply_u64(&c);
-	}
-	return r;
 }
 
 int wire_device_facts(int dev, void *facts)

@@ -17,6 +17,7 @@
 #define WIRE_CMD_SEQ 0x10ull
 #define WIRE_CMD_SIZE 0x0ull
 #define WIRE_CMD_SLOT 0xcull
+#define WIRE_CMD_STRICT 0x1ull
 #define WIRE_CMD_VERSION 0x6ull
 #define WIRE_CONSOLE_OFFSET 0x8000ull
 #define WIRE_CONSOLE_SIZE 0x8000ull

@@ -17,7 +17,16 @@ type capture struct {
 	joined  map[*stream][]*node // streams in the capture, and what their next operation depends on
 	invalid bool
 	given   bool // the graph is the program's
+
+	thread *thread // that has begun it
+	mode   uint32
 }
+
+// Modes of captures and threads.
+const (
+	modeGlobal  = 0
+	modeRelaxed = 2
+)
 
 var captureIDs atomic.Uint64
 
@@ -51,6 +60,22 @@ func (d *Driver) captured(s *stream, op operation) (bool, driver.Result) {
 	}
 	c.joined[s] = []*node{d.add(c.graph, op, c.joined[s])}
 	return true, driver.Success
+}
+
+// offends says whether the thread must not do what is potentially unsafe, for the sake of what is being captured. It
+// spoils the captures that it offends.
+func (t *thread) offends() (offence bool) {
+	if t.mode == modeRelaxed {
+		return false
+	}
+	t.d.graphs.Lock()
+	defer t.d.graphs.Unlock()
+	for c := range t.d.captures {
+		if c.thread == t && c.mode != modeRelaxed || c.thread != t && c.mode == modeGlobal && t.mode == modeGlobal {
+			c.invalid, offence = true, true
+		}
+	}
+	return offence
 }
 
 func (d *Driver) isCaptured(s *stream) bool {
@@ -131,6 +156,9 @@ func (d *Driver) endCapture(s *stream) {
 	d.graphs.Lock()
 	defer d.graphs.Unlock()
 	if c := s.capture; c != nil {
+		if c.origin == s {
+			delete(d.captures, c)
+		}
 		c.invalid = true
 		delete(c.joined, s)
 		s.capture = nil
@@ -138,7 +166,7 @@ func (d *Driver) endCapture(s *stream) {
 }
 
 func (t *thread) ThreadExchangeStreamCaptureMode(mode uint32) (uint32, driver.Result) {
-	if mode > 2 {
+	if mode > modeRelaxed {
 		return 0, driver.ErrorInvalidValue
 	}
 	old := t.mode
@@ -159,18 +187,20 @@ func (t *thread) StreamBeginCapture(h driver.Stream, mode uint32) driver.Result 
 // beginCapture captures into a graph, a new one if it is nil. The caller holds Driver.graphs.
 func (t *thread) beginCapture(s *stream, mode uint32, into *graph, after []*node) driver.Result {
 	switch {
-	case mode > 2:
+	case mode > modeRelaxed:
 		return driver.ErrorInvalidValue
 	case s == s.ctx.legacy:
 		return driver.ErrorStreamCaptureUnsupported
 	case s.capture != nil:
 		return driver.ErrorIllegalState
 	}
-	c := &capture{id: captureIDs.Add(1), graph: into, given: into != nil, origin: s, joined: map[*stream][]*node{s: after}}
+	c := &capture{id: captureIDs.Add(1), graph: into, given: into != nil, origin: s, thread: t, mode: mode,
+		joined: map[*stream][]*node{s: after}}
 	if into == nil {
 		c.graph = t.d.newGraph()
 	}
 	s.capture = c
+	t.d.captures[c] = struct{}{}
 	return driver.Success
 }
 
@@ -213,7 +243,10 @@ func (t *thread) StreamEndCapture(h driver.Stream) (driver.Graph, driver.Result)
 		return 0, driver.ErrorIllegalState
 	case c.origin != s:
 		return 0, driver.ErrorStreamCaptureUnmatched
+	case c.thread != t && c.mode != modeRelaxed:
+		return 0, driver.ErrorStreamCaptureWrongThread
 	}
+	delete(t.d.captures, c)
 	for o := range c.joined {
 		o.capture = nil
 	}

@@ -45,6 +45,7 @@ type Driver struct {
 	imports  imports
 	contexts sync.Map   // *context to nothing: all that live
 	graphs   sync.Mutex // guards all graphs and captures
+	captures map[*capture]struct{}
 
 	references sync.Mutex // guards what texture and surface references are bound to
 	refused    sync.Map   // functions that were refused, to log each once
@@ -73,7 +74,7 @@ func New(cfg Config) (driver.Driver, error) {
 	if cfg.Devices < 0 || cfg.Devices > 64 {
 		return nil, fmt.Errorf("make software GPUs: %d asked, 1 to 64 are possible", cfg.Devices)
 	}
-	d := &Driver{cfg: cfg, log: cfg.Log, space: mem.NewSpace(), handles: handles{objects: map[uint64]any{}, last: 0xf00},
+	d := &Driver{cfg: cfg, log: cfg.Log, captures: map[*capture]struct{}{}, space: mem.NewSpace(), handles: handles{objects: map[uint64]any{}, last: 0xf00},
 		imports: imports{byAt: map[uint64]*imported{}, byIt: map[where]*imported{}},
 		virtual: virtual{reservations: map[uint64]reserved{}, mappings: map[uint64]*mapping{}}}
 	_, _ = rand.Read(d.origin[:]) // never fails

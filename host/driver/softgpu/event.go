@@ -143,6 +143,9 @@ func (t *thread) EventQuery(h driver.Event) driver.Result {
 	if e.isCaptured() {
 		return driver.ErrorCapturedEvent
 	}
+	if t.offends() {
+		return driver.ErrorStreamCaptureUnsupported
+	}
 	if e.shared != nil && !e.shared.passed(e.shared.recorded()) || !e.tail().passed() {
 		return driver.ErrorNotReady
 	}

@@ -21,6 +21,9 @@ func (t *thread) alloc(n uint64, template mem.Range) (driver.DevicePtr, driver.R
 	if n == 0 {
 		return 0, driver.ErrorInvalidValue
 	}
+	if t.offends() {
+		return 0, driver.ErrorStreamCaptureUnsupported
+	}
 	a, err := c.dev.memory.Alloc(n, template)
 	if err != nil {
 		return 0, driver.ErrorOutOfMemory
@@ -139,6 +142,9 @@ func (t *thread) MemHostRegister(p driver.HostPtr, n uint64, _ uint32) driver.Re
 	}
 	if p == 0 || n == 0 || uint64(p)+n < n {
 		return driver.ErrorInvalidValue
+	}
+	if t.offends() {
+		return driver.ErrorStreamCaptureUnsupported
 	}
 	if t.d.space.Add(mem.Range{Lo: uint64(p), Hi: uint64(p) + n, Device: mem.Host}) != nil {
 		return driver.ErrorHostMemoryAlreadyRegistered

@@ -20,6 +20,7 @@ type Command struct {
 	Context uint32
 	Slot    uint32 // 1 + index of the slot to answer in, 0 for none
 	Seq     uint32
+	Strict  bool // wire.CmdStrict
 	Args    []byte
 	// Frame is all of it as it lay in the ring. It and Args lie in the buffer that Take was given.
 	Frame []byte
@@ -72,6 +73,7 @@ func Take(memory []byte, head, available uint64, buffer []byte) (c Command, size
 	if c.Slot = le.Uint32(b[wire.CmdSlot:]); c.Slot > wire.SlotCount {
 		return c, 0, fmt.Errorf("malformed command: slot %d", c.Slot)
 	}
+	c.Strict = le.Uint32(b[wire.CmdFlags:])&wire.CmdStrict != 0
 	c.Context, c.Seq, c.Args, c.Frame = le.Uint32(b[wire.CmdContext:]), le.Uint32(b[wire.CmdSeq:]), b[wire.FrameSize:], b
 	return c, size, nil
 }
