@@ -6,12 +6,14 @@
 #include <stdlib.h>
 
 #include "call.h"
+#include "capture.h"
 #include "copy.h"
 #include "copybox.h"
 #include "generated/calls.h"
 #include "memory.h"
 #include "object.h"
 #include "onstream.h"
+#include "shadow.h"
 #include "stage.h"
 #include "state.h"
 
@@ -176,6 +178,27 @@ static int box_host(const struct box *b, void *stream)
 	return r;
 }
 
+/* In a capture, pageable memory is read and written at each launch. */
+static int box_capture(struct box *b, void *stream)
+{
+	struct shadow *made[2];
+	struct object *graph;
+	size_t n = 0;
+	int r = capture_graph(stream, &graph);
+	for (int out = 0; !r && out < 2; out++)
+		if (pageable(out ? &b->dst : &b->src) && !(r = shadow_make(b, !out, &made[n])))
+			n++;
+	if (!r)
+		r = box_send(b, stream);
+	for (size_t i = 0; i < n; i++) {
+		if (r)
+			shadow_discard(made[i]);
+		else
+			shadow_attach(graph, made[i]);
+	}
+	return r ? r : call_deferred();
+}
+
 int box_copy(struct box *b, void *stream, bool wait)
 {
 	int r = box_settle(b);
@@ -184,7 +207,10 @@ int box_copy(struct box *b, void *stream, bool wait)
 	if (!b->width || !b->height || !b->depth)
 		return CUDA_SUCCESS;
 	bool from_host = pageable(&b->src), to_host = pageable(&b->dst);
-	if (b->src.type == TYPE_HOST && b->dst.type == TYPE_HOST)
+	bool within_host = b->src.type == TYPE_HOST && b->dst.type == TYPE_HOST;
+	if ((from_host || to_host || within_host) && stream_capturing(stream))
+		return box_capture(b, stream);
+	if (within_host)
 		return box_host(b, stream);
 	if (from_host)
 		r = box_stage(b, stream, true);
