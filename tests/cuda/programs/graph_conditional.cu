@@ -84,6 +84,13 @@ void while_body(int *memory, cudaStream_t s) {
     cudaGraph_t captured;
     CHECK(cudaStreamEndCapture(capture, &captured));
     EXPECT(captured == body, "the capture ends with another graph");
+    // Who knows the graph need not be told.
+    cudaGraphNode_t last;
+    size_t leaves = 1;
+    CHECK(cudaStreamBeginCaptureToGraph(capture, body, nullptr, nullptr, 0, cudaStreamCaptureModeGlobal));
+    CHECK(cudaStreamEndCapture(capture, nullptr));
+    CHECK(cudaGraphGetRootNodes(body, &last, &leaves));
+    EXPECT(leaves == 1, "the body has %zu root nodes, want 1", leaves);
     CHECK(cudaGraphInstantiate(&exec, graph, nullptr, nullptr, 0));
     for (int turns : {7, 1, 20}) {
         int values[3] = {turns, 0, 0};
