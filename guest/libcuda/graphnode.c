@@ -321,36 +321,52 @@ EXPORT int cuGraphInstantiate(void **exec, void *graph, void **error_node, char 
 	return cuGraphInstantiate_v2(exec, graph, error_node, log, bytes);
 }
 
-EXPORT int cuGraphExecUpdate(void *exec, void *graph, void **error_node, uint32_t *result)
+/* CUgraphExecUpdateResultInfo. */
+struct update {
+	uint32_t why;
+	void *node, *from;
+};
+
+static int update(void *exec, void *graph, struct update *u)
 {
-	void *node = NULL;
-	uint32_t why = 0;
+	struct object *e = object_get(exec, KIND_EXEC), *g = object_get(graph, KIND_GRAPH);
+	uint32_t refused;
 	int r = enter();
+	*u = (struct update){.why = 1}; /* CU_GRAPH_EXEC_UPDATE_ERROR */
+	if (!r && (!e || !g))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		r = wire_graph_update(exec, graph, &refused, &u->why, &u->node, &u->from);
 	if (r)
 		return r;
-	r = wire_cuGraphExecUpdate(exec, graph, &node, &why);
-	if (!r) { /* its copies are the graph's now */
-		struct object *e = object_get(exec, KIND_EXEC);
-		shadows_drop(e);
-		shadows_share(e, object_get(graph, KIND_GRAPH));
-	}
+	if (u->node && !node_graph(u->node))
+		graph_owns(g, u->node);
+	if (u->from && !node_graph(u->from))
+		graph_owns(g, u->from);
+	if (refused)
+		return (int)refused;
+	shadows_drop(e); /* its copies are the graph's now */
+	shadows_share(e, g);
+	return CUDA_SUCCESS;
+}
+
+EXPORT int cuGraphExecUpdate(void *exec, void *graph, void **error_node, uint32_t *result)
+{
+	struct update u;
+	int r = update(exec, graph, &u);
 	if (error_node)
-		*error_node = node;
+		*error_node = u.node;
 	if (result)
-		*result = r ? (why ? why : 1) : 0;
+		*result = u.why;
 	return r;
 }
 
 EXPORT int cuGraphExecUpdate_v2(void *exec, void *graph, void *info)
 {
-	uint32_t why = 0;
-	void *node = NULL;
-	int r = cuGraphExecUpdate(exec, graph, &node, &why);
-	if (info) {
-		memset(info, 0, 24);
-		memcpy(info, &why, 4);
-		memcpy((uint8_t *)info + 8, &node, 8);
-	}
+	struct update u;
+	int r = update(exec, graph, &u);
+	if (info)
+		memcpy(info, &u, sizeof u);
 	return r;
 }
 

@@ -106,6 +106,7 @@ type Functions interface {
 	GraphExecMemcpyNodeSetParams(graphExec GraphExec, node GraphNode, copyParams []byte, ctx Context) Result
 	GraphExecMemsetNodeSetParams(graphExec GraphExec, node GraphNode, memsetParams []byte, ctx Context) Result
 	GraphExecUpdate(graphExec GraphExec, graph Graph) (errorNode_out GraphNode, updateResult_out uint32, r Result)
+	GraphExecUpdateV2(graphExec GraphExec, graph Graph, resultInfo []byte) Result
 	GraphInstantiateWithFlags(graph Graph, flags uint64) (phGraphExec GraphExec, r Result)
 	GraphKernelNodeCopyAttributes(dst GraphNode, src GraphNode) Result
 	GraphKernelNodeGetAttribute(node GraphNode, attr uint32, value_out []byte) Result

@@ -554,6 +554,11 @@ func (u Unsupported) GraphExecUpdate(graphExec GraphExec, graph Graph) (errorNod
 	return
 }
 
+// GraphExecUpdateV2 refuses cuGraphExecUpdate_v2.
+func (u Unsupported) GraphExecUpdateV2(graphExec GraphExec, graph Graph, resultInfo []byte) Result {
+	return u.refuse("cuGraphExecUpdate_v2")
+}
+
 // GraphInstantiateWithFlags refuses cuGraphInstantiateWithFlags.
 func (u Unsupported) GraphInstantiateWithFlags(graph Graph, flags uint64) (phGraphExec GraphExec, r Result) {
 	r = u.refuse("cuGraphInstantiateWithFlags")

@@ -836,18 +836,6 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		}
 		r := api.GraphExecMemsetNodeSetParams(graphExec, node, memsetParams, ctx)
 		return r
-	case cuda.OpCuGraphExecUpdate:
-		graphExec := driver.GraphExec(a.handle(s, cuda.KindGraphExec))
-		graph := driver.Graph(a.handle(s, cuda.KindGraph))
-		if r := a.result(); r != driver.Success {
-			return r
-		}
-		errorNode_out, updateResult_out, r := api.GraphExecUpdate(graphExec, graph)
-		if r == driver.Success {
-			reply.u64(s.handles.idOf(cuda.KindGraphNode, uint64(errorNode_out)))
-			reply.u64(uint64(updateResult_out))
-		}
-		return r
 	case cuda.OpCuGraphInstantiateWithFlags:
 		phGraphExecID := a.newID()
 		graph := driver.Graph(a.handle(s, cuda.KindGraph))
@@ -2604,6 +2592,20 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			return r
 		}
 		r := s.onGraphSetMemcpy(api, exec, node, copy)
+		return r
+	case cuda.OpGraphUpdate:
+		exec := driver.GraphExec(a.handle(s, cuda.KindGraphExec))
+		graph := driver.Graph(a.handle(s, cuda.KindGraph))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		failure, why, node, from, r := s.onGraphUpdate(api, exec, graph)
+		if r == driver.Success {
+			reply.u64(uint64(failure))
+			reply.u64(uint64(why))
+			reply.u64(s.handles.idOf(cuda.KindGraphNode, uint64(node)))
+			reply.u64(s.handles.idOf(cuda.KindGraphNode, uint64(from)))
+		}
 		return r
 	case cuda.OpGraphUpdateKernel:
 		exec := driver.GraphExec(a.handle(s, cuda.KindGraphExec))

@@ -106,6 +106,18 @@ func (s *server) onGraphAddConditional(api driver.API, g driver.Graph, deps []dr
 	return n, r
 }
 
+// onGraphUpdate returns the driver's refusal of an update as a result among others: it says why, and of which nodes.
+func (s *server) onGraphUpdate(api driver.API, e driver.GraphExec, g driver.Graph) (failure, why uint32, node, from driver.GraphNode, r driver.Result) {
+	info := make([]byte, 24) // a CUgraphExecUpdateResultInfo
+	refused := api.GraphExecUpdateV2(e, g, info)
+	if refused == driver.ErrorNotSupported { // before CUDA 12.0
+		node, why, refused = api.GraphExecUpdate(e, g)
+		return uint32(refused), why, node, 0, driver.Success
+	}
+	le := binary.LittleEndian
+	return uint32(refused), le.Uint32(info), driver.GraphNode(le.Uint64(info[8:])), driver.GraphNode(le.Uint64(info[16:])), driver.Success
+}
+
 func (s *server) onGraphSetHost(api driver.API, e driver.GraphExec, n driver.GraphNode, id uint64) driver.Result {
 	if e != 0 {
 		return api.GraphExecSetHost(e, n, s.calls.call(id))

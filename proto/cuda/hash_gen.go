@@ -4,4 +4,4 @@
 package cuda
 
 // SpecHash identifies the set of commands that this build understands.
-const SpecHash uint64 = 0xe9c04924c4010fb3
+const SpecHash uint64 = 0x9bccc3fbb8a3bffc

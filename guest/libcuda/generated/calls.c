@@ -88,7 +88,6 @@ const char *const op_names[] = {
 	[OP_cuGraphExecEventWaitNodeSetEvent] = "cuGraphExecEventWaitNodeSetEvent",
 	[OP_cuGraphExecGetFlags] = "cuGraphExecGetFlags",
 	[OP_cuGraphExecMemsetNodeSetParams] = "cuGraphExecMemsetNodeSetParams",
-	[OP_cuGraphExecUpdate] = "cuGraphExecUpdate",
 	[OP_cuGraphInstantiateWithFlags] = "cuGraphInstantiateWithFlags",
 	[OP_cuGraphKernelNodeCopyAttributes] = "cuGraphKernelNodeCopyAttributes",
 	[OP_cuGraphKernelNodeGetAttribute] = "cuGraphKernelNodeGetAttribute",
@@ -243,6 +242,7 @@ const char *const op_names[] = {
 	[OP_graph_set_host] = "graph_set_host",
 	[OP_graph_set_kernel] = "graph_set_kernel",
 	[OP_graph_set_memcpy] = "graph_set_memcpy",
+	[OP_graph_update] = "graph_update",
 	[OP_graph_update_kernel] = "graph_update_kernel",
 	[OP_green_create] = "green_create",
 	[OP_green_destroy] = "green_destroy",
@@ -2258,33 +2258,6 @@ EXPORT int cuGraphExecMemsetNodeSetParams(void *graphExec, void *node, const voi
 {
 	int r = enter();
 	return r ? r : wire_cuGraphExecMemsetNodeSetParams(graphExec, node, memsetParams, ctx);
-}
-
-int wire_cuGraphExecUpdate(void *graphExec, void *graph, void **errorNode_out, unsigned int *updateResult_out)
-{
-	uint64_t graphExec_wire;
-	if (!handle_id(graphExec, KIND_EXEC, &graphExec_wire))
-		return CUDA_ERROR_INVALID_HANDLE;
-	uint64_t graph_wire;
-	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
-		return CUDA_ERROR_INVALID_HANDLE;
-	if (!errorNode_out)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (!updateResult_out)
-		return CUDA_ERROR_INVALID_VALUE;
-	struct call c;
-	int r = call_begin(&c, OP_cuGraphExecUpdate, 16, CALL_WAIT);
-	if (r) {
-		return r;
-	}
-	call_u64(&c, graphExec_wire);
-	call_u64(&c, graph_wire);
-	r = call_end(&c);
-	if (r == CUDA_SUCCESS) {
-		*errorNode_out = handle_from_id(KIND_NODE, reply_u64(&c));
-		*updateResult_out = (unsigned int)reply_u64(&c);
-	}
-	return r;
 }
 
 int wire_cuGraphInstantiateWithFlags(void **phGraphExec, void *graph, uint64_t flags)
@@ -6327,6 +6300,39 @@ int wire_graph_set_memcpy(void *exec, void *node, const void *copy)
 	call_u64(&c, node_wire);
 	call_blob(&c, copy, copy_bytes);
 	r = call_end(&c);
+	return r;
+}
+
+int wire_graph_update(void *exec, void *graph, unsigned int *failure, unsigned int *why, void **node, void **from)
+{
+	uint64_t exec_wire;
+	if (!handle_id(exec, KIND_EXEC, &exec_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!failure)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!why)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!node)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!from)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_graph_update, 16, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, exec_wire);
+	call_u64(&c, graph_wire);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*failure = (unsigned int)reply_u64(&c);
+		*why = (unsigned int)reply_u64(&c);
+		*node = handle_from_id(KIND_NODE, reply_u64(&c));
+		*from = handle_from_id(KIND_NODE, reply_u64(&c));
+	}
 	return r;
 }
 

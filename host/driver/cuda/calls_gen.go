@@ -110,6 +110,7 @@ var symbols = [...]string{
 	"cuGraphExecMemcpyNodeSetParams",
 	"cuGraphExecMemsetNodeSetParams",
 	"cuGraphExecUpdate",
+	"cuGraphExecUpdate_v2",
 	"cuGraphInstantiateWithFlags",
 	"cuGraphKernelNodeCopyAttributes",
 	"cuGraphKernelNodeGetAttribute",
@@ -392,6 +393,7 @@ const (
 	symGraphExecMemcpyNodeSetParams
 	symGraphExecMemsetNodeSetParams
 	symGraphExecUpdate
+	symGraphExecUpdate_v2
 	symGraphInstantiateWithFlags
 	symGraphKernelNodeCopyAttributes
 	symGraphKernelNodeGetAttribute
@@ -1605,6 +1607,17 @@ func (t *Thread) GraphExecUpdate(graphExec driver.GraphExec, graph driver.Graph)
 	errorNode_out = driver.GraphNode(f.outs[0])
 	updateResult_out = uint32(f.outs[1])
 	return
+}
+
+// GraphExecUpdateV2 calls cuGraphExecUpdate_v2.
+func (t *Thread) GraphExecUpdateV2(graphExec driver.GraphExec, graph driver.Graph, resultInfo []byte) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(graphExec)
+	f.args[1] = uint64(graph)
+	f.args[2] = address(resultInfo)
+	r := t.call(symGraphExecUpdate_v2, 3)
+	runtime.KeepAlive(resultInfo)
+	return r
 }
 
 // GraphInstantiateWithFlags calls cuGraphInstantiateWithFlags.

@@ -243,6 +243,16 @@ func (t *thread) step(h driver.GraphExec, nh driver.GraphNode, f func(*step) dri
 	return f(s)
 }
 
+// GraphExecUpdateV2 writes a CUgraphExecUpdateResultInfo.
+func (t *thread) GraphExecUpdateV2(h driver.GraphExec, gh driver.Graph, info []byte) driver.Result {
+	node, why, r := t.GraphExecUpdate(h, gh)
+	le := binary.LittleEndian
+	clear(info)
+	le.PutUint32(info, why)
+	le.PutUint64(info[8:], uint64(node))
+	return r
+}
+
 // GraphExecUpdate takes over the operations of a graph of the same shape. The result is a
 // CUgraphExecUpdateResult.
 func (t *thread) GraphExecUpdate(h driver.GraphExec, gh driver.Graph) (driver.GraphNode, uint32, driver.Result) {

@@ -14,20 +14,20 @@ cudaGraph_t capture(cudaStream_t s, unsigned *v, unsigned a, unsigned b, int ker
     return graph;
 }
 
-bool update(cudaGraphExec_t exec, cudaGraph_t graph) {
+cudaGraphExecUpdateResult update(cudaGraphExec_t exec, cudaGraph_t graph) {
 #if CUDART_VERSION >= 12000
     cudaGraphExecUpdateResultInfo info;
     cudaError_t error = cudaGraphExecUpdate(exec, graph, &info);
-    bool ok = info.result == cudaGraphExecUpdateSuccess;
+    cudaGraphExecUpdateResult result = info.result;
 #else
     cudaGraphNode_t node;
     cudaGraphExecUpdateResult result;
     cudaError_t error = cudaGraphExecUpdate(exec, graph, &node, &result);
-    bool ok = result == cudaGraphExecUpdateSuccess;
 #endif
-    EXPECT(ok == (error == cudaSuccess), "result and error %s do not agree", cudaGetErrorName(error));
+    EXPECT(error == (result == cudaGraphExecUpdateSuccess ? cudaSuccess : cudaErrorGraphExecUpdateFailure),
+           "result %d and error %s do not agree", result, cudaGetErrorName(error));
     cudaGetLastError();
-    return ok;
+    return result;
 }
 
 int main() {
@@ -44,13 +44,14 @@ int main() {
     run(3, 1, 2);
     // A launch in flight keeps its parameters.
     cudaGraph_t changed = capture(s, v, 5, 9, 2);
-    EXPECT(update(exec, changed), "an update of the same shape is refused");
+    EXPECT(update(exec, changed) == cudaGraphExecUpdateSuccess, "an update of the same shape is refused");
     run(5, 9, 2);
     CHECK(cudaStreamSynchronize(s));
     expect_same("after an update", to_host(v, 64), std::vector<unsigned>(64, want));
 
     cudaGraph_t longer = capture(s, v, 5, 9, 3);
-    EXPECT(!update(exec, longer), "an update of another shape is accepted");
+    cudaGraphExecUpdateResult refusal = update(exec, longer);
+    EXPECT(refusal == cudaGraphExecUpdateErrorTopologyChanged, "an update of another shape gives %d", refusal);
     run(5, 9, 2);
 
     cudaGraphNode_t nodes[2];
