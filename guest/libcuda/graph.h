@@ -8,6 +8,8 @@
 
 /* Flag of a node whose data are the handles of the graphs within it, as many as its number says. */
 enum { NODE_OF_GRAPHS = 1 };
+/* Flag of a graph that a node has been given, with which it ends. */
+enum { GRAPH_MOVED = 1 };
 
 /* Notes that a node belongs to a graph, with which it ends. */
 void graph_owns(void *graph, struct object *node);

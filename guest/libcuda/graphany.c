@@ -7,11 +7,13 @@
 #include "generated/calls.h"
 #include "graph.h"
 #include "object.h"
+#include "shadow.h"
 #include "state.h"
 
 /* The kinds of CUgraphNodeParams, whose union lies at byte 16. */
 enum { KERNEL, MEMCPY, MEMSET, HOST, GRAPH, EMPTY, WAIT_EVENT, RECORD_EVENT, MEM_ALLOC = 10, MEM_FREE, BATCH_MEM_OP, CONDITIONAL };
 enum { UNION = 16, COPY = 16, COPY_CONTEXT = 8, MEMSET_CONTEXT = 40 };
+enum { CLONE, MOVE }; /* CUgraphChildGraphNodeOwnership */
 
 static void *pointer_at(const uint8_t *p)
 {
@@ -58,6 +60,32 @@ static int add_conditional(void **node, void *graph, void *const *deps, size_t n
 	return CUDA_SUCCESS;
 }
 
+/* A child graph that is the node's from then on, handle and all. */
+static int move_child(void **node, void *graph, void *const *deps, size_t n, void *child)
+{
+	struct object *c = object_get(child, KIND_GRAPH);
+	int r = enter();
+	if (!r && (!node || !c))
+		r = CUDA_ERROR_INVALID_VALUE;
+	void **held = r ? NULL : malloc(sizeof *held);
+	if (!r && !held)
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	if (!r)
+		r = wire_graph_move_child(node, graph, deps, n, child);
+	if (r) {
+		free(held);
+		return r;
+	}
+	struct object *made = *node;
+	*held = child;
+	made->data = held;
+	made->number = 1;
+	made->flag = NODE_OF_GRAPHS;
+	c->flag = GRAPH_MOVED;
+	shadows_share(object_get(graph, KIND_GRAPH), c);
+	return CUDA_SUCCESS;
+}
+
 EXPORT int cuGraphChildGraphNodeGetGraph(void *node, void **graph)
 {
 	struct object *o = object_get(node, KIND_NODE);
@@ -76,7 +104,7 @@ EXPORT int cuGraphChildGraphNodeGetGraph(void *node, void **graph)
 
 static int add(void **node, void *graph, void *const *deps, size_t n, uint8_t *params)
 {
-	static int once, moved;
+	static int once;
 	uint32_t type, ownership;
 	uint8_t *u = params + UNION;
 	memcpy(&type, params, 4);
@@ -94,8 +122,10 @@ static int add(void **node, void *graph, void *const *deps, size_t n, uint8_t *p
 	case HOST:
 		return cuGraphAddHostNode(node, graph, deps, n, u);
 	case GRAPH:
-		if (ownership)
-			return not_supported("cuGraphAddNode of a graph that moves", &moved);
+		if (ownership > MOVE)
+			return CUDA_ERROR_INVALID_VALUE;
+		if (ownership == MOVE)
+			return move_child(node, graph, deps, n, handle);
 		return cuGraphAddChildGraphNode(node, graph, deps, n, handle);
 	case EMPTY:
 		return cuGraphAddEmptyNode(node, graph, deps, n);

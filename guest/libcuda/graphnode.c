@@ -248,7 +248,7 @@ EXPORT int cuGraphDestroy(void *graph)
 {
 	struct object *o = object_get(graph, KIND_GRAPH);
 	int r = enter();
-	if (!r && !o)
+	if (!r && (!o || o->flag == GRAPH_MOVED))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r)
 		return r;

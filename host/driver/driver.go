@@ -179,6 +179,9 @@ type Composite interface {
 	// GraphAddConditional is cuGraphAddNode of a conditional node. The bodies are the driver's.
 	GraphAddConditional(g Graph, deps []GraphNode, c Conditional) (GraphNode, []Graph, Result)
 
+	// GraphMoveChild is cuGraphAddNode of a child graph that is the parent's from then on.
+	GraphMoveChild(g Graph, deps []GraphNode, child Graph) (GraphNode, Result)
+
 	// Occupancy of clusters: the number of clusters that can be resident, the largest cluster size.
 	MaxActiveClusters(f Function, cfg *LaunchConfig) (int32, Result)
 	MaxPotentialClusterSize(f Function, cfg *LaunchConfig) (int32, Result)

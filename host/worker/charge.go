@@ -141,6 +141,19 @@ func (c *charging) charge(g driver.Graph, a allocation) {
 	c.graphs[g].list = append(c.graphs[g].list, a)
 }
 
+// GraphMoveChild has the parent hold what the child does.
+func (c *charging) GraphMoveChild(g driver.Graph, deps []driver.GraphNode, child driver.Graph) (driver.GraphNode, driver.Result) {
+	n, r := c.API.GraphMoveChild(g, deps, child)
+	if held := c.graphs[child]; held != nil && r == driver.Success {
+		for _, a := range held.list {
+			c.charge(g, a)
+		}
+		held.list = nil
+		delete(c.graphs, child)
+	}
+	return n, r
+}
+
 // GraphInstantiateWithFlags has the instance hold what the graph does.
 func (c *charging) GraphInstantiateWithFlags(g driver.Graph, flags uint64) (driver.GraphExec, driver.Result) {
 	e, r := c.API.GraphInstantiateWithFlags(g, flags)

@@ -2541,6 +2541,21 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			reply.blob(items)
 		}
 		return r
+	case cuda.OpGraphMoveChild:
+		resultID := a.newID()
+		graph := driver.Graph(a.handle(s, cuda.KindGraph))
+		deps := handles[driver.GraphNode](a, s, cuda.KindGraphNode)
+		depCount := a.u64()
+		child := driver.Graph(a.handle(s, cuda.KindGraph))
+		a.count(len(deps), a.bounded(uint64(depCount)))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		result, r := s.onGraphMoveChild(api, graph, deps, depCount, child)
+		if r == driver.Success {
+			s.handles.bind(resultID, cuda.KindGraphNode, uint64(result))
+		}
+		return r
 	case cuda.OpGraphSetBatch:
 		exec := driver.GraphExec(a.handle(s, cuda.KindGraphExec))
 		node := driver.GraphNode(a.handle(s, cuda.KindGraphNode))

@@ -195,6 +195,9 @@ func (refusing) GraphSetHost(driver.GraphNode, driver.HostCall) driver.Result   
 func (refusing) GraphExecSetHost(driver.GraphExec, driver.GraphNode, driver.HostCall) driver.Result {
 	return no
 }
+func (refusing) GraphMoveChild(driver.Graph, []driver.GraphNode, driver.Graph) (driver.GraphNode, driver.Result) {
+	return 0, no
+}
 func (refusing) GraphAddConditional(driver.Graph, []driver.GraphNode, driver.Conditional) (driver.GraphNode, []driver.Graph, driver.Result) {
 	return 0, nil, no
 }

@@ -106,6 +106,14 @@ func (s *server) onGraphAddConditional(api driver.API, g driver.Graph, deps []dr
 	return n, r
 }
 
+func (s *server) onGraphMoveChild(api driver.API, g driver.Graph, deps []driver.GraphNode, _ uint64, child driver.Graph) (driver.GraphNode, driver.Result) {
+	n, r := api.GraphMoveChild(g, deps, child)
+	if r == driver.Success {
+		s.objects.within[n] = []driver.Graph{child}
+	}
+	return n, r
+}
+
 // onGraphUpdate returns the driver's refusal of an update as a result among others: it says why, and of which nodes.
 func (s *server) onGraphUpdate(api driver.API, e driver.GraphExec, g driver.Graph) (failure, why uint32, node, from driver.GraphNode, r driver.Result) {
 	info := make([]byte, 24) // a CUgraphExecUpdateResultInfo

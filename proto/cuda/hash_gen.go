@@ -4,4 +4,4 @@
 package cuda
 
 // SpecHash identifies the set of commands that this build understands.
-const SpecHash uint64 = 0x9bccc3fbb8a3bffc
+const SpecHash uint64 = 0x2a4a6f5654d7f2f1

@@ -238,6 +238,7 @@ const char *const op_names[] = {
 	[OP_graph_get_mem_alloc] = "graph_get_mem_alloc",
 	[OP_graph_get_memcpy] = "graph_get_memcpy",
 	[OP_graph_list] = "graph_list",
+	[OP_graph_move_child] = "graph_move_child",
 	[OP_graph_set_batch] = "graph_set_batch",
 	[OP_graph_set_host] = "graph_set_host",
 	[OP_graph_set_kernel] = "graph_set_kernel",
@@ -6187,6 +6188,42 @@ int wire_graph_list(unsigned int what, void *graph, void *node, uint64_t start, 
 	} else {
 		if (c.reply_bytes == 3584)
 			reply_blob(&c, items, 3584);
+	}
+	return r;
+}
+
+int wire_graph_move_child(void **result, void *graph, void *const *deps, uint64_t depCount, void *child)
+{
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!deps && (depCount) != 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	uint64_t child_wire;
+	if (!handle_id(child, KIND_GRAPH, &child_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!result)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct object *result_object = object_new(KIND_NODE);
+	if (!result_object)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	struct call c;
+	int r = call_begin(&c, OP_graph_move_child, 40 + 8 * (size_t)(depCount), CALL_WAIT);
+	if (r) {
+		object_free(result_object);
+		return r;
+	}
+	call_u64(&c, object_id(result_object));
+	call_u64(&c, graph_wire);
+	r = call_handles(&c, KIND_NODE, deps, depCount);
+	call_u64(&c, depCount);
+	call_u64(&c, child_wire);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*result = result_object;
+		graph_owns(graph, result_object);
+	} else {
+		object_free(result_object);
 	}
 	return r;
 }

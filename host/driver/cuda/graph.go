@@ -247,3 +247,18 @@ func (t *Thread) GraphAddConditional(g driver.Graph, deps []driver.GraphNode, c 
 	bodies := append([]driver.Graph(nil), unsafe.Slice((*driver.Graph)(pointer(list)), c.Size)...)
 	return driver.GraphNode(t.frame.outs[0]), bodies, r
 }
+
+// GraphMoveChild calls cuGraphAddNode with a CUgraphNodeParams: the type, and at 16 the graph and who is to own it.
+func (t *Thread) GraphMoveChild(g driver.Graph, deps []driver.GraphNode, child driver.Graph) (driver.GraphNode, driver.Result) {
+	const childGraph, move = 4, 1
+	node, le := t.frame.text[:256], binary.LittleEndian
+	clear(node)
+	le.PutUint32(node, childGraph)
+	le.PutUint64(node[16:], uint64(child))
+	le.PutUint32(node[24:], move)
+	a := t.frame.args
+	a[0], a[1], a[2], a[3], a[4], a[5] = t.frame.out(0, 0), uint64(g), address(deps), 0, uint64(len(deps)), address(node)
+	r := t.invoke(t.d.extra.addNode, 6)
+	runtime.KeepAlive(deps)
+	return driver.GraphNode(t.frame.outs[0]), r
+}

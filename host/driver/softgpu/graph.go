@@ -32,6 +32,8 @@ type graph struct {
 	clones map[*node]*node // for a clone: the original's nodes to its own
 
 	conditions []*condition
+
+	moved bool // it belongs to a node of another
 }
 
 // node is an operation of a graph.
@@ -202,6 +204,9 @@ func (t *thread) GraphDestroy(h driver.Graph) driver.Result {
 	if r == driver.Success {
 		t.d.graphs.Lock()
 		defer t.d.graphs.Unlock()
+		if g.moved {
+			return driver.ErrorInvalidValue
+		}
 		t.d.destroyGraph(g)
 	}
 	return r

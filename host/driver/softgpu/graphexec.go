@@ -77,7 +77,7 @@ func (t *thread) GraphInstantiateWithFlags(h driver.Graph, flags uint64) (driver
 	}
 	t.d.graphs.Lock()
 	steps, ok := g.steps()
-	if ok && g.instances() {
+	if ok && (g.moved || g.instances()) {
 		ok = false
 	}
 	if !ok {
@@ -268,6 +268,9 @@ func (t *thread) GraphExecUpdate(h driver.GraphExec, gh driver.Graph) (driver.Gr
 	t.d.graphs.Lock()
 	defer t.d.graphs.Unlock()
 	steps, ok := g.steps()
+	if g.moved {
+		return 0, 1, driver.ErrorInvalidValue
+	}
 	if g.allocates() {
 		return 0, notSupported, driver.ErrorGraphExecUpdateFailure
 	}

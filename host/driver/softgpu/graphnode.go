@@ -41,6 +41,10 @@ func (t *thread) GraphAddChildGraphNode(g driver.Graph, deps []driver.GraphNode,
 	t.d.graphs.Lock()
 	allocates := c.allocates()
 	var copied *graph
+	if c.moved {
+		t.d.graphs.Unlock()
+		return 0, driver.ErrorInvalidValue
+	}
 	if !allocates {
 		copied = t.d.clone(c)
 	}
@@ -49,6 +53,35 @@ func (t *thread) GraphAddChildGraphNode(g driver.Graph, deps []driver.GraphNode,
 		return 0, driver.ErrorNotSupported
 	}
 	return t.addNode(g, deps, childOp{copied})
+}
+
+// GraphMoveChild takes the child for its own, which may not allocate here.
+func (t *thread) GraphMoveChild(g driver.Graph, deps []driver.GraphNode, child driver.Graph) (driver.GraphNode, driver.Result) {
+	c, r := find[*graph](t.d, child)
+	if r != driver.Success {
+		return 0, r
+	}
+	t.d.graphs.Lock()
+	refused := driver.Success
+	switch {
+	case c.moved || child == g:
+		refused = driver.ErrorInvalidValue
+	case c.allocates():
+		refused = driver.ErrorNotSupported
+	default:
+		c.moved = true
+	}
+	t.d.graphs.Unlock()
+	if refused != driver.Success {
+		return 0, refused
+	}
+	n, r := t.addNode(g, deps, childOp{c})
+	if r != driver.Success {
+		t.d.graphs.Lock()
+		c.moved = false
+		t.d.graphs.Unlock()
+	}
+	return n, r
 }
 
 func (t *thread) GraphChildGraphNodeGetGraph(h driver.GraphNode) (driver.Graph, driver.Result) {
