@@ -10,6 +10,7 @@
 #include "exported.h"
 #include "generated/calls.h"
 #include "graph.h"
+#include "log.h"
 #include "memory.h"
 #include "object.h"
 #include "shadow.h"
@@ -214,14 +215,37 @@ static int set_host(void *exec, void *node, const struct host_params *h)
 EXPORT int cuGraphHostNodeSetParams(void *node, const void *p) { return set_host(NULL, node, p); }
 EXPORT int cuGraphExecHostNodeSetParams(void *exec, void *node, const void *p) { return exec ? set_host(exec, node, p) : CUDA_ERROR_INVALID_VALUE; }
 
+/* Flags of an instance. */
+enum { UPLOAD = 2, DEVICE_LAUNCH = 4 };
+
+/* A program passes the handle of an instance to kernels that are to launch it: it has to be the driver's own. */
+static int exec_for_kernels(void **exec)
+{
+	struct object *o = *exec;
+	uint64_t handle = 0;
+	int r = wire_graph_device_handle(o, &handle);
+	if (!r && !object_alias((void *)(uintptr_t)handle, o)) {
+		log_line(LOG_ERROR, "a graph for launches from kernels: the driver's handle of it is taken in this program");
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	if (r) {
+		shadows_drop(o);
+		wire_cuGraphExecDestroy(o);
+	} else {
+		*exec = (void *)(uintptr_t)handle;
+	}
+	return r;
+}
+
 EXPORT int cuGraphInstantiateWithFlags(void **exec, void *graph, uint64_t flags)
 {
 	int r = enter();
 	if (!r)
 		r = wire_cuGraphInstantiateWithFlags(exec, graph, flags);
-	if (!r)
-		shadows_share(*exec, object_get(graph, KIND_GRAPH));
-	return r;
+	if (r)
+		return r;
+	shadows_share(*exec, object_get(graph, KIND_GRAPH));
+	return flags & DEVICE_LAUNCH ? exec_for_kernels(exec) : CUDA_SUCCESS;
 }
 
 EXPORT int cuGraphClone(void **clone, void *graph)
@@ -266,7 +290,8 @@ EXPORT int cuGraphExecDestroy(void *exec)
 	if (r)
 		return r;
 	shadows_drop(o);
-	return wire_cuGraphExecDestroy(exec);
+	object_unalias(o);
+	return wire_cuGraphExecDestroy(o);
 }
 
 static int graph_launch(void *exec, void *stream)
@@ -288,9 +313,8 @@ EXPORT int cuGraphLaunch(void *exec, void *stream) { return graph_launch(exec, s
 EXPORT int cuGraphLaunch_ptsz(void *exec, void *stream) { return graph_launch(exec, enter_context() ? NULL : stream_per_thread(stream)); }
 
 /* CUDA_GRAPH_INSTANTIATE_PARAMS: flags, upload stream, then the failing node and a result. */
-static int instantiate(void **exec, void *graph, uint8_t *params)
+static int instantiate(void **exec, void *graph, uint8_t *params, void *(*stream_of)(void *))
 {
-	enum { UPLOAD = 2 };
 	uint64_t flags;
 	uint32_t ok = 0;
 	if (!params)
@@ -301,11 +325,16 @@ static int instantiate(void **exec, void *graph, uint8_t *params)
 	if (r)
 		ok = 1; /* CUDA_GRAPH_INSTANTIATE_ERROR */
 	memcpy(params + 24, &ok, 4);
+	if (!r && flags & UPLOAD) { /* what kernels are to launch has to be there before */
+		void *stream;
+		memcpy(&stream, params + 8, 8);
+		r = wire_cuGraphUpload(*exec, stream_of(stream));
+	}
 	return r;
 }
 
-EXPORT int cuGraphInstantiateWithParams(void **exec, void *graph, void *params) { return instantiate(exec, graph, params); }
-EXPORT int cuGraphInstantiateWithParams_ptsz(void **exec, void *graph, void *params) { return instantiate(exec, graph, params); }
+EXPORT int cuGraphInstantiateWithParams(void **exec, void *graph, void *params) { return instantiate(exec, graph, params, stream_arg); }
+EXPORT int cuGraphInstantiateWithParams_ptsz(void **exec, void *graph, void *params) { return instantiate(exec, graph, params, stream_per_thread); }
 
 EXPORT int cuGraphInstantiate_v2(void **exec, void *graph, void **error_node, char *log, size_t bytes)
 {

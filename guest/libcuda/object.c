@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "object.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -94,4 +95,47 @@ void *handle_from_id(int kind, uint64_t id)
 	}
 	pthread_mutex_unlock(&lock);
 	return o;
+}
+
+/* Aliases are few: a list. */
+static struct alias {
+	struct alias *next;
+	void *handle;
+	struct object *o;
+} *aliases;
+
+struct object *object_aliased(const void *handle)
+{
+	struct object *o = NULL;
+	pthread_mutex_lock(&lock);
+	for (const struct alias *a = aliases; a && !o; a = a->next)
+		o = a->handle == handle ? a->o : NULL;
+	pthread_mutex_unlock(&lock);
+	return o;
+}
+
+bool object_alias(void *handle, struct object *o)
+{
+	uint64_t offset = (uint64_t)(uintptr_t)handle - (uint64_t)(uintptr_t)objects;
+	struct alias *a = !handle || offset < OBJECT_LAST * sizeof *o || object_aliased(handle) ? NULL : malloc(sizeof *a);
+	if (!a)
+		return false;
+	pthread_mutex_lock(&lock);
+	*a = (struct alias){aliases, handle, o};
+	aliases = a;
+	pthread_mutex_unlock(&lock);
+	return true;
+}
+
+void object_unalias(struct object *o)
+{
+	pthread_mutex_lock(&lock);
+	struct alias **at = &aliases;
+	while (*at && (*at)->o != o)
+		at = &(*at)->next;
+	struct alias *a = *at;
+	if (a)
+		*at = a->next;
+	pthread_mutex_unlock(&lock);
+	free(a);
 }

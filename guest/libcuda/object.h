@@ -23,6 +23,12 @@ struct object {
 
 enum { OBJECT_FIRST = 16, OBJECT_MINTED = 1 << 22, OBJECT_LAST = 2 << 22 };
 
+/* Has another value, which must lie outside the range, name an object; false when out of memory or taken. */
+bool object_alias(void *handle, struct object *o);
+void object_unalias(struct object *o);
+/* The object that a value outside the range names, NULL if none. */
+struct object *object_aliased(const void *handle);
+
 extern struct object *objects; /* the range's start, NULL before the first object */
 
 /* A new object of a kind, in the calling thread's current context; NULL when memory or ids are used up. */
@@ -42,7 +48,7 @@ static inline struct object *object_get(const void *handle, int kind)
 {
 	uint64_t offset = (uint64_t)(uintptr_t)handle - (uint64_t)(uintptr_t)objects;
 	if (!objects || offset % sizeof(struct object) || offset / sizeof(struct object) >= OBJECT_LAST)
-		return 0;
+		return kind == KIND_EXEC ? object_aliased(handle) : 0; /* the one kind that kernels name by the driver's value */
 	struct object *o = (struct object *)(uintptr_t)handle;
 	return object_mapped(offset / sizeof(struct object)) && o->kind == kind ? o : 0;
 }

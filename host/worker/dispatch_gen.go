@@ -2449,6 +2449,16 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			s.handles.bind(resultID, cuda.KindGraphNode, uint64(result))
 		}
 		return r
+	case cuda.OpGraphDeviceHandle:
+		exec := driver.GraphExec(a.handle(s, cuda.KindGraphExec))
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		handle, r := s.onGraphDeviceHandle(api, exec)
+		if r == driver.Success {
+			reply.u64(uint64(handle))
+		}
+		return r
 	case cuda.OpGraphGetBatch:
 		node := driver.GraphNode(a.handle(s, cuda.KindGraphNode))
 		start := uint32(a.u64())

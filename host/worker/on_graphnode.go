@@ -114,6 +114,19 @@ func (s *server) onGraphMoveChild(api driver.API, g driver.Graph, deps []driver.
 	return n, r
 }
 
+// onGraphDeviceHandle tells the driver's own handle of an instance that kernels may launch: they have it as an argument.
+func (s *server) onGraphDeviceHandle(api driver.API, e driver.GraphExec) (uint64, driver.Result) {
+	const deviceLaunch = 4
+	flags, r := api.GraphExecGetFlags(e)
+	if r == driver.Success && flags&deviceLaunch == 0 {
+		r = driver.ErrorInvalidValue
+	}
+	if r != driver.Success {
+		return 0, r
+	}
+	return uint64(e), driver.Success
+}
+
 // onGraphUpdate returns the driver's refusal of an update as a result among others: it says why, and of which nodes.
 func (s *server) onGraphUpdate(api driver.API, e driver.GraphExec, g driver.Graph) (failure, why uint32, node, from driver.GraphNode, r driver.Result) {
 	info := make([]byte, 24) // a CUgraphExecUpdateResultInfo

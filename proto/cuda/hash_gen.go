@@ -4,4 +4,4 @@
 package cuda
 
 // SpecHash identifies the set of commands that this build understands.
-const SpecHash uint64 = 0x2a4a6f5654d7f2f1
+const SpecHash uint64 = 0xb0f0fecb93475381

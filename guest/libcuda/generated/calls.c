@@ -232,6 +232,7 @@ const char *const op_names[] = {
 	[OP_graph_add_kernel] = "graph_add_kernel",
 	[OP_graph_add_mem_alloc] = "graph_add_mem_alloc",
 	[OP_graph_add_memcpy] = "graph_add_memcpy",
+	[OP_graph_device_handle] = "graph_device_handle",
 	[OP_graph_get_batch] = "graph_get_batch",
 	[OP_graph_get_host] = "graph_get_host",
 	[OP_graph_get_kernel] = "graph_get_kernel",
@@ -6017,6 +6018,26 @@ int wire_graph_add_memcpy(void **result, void *graph, void *const *deps, uint64_
 		graph_owns(graph, result_object);
 	} else {
 		object_free(result_object);
+	}
+	return r;
+}
+
+int wire_graph_device_handle(void *exec, uint64_t *handle)
+{
+	uint64_t exec_wire;
+	if (!handle_id(exec, KIND_EXEC, &exec_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!handle)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_graph_device_handle, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, exec_wire);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*handle = (uint64_t)reply_u64(&c);
 	}
 	return r;
 }

@@ -71,12 +71,12 @@ func (t *thread) GraphInstantiateWithFlags(h driver.Graph, flags uint64) (driver
 	if r != driver.Success {
 		return 0, r
 	}
-	const device = 4
-	if flags&device != 0 { // for launches from kernels
-		return 0, driver.ErrorNotSupported
-	}
+	const device = 4 // for launches from kernels, of which none that calls for one can be loaded here
 	t.d.graphs.Lock()
 	steps, ok := g.steps()
+	if flags&device != 0 && slices.ContainsFunc(steps, func(s step) bool { return !onDevice(s.op) }) {
+		ok = false
+	}
 	if ok && (g.moved || g.instances()) {
 		ok = false
 	}
@@ -92,6 +92,17 @@ func (t *thread) GraphInstantiateWithFlags(h driver.Graph, flags uint64) (driver
 	e := &executable{flags: flags, steps: steps}
 	e.id = t.d.handles.add(e)
 	return driver.GraphExec(e.id), driver.Success
+}
+
+// onDevice says whether an instance that kernels may launch can have an operation.
+func onDevice(op operation) bool {
+	switch o := op.(type) {
+	case childOp:
+		return !slices.ContainsFunc(o.g.nodes, func(n *node) bool { return !onDevice(n.op) })
+	default:
+		k := op.kind()
+		return k == nodeKernel || k == nodeMemcpy || k == nodeMemset || k == nodeEmpty
+	}
 }
 
 // GraphInstantiateWithParams takes CUDA_GRAPH_INSTANTIATE_PARAMS: flags, upload stream, and two results.
