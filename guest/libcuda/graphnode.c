@@ -399,33 +399,29 @@ EXPORT int cuGraphExecUpdate_v2(void *exec, void *graph, void *info)
 	return r;
 }
 
-/* The drawing would land on the host: it is made here, of nodes and edges. */
+/* The driver draws on the host; the text comes here in pages. */
 EXPORT int cuGraphDebugDotPrint(void *graph, const char *path, unsigned int flags)
 {
-	size_t nodes = 0, edges = 0;
-	(void)flags;
-	int r = path ? cuGraphGetNodes(graph, NULL, &nodes) : CUDA_ERROR_INVALID_VALUE;
-	if (!r)
-		r = cuGraphGetEdges(graph, NULL, NULL, &edges);
-	if (r)
-		return r;
-	void **list = calloc(nodes + 2 * edges + 1, sizeof *list), **from = list ? list + nodes : NULL;
-	FILE *f = list ? fopen(path, "w") : NULL;
-	if (!f) {
-		free(list);
-		return CUDA_ERROR_OPERATING_SYSTEM;
+	uint8_t page[3584];
+	uint64_t total = 0, at = 0;
+	int r = enter();
+	if (!r && (!path || !object_get(graph, KIND_GRAPH)))
+		r = CUDA_ERROR_INVALID_VALUE;
+	FILE *f = NULL;
+	while (!r) {
+		r = wire_graph_dot(graph, flags, at, &total, page);
+		if (!r && !f && !(f = fopen(path, "w")))
+			r = CUDA_ERROR_OPERATING_SYSTEM;
+		uint64_t n = total - at < sizeof page ? total - at : sizeof page;
+		if (!r && fwrite(page, 1, n, f) != n)
+			r = CUDA_ERROR_OPERATING_SYSTEM;
+		at += n;
+		if (at >= total)
+			break;
 	}
-	cuGraphGetNodes(graph, list, &nodes);
-	cuGraphGetEdges(graph, from, from + edges, &edges);
-	fputs("digraph dot {\n", f);
-	for (size_t i = 0; i < nodes; i++)
-		fprintf(f, "\tn%u;\n", object_id(list[i]));
-	for (size_t i = 0; i < edges; i++)
-		fprintf(f, "\tn%u -> n%u;\n", object_id(from[i]), object_id(from[edges + i]));
-	fputs("}\n", f);
-	fclose(f);
-	free(list);
-	return CUDA_SUCCESS;
+	if (f && fclose(f) && !r)
+		r = CUDA_ERROR_OPERATING_SYSTEM;
+	return r;
 }
 
 EXPORT int cuGraphRetainUserObject(void *graph, void *object, unsigned int count, unsigned int flags)

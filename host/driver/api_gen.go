@@ -91,6 +91,7 @@ type Functions interface {
 	GraphClone(originalGraph Graph) (phGraphClone Graph, r Result)
 	GraphConditionalHandleCreate(graph Graph, ctx Context, defaultLaunchValue uint32, flags uint32) (pHandle_out uint64, r Result)
 	GraphCreate(flags uint32) (phGraph Graph, r Result)
+	GraphDebugDotPrint(graph Graph, path string, flags uint32) Result
 	GraphDestroy(graph Graph) Result
 	GraphDestroyNode(node GraphNode) Result
 	GraphEventRecordNodeGetEvent(node GraphNode) (event_out Event, r Result)

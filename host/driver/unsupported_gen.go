@@ -475,6 +475,11 @@ func (u Unsupported) GraphCreate(flags uint32) (phGraph Graph, r Result) {
 	return
 }
 
+// GraphDebugDotPrint refuses cuGraphDebugDotPrint.
+func (u Unsupported) GraphDebugDotPrint(graph Graph, path string, flags uint32) Result {
+	return u.refuse("cuGraphDebugDotPrint")
+}
+
 // GraphDestroy refuses cuGraphDestroy.
 func (u Unsupported) GraphDestroy(graph Graph) Result {
 	return u.refuse("cuGraphDestroy")

@@ -2459,6 +2459,22 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			reply.u64(uint64(handle))
 		}
 		return r
+	case cuda.OpGraphDot:
+		graph := driver.Graph(a.handle(s, cuda.KindGraph))
+		flags := uint32(a.u64())
+		start := a.u64()
+		text := a.out(3584)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		total, r := s.onGraphDot(api, graph, flags, start, text)
+		if r == driver.Success {
+			reply.u64(uint64(total))
+			reply.blob(text)
+		} else if r != pending {
+			reply.blob(text)
+		}
+		return r
 	case cuda.OpGraphGetBatch:
 		node := driver.GraphNode(a.handle(s, cuda.KindGraphNode))
 		start := uint32(a.u64())

@@ -35,6 +35,7 @@ type server struct {
 	contextID uint32         // as the last command named it
 	home      driver.Context // the first device's primary context, in which the region is registered
 	captures  map[driver.Stream]bool // that the client has put into capture
+	dot       []byte                 // the graph that was drawn last
 	lenient   bool                   // the ring goroutine's API may do what is potentially unsafe beside captures
 	dirty     map[driver.Context]*dirtyStreams
 	image     []byte // being sent in pieces

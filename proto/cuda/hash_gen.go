@@ -4,4 +4,4 @@
 package cuda
 
 // SpecHash identifies the set of commands that this build understands.
-const SpecHash uint64 = 0xb0f0fecb93475381
+const SpecHash uint64 = 0x697dae282cfeb55d

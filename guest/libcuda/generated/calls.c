@@ -233,6 +233,7 @@ const char *const op_names[] = {
 	[OP_graph_add_mem_alloc] = "graph_add_mem_alloc",
 	[OP_graph_add_memcpy] = "graph_add_memcpy",
 	[OP_graph_device_handle] = "graph_device_handle",
+	[OP_graph_dot] = "graph_dot",
 	[OP_graph_get_batch] = "graph_get_batch",
 	[OP_graph_get_host] = "graph_get_host",
 	[OP_graph_get_kernel] = "graph_get_kernel",
@@ -6038,6 +6039,34 @@ int wire_graph_device_handle(void *exec, uint64_t *handle)
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*handle = (uint64_t)reply_u64(&c);
+	}
+	return r;
+}
+
+int wire_graph_dot(void *graph, unsigned int flags, uint64_t start, uint64_t *total, void *text)
+{
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!total)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!text)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_graph_dot, 24, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, graph_wire);
+	call_u64(&c, flags);
+	call_u64(&c, start);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*total = (uint64_t)reply_u64(&c);
+		reply_blob(&c, text, 3584);
+	} else {
+		if (c.reply_bytes == 3584)
+			reply_blob(&c, text, 3584);
 	}
 	return r;
 }

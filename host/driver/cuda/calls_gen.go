@@ -95,6 +95,7 @@ var symbols = [...]string{
 	"cuGraphClone",
 	"cuGraphConditionalHandleCreate",
 	"cuGraphCreate",
+	"cuGraphDebugDotPrint",
 	"cuGraphDestroy",
 	"cuGraphDestroyNode",
 	"cuGraphEventRecordNodeGetEvent",
@@ -378,6 +379,7 @@ const (
 	symGraphClone
 	symGraphConditionalHandleCreate
 	symGraphCreate
+	symGraphDebugDotPrint
 	symGraphDestroy
 	symGraphDestroyNode
 	symGraphEventRecordNodeGetEvent
@@ -1457,6 +1459,16 @@ func (t *Thread) GraphCreate(flags uint32) (phGraph driver.Graph, r driver.Resul
 	r = t.call(symGraphCreate, 2)
 	phGraph = driver.Graph(f.outs[0])
 	return
+}
+
+// GraphDebugDotPrint calls cuGraphDebugDotPrint.
+func (t *Thread) GraphDebugDotPrint(graph driver.Graph, path string, flags uint32) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(graph)
+	f.args[1] = f.cstr(path)
+	f.args[2] = uint64(flags)
+	r := t.call(symGraphDebugDotPrint, 3)
+	return r
 }
 
 // GraphDestroy calls cuGraphDestroy.
