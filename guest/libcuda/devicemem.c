@@ -115,11 +115,15 @@ static int alloc_pooled(void *request, uint64_t *address)
 static int alloc_async(uint64_t *address, size_t size, void *pool, void *stream)
 {
 	int r = enter_context();
-	if (!r && (!address || !size))
+	if (!r && !address)
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r)
 		return r;
 	struct pooled p = {size, pool, stream};
+	if (!size) { /* whether there is nothing to have, or an error, the driver says */
+		r = alloc_pooled(&p, address);
+		return r || !*address ? r : memory_claim(*address, 1) ? note(*address, 1, stream_capturing(stream) ? OF_GRAPH : ASYNCHRONOUS) : CUDA_ERROR_OUT_OF_MEMORY;
+	}
 	bool graph = stream_capturing(stream);
 	if (graph) { /* an address of a graph, which nothing may be freed of here */
 		r = alloc_pooled(&p, address);

@@ -28,7 +28,9 @@ func (s *server) allocate(api driver.API, bytes uint64, run func() (driver.Devic
 		s.memory.unreserve(gpu, bytes)
 		return 0, r
 	}
-	s.memory.note(p, gpu, bytes)
+	if p != 0 { // nothing has no address
+		s.memory.note(p, gpu, bytes)
+	}
 	return p, r
 }
 

@@ -84,6 +84,9 @@ func (t *thread) allocFrom(p *pool, n uint64, sh driver.Stream) (driver.DevicePt
 	if r != driver.Success {
 		return 0, r
 	}
+	if n == 0 { // nothing
+		return 0, driver.Success
+	}
 	if t.d.isCaptured(s) {
 		return t.capturedAlloc(p.dev, n, s)
 	}

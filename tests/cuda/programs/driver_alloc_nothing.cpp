@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An allocation of no bytes in a capture is allowed, and the graph runs.
+#include "driver.h"
+
+int main() {
+    start();
+    CUstream s;
+    CUdeviceptr p = 1, d = device_ints(std::vector<int>(1, 3));
+    CUgraph graph;
+    CUgraphExec exec;
+    CU(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    for (CUstreamCaptureMode mode : {CU_STREAM_CAPTURE_MODE_GLOBAL, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL, CU_STREAM_CAPTURE_MODE_RELAXED}) {
+        CU(cuStreamBeginCapture(s, mode));
+        CU(cuMemAllocAsync(&p, 0, s));
+        CU(cuMemsetD32Async(d, 4 + mode, 1, s));
+        CU(cuStreamEndCapture(s, &graph));
+        CU(cuGraphInstantiateWithFlags(&exec, graph, 0));
+        CU(cuGraphLaunch(exec, s));
+        CU(cuStreamSynchronize(s));
+        expect_same("beside nothing", host_ints(d, 1), {4 + (int)mode});
+        CU(cuGraphExecDestroy(exec));
+        CU(cuGraphDestroy(graph));
+    }
+    return 0;
+}
