@@ -70,6 +70,8 @@ void per_thread_streams_free(void)
 		thread.streams = s->next;
 		if (session.state == SESSION_LIVE && object_get(s->stream, KIND_STREAM)) {
 			thread.context = s->context;
+			if (session.captures)
+				capture_ended(s->stream, false);
 			wire_cuStreamDestroy_v2(s->stream);
 		}
 		free(s);

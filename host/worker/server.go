@@ -31,9 +31,9 @@ type server struct {
 	console *console
 	prints  bool // a kernel may print: synchronise through the driver, which then writes the text out
 
-	current   driver.Context // of the ring goroutine's API
-	contextID uint32         // as the last command named it
-	home      driver.Context // the first device's primary context, in which the region is registered
+	current   driver.Context         // of the ring goroutine's API
+	contextID uint32                 // as the last command named it
+	home      driver.Context         // the first device's primary context, in which the region is registered
 	captures  map[driver.Stream]bool // that the client has put into capture
 	dot       []byte                 // the graph that was drawn last
 	lenient   bool                   // the ring goroutine's API may do what is potentially unsafe beside captures

@@ -55,7 +55,7 @@ func (w *waiters) loop() {
 	defer api.Close()
 	easy := false
 	for job := range w.jobs {
-		api.CtxSetCurrent(job.context) // each time: a context may have ended, and its address be another's
+		api.CtxSetCurrent(job.context)    // each time: a context may have ended, and its address be another's
 		easy = easy || lenient(api, true) // whether the client's thread may wait has been seen to on the ring
 		job.run(api)
 		w.mu.Lock()
