@@ -11,6 +11,7 @@
 #include "state.h"
 
 _Static_assert(SESSION_INFO_DEVICES == WIRE_MAX_DEVICES && SESSION_INFO_NAME == WIRE_DEV_NAME_BYTES, "as on the wire");
+_Static_assert(sizeof(struct gpu_link) == WIRE_GPULINK_SIZE && GPU_LINKS == WIRE_GPULINKS, "as on the wire");
 _Static_assert(sizeof(struct gpu_state) == WIRE_GPUSTATE_SIZE && GPU_UNKNOWN == WIRE_GPUUNKNOWN, "as on the wire");
 
 /*
@@ -65,19 +66,30 @@ EXPORT int orion_device_attribute(int *value, int attribute, int device)
 	return value ? device_attribute(value, attribute, device) : CUDA_ERROR_INVALID_VALUE;
 }
 
-EXPORT int orion_gpu_state(int device, struct gpu_state *out, size_t size)
+/* Asks the worker, which has the first answer when the driver has told it. */
+static int ask(int (*question)(int, void *), int device, void *out)
 {
-	if (!out || size != sizeof *out)
-		return CUDA_ERROR_INVALID_VALUE;
 	int r = session_open();
 	if (r)
 		return r;
 	if (device < 0 || device >= session.granted)
 		return CUDA_ERROR_INVALID_DEVICE;
-	/* The worker has the first state when the driver has told it. */
 	struct timespec pause = {.tv_nsec = 1000000};
-	for (int waited = 0; (r = wire_gpu_state(device, out)) == CUDA_ERROR_NOT_READY && waited < 5000; waited++)
+	for (int waited = 0; (r = question(device, out)) == CUDA_ERROR_NOT_READY && waited < 5000; waited++)
 		nanosleep(&pause, NULL);
+	return r;
+}
+
+EXPORT int orion_gpu_state(int device, struct gpu_state *out, size_t size)
+{
+	if (!out || size != sizeof *out)
+		return CUDA_ERROR_INVALID_VALUE;
+	int r = ask(wire_gpu_state, device, out);
 	out->driver[sizeof out->driver - 1] = 0;
 	return r;
+}
+
+EXPORT int orion_gpu_links(int device, struct gpu_link *out, size_t size)
+{
+	return out && size == GPU_LINKS * sizeof *out ? ask(wire_gpu_links, device, out) : CUDA_ERROR_INVALID_VALUE;
 }

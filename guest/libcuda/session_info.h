@@ -47,3 +47,16 @@ struct gpu_state {
 
 /* Opens the session if it is not open yet, and waits for the first answer for 5 s at most. A CUresult. */
 int orion_gpu_state(int device, struct gpu_state *out, size_t size);
+
+/* The NVLinks of a GPU by their numbers: wire.GPULink. What is not known is GPU_UNKNOWN, all of a link that is not there or
+ * leads to a GPU that this session has no part of. */
+enum { GPU_LINKS = 36 };
+struct gpu_link {
+	uint32_t active;
+	uint32_t capabilities; /* a bit each */
+	uint32_t version, speed; /* MB/s */
+	uint32_t remote_type, remote_domain, remote_bus, remote_slot, remote_id, remote_subsystem;
+};
+
+/* As orion_gpu_state; size is that of all GPU_LINKS. */
+int orion_gpu_links(int device, struct gpu_link *out, size_t size);

@@ -28,7 +28,8 @@ static bool find_libcuda(void)
 	nvml.session = (int (*)(struct session_info *, size_t))dlsym(library, "orion_session");
 	nvml.release = (void (*)(void))dlsym(library, "orion_session_release");
 	nvml.gpu_state = (int (*)(int, struct gpu_state *, size_t))dlsym(library, "orion_gpu_state");
-	if (!nvml.session || !nvml.release || !nvml.gpu_state || !nvml.device_attribute || !nvml.can_access_peer) {
+	nvml.gpu_links = (int (*)(int, struct gpu_link *, size_t))dlsym(library, "orion_gpu_links");
+	if (!nvml.session || !nvml.release || !nvml.gpu_state || !nvml.gpu_links || !nvml.device_attribute || !nvml.can_access_peer) {
 		nvml.session = NULL;
 		dlclose(library);
 		return false;

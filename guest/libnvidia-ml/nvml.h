@@ -46,6 +46,7 @@ struct nvml {
 	int (*session)(struct session_info *, size_t);
 	void (*release)(void);
 	int (*gpu_state)(int device, struct gpu_state *, size_t);
+	int (*gpu_links)(int device, struct gpu_link *, size_t);
 	int (*device_attribute)(int *value, int attribute, int device);
 	int (*can_access_peer)(int *can, int device, int peer);
 };
@@ -60,6 +61,14 @@ int nvml_device_index(nvml_device device, int *index);
 int nvml_attribute(nvml_device device, int attribute, int *value);
 /* Copies a string out, or NVML_INSUFFICIENT_SIZE. */
 int nvml_string(char *to, unsigned int length, const char *from);
+/* Writes an nvmlPciInfo_t of one of its forms. */
+enum nvml_pci_form { NVML_PCI_V1, NVML_PCI_V2, NVML_PCI_V3 };
+void nvml_pci_write(void *out, enum nvml_pci_form form, unsigned int domain, unsigned int bus, unsigned int slot, unsigned int device_id,
+		    unsigned int subsystem_id);
+/* Whether two vGPUs reach each other over NVLinks that have a capability. */
+bool nvml_linked(nvml_device one, nvml_device other, unsigned int capability);
+/* A field of NVLinks, for nvmlDeviceGetFieldValues; false if it is no such field. */
+bool nvml_link_field(nvml_device device, unsigned int field, unsigned int scope, int *result, unsigned int *value);
 /* Logs a function that a vGPU does not serve, once, and returns NVML_NOT_SUPPORTED. */
 int nvml_unsupported(const char *function, int *once);
 

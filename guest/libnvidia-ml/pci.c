@@ -40,38 +40,47 @@ struct pci_info {
 	char id[32]; /* from the third form on */
 };
 
+static struct pci_info pci_of(unsigned int domain, unsigned int bus, unsigned int slot, unsigned int device_id, unsigned int subsystem_id)
+{
+	struct pci_info p = {.domain = domain, .bus = bus & 0xff, .slot = slot & 0xff, .device_id = device_id, .subsystem_id = subsystem_id};
+	snprintf(p.legacy_id, sizeof p.legacy_id, "%04X:%02X:%02X.0", p.domain & 0xffff, p.bus, p.slot);
+	snprintf(p.id, sizeof p.id, "%08X:%02X:%02X.0", p.domain, p.bus, p.slot);
+	return p;
+}
+
+void nvml_pci_write(void *out, enum nvml_pci_form form, unsigned int domain, unsigned int bus, unsigned int slot, unsigned int device_id,
+		    unsigned int subsystem_id)
+{
+	static const size_t sizes[] = {offsetof(struct pci_info, subsystem_id), offsetof(struct pci_info, id), sizeof(struct pci_info)};
+	struct pci_info p = pci_of(domain, bus, slot, device_id, subsystem_id);
+	memcpy(out, &p, sizes[form]);
+}
+
 static int describe_pci(nvml_device device, struct pci_info *p)
 {
-	int i, value, r = nvml_device_index(device, &i);
+	int i, id = 0, subsystem = 0, r = nvml_device_index(device, &i);
 	if (r)
 		return r;
-	*p = (struct pci_info){.domain = (unsigned)device->domain, .bus = (unsigned)device->bus & 0xff, .slot = (unsigned)device->slot & 0xff};
-	snprintf(p->legacy_id, sizeof p->legacy_id, "%04X:%02X:%02X.0", p->domain & 0xffff, p->bus, p->slot);
-	snprintf(p->id, sizeof p->id, "%08X:%02X:%02X.0", p->domain, p->bus, p->slot);
-	if (!nvml_attribute(device, ATTRIBUTE_PCI_DEVICE_ID, &value))
-		p->device_id = (unsigned)value;
-	if (!nvml_attribute(device, ATTRIBUTE_PCI_SUBSYSTEM_ID, &value))
-		p->subsystem_id = (unsigned)value;
+	nvml_attribute(device, ATTRIBUTE_PCI_DEVICE_ID, &id);
+	nvml_attribute(device, ATTRIBUTE_PCI_SUBSYSTEM_ID, &subsystem);
+	*p = pci_of((unsigned)device->domain, (unsigned)device->bus, (unsigned)device->slot, (unsigned)id, (unsigned)subsystem);
 	return NVML_SUCCESS;
 }
 
-static int pci_info(nvml_device device, void *out, size_t size)
+static int pci_info(nvml_device device, void *out, enum nvml_pci_form form)
 {
 	struct pci_info p;
 	if (!out)
 		return NVML_INVALID_ARGUMENT;
 	int r = describe_pci(device, &p);
 	if (!r)
-		memcpy(out, &p, size);
+		nvml_pci_write(out, form, p.domain, p.bus, p.slot, p.device_id, p.subsystem_id);
 	return r;
 }
 
-EXPORT int nvmlDeviceGetPciInfo_v3(nvml_device device, void *pci) { return pci_info(device, pci, sizeof(struct pci_info)); }
-EXPORT int nvmlDeviceGetPciInfo_v2(nvml_device device, void *pci) { return pci_info(device, pci, offsetof(struct pci_info, id)); }
-EXPORT int nvmlDeviceGetPciInfo(nvml_device device, void *pci)
-{
-	return pci_info(device, pci, offsetof(struct pci_info, subsystem_id));
-}
+EXPORT int nvmlDeviceGetPciInfo_v3(nvml_device device, void *pci) { return pci_info(device, pci, NVML_PCI_V3); }
+EXPORT int nvmlDeviceGetPciInfo_v2(nvml_device device, void *pci) { return pci_info(device, pci, NVML_PCI_V2); }
+EXPORT int nvmlDeviceGetPciInfo(nvml_device device, void *pci) { return pci_info(device, pci, NVML_PCI_V1); }
 
 struct pci_info_ext {
 	unsigned int version, domain, bus, slot, device_id, subsystem_id, base_class, sub_class;

@@ -143,6 +143,11 @@ EXPORT int nvmlDeviceGetFieldValues(nvml_device device, int count, struct field_
 		unsigned int value = 0;
 		unsigned long long large = 0;
 		v->result = NVML_NOT_SUPPORTED;
+		if (nvml_link_field(device, v->field, v->scope, &v->result, &value)) {
+			v->type = UNSIGNED_INT;
+			v->value = value;
+			continue;
+		}
 		if (v->scope != SCOPE_GPU)
 			continue;
 		switch (v->field) {

@@ -2314,6 +2314,19 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			reply.u64(uint64(uint32(value)))
 		}
 		return r
+	case cuda.OpGpuLinks:
+		dev := driver.Device(a.u64())
+		links := a.out(1440)
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onGpuLinks(api, dev, links)
+		if r == driver.Success {
+			reply.blob(links)
+		} else if r != pending {
+			reply.blob(links)
+		}
+		return r
 	case cuda.OpGpuState:
 		dev := driver.Device(a.u64())
 		state := a.out(128)

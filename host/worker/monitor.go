@@ -3,94 +3,150 @@
 package worker
 
 import (
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/orion-vgpu/orion/host/driver"
+	"github.com/orion-vgpu/orion/proto/wire"
 )
 
-// How often a GPU's state is read, and for how long after it was last asked for.
+// How often what is asked for is read again, and for how long after it was last asked for. Links hardly change, and take
+// longer to read.
 const (
-	monitorPeriod = 500 * time.Millisecond
-	monitorLinger = 5 * time.Second
+	statePeriod = 500 * time.Millisecond
+	stateLinger = 5 * time.Second
+	linksPeriod = 5 * time.Second
 )
 
-// monitor keeps the states of GPUs that the client asks for. To read one takes the driver milliseconds, in which the
-// ring would stand still; so a goroutine does, and commands are answered with the latest.
+// monitor keeps what the client asks of GPUs. To read it takes the driver milliseconds, in which the ring would stand
+// still; so a goroutine does, and commands are answered with the latest.
 type monitor struct {
-	source driver.Monitor // nil where the backend knows nothing
+	source driver.Monitor  // nil where the backend knows nothing
+	mine   map[string]bool // UUIDs of the session's GPUs
 	period time.Duration
 	linger time.Duration
 
 	mu      sync.Mutex
-	samples map[driver.Device]*sample
+	samples map[question]*sample
+}
+
+type question struct {
+	uuid  string
+	links bool
+}
+
+func (q question) String() string {
+	if q.links {
+		return "links"
+	}
+	return "state"
 }
 
 type sample struct {
-	asked time.Time
-	state []byte // nil before the first is read
-	err   error
+	asked  time.Time
+	answer []byte // nil before the first is read
+	err    error
 }
 
-func newMonitor(drv driver.Driver) *monitor {
+func newMonitor(drv driver.Driver, vgpus []VGPU) *monitor {
 	source, _ := drv.(driver.Monitor)
-	return &monitor{source: source, period: monitorPeriod, linger: monitorLinger, samples: map[driver.Device]*sample{}}
+	m := &monitor{source: source, mine: map[string]bool{}, period: statePeriod, linger: stateLinger, samples: map[question]*sample{}}
+	for _, v := range vgpus {
+		m.mine[v.UUID] = true
+	}
+	return m
 }
 
-// state returns the latest state of a device, ErrorNotReady while the first is being read.
-func (m *monitor) state(d driver.Device, uuid string) ([]byte, driver.Result) {
+// ask returns the latest answer, ErrorNotReady while the first is being read.
+func (m *monitor) ask(q question) ([]byte, driver.Result) {
 	if m.source == nil {
 		return nil, driver.ErrorNotSupported
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := m.samples[d]
+	s := m.samples[q]
 	if s == nil {
 		s = &sample{}
-		m.samples[d] = s
-		go m.follow(d, uuid, s)
+		m.samples[q] = s
+		go m.follow(q, s)
 	}
 	s.asked = time.Now()
 	switch {
 	case s.err != nil:
 		return nil, driver.ErrorNotSupported
-	case s.state == nil:
+	case s.answer == nil:
 		return nil, driver.ErrorNotReady
 	}
-	return s.state, driver.Success
+	return s.answer, driver.Success
 }
 
-// follow reads the state of a device until nobody asks for it any more.
-func (m *monitor) follow(d driver.Device, uuid string, s *sample) {
+// follow reads an answer until nobody asks for it any more.
+func (m *monitor) follow(q question, s *sample) {
+	period := m.period
+	if q.links {
+		period = linksPeriod
+	}
 	for {
-		var b []byte
-		state, err := m.source.GPUState(uuid)
-		if err == nil {
-			b, err = state.MarshalBinary()
-		}
+		b, err := m.read(q)
 		m.mu.Lock()
 		if err != nil && s.err == nil {
-			slog.Warn("read the state of a GPU", "gpu", uuid, "reason", err)
+			slog.Warn(fmt.Sprintf("read the %v of a GPU", q), "gpu", q.uuid, "reason", err)
 		}
-		s.state, s.err = b, err
-		done := time.Since(s.asked) > m.linger
+		s.answer, s.err = b, err
+		done := time.Since(s.asked) > max(m.linger, period)
 		if done {
-			delete(m.samples, d)
+			delete(m.samples, q)
 		}
 		m.mu.Unlock()
 		if done {
 			return
 		}
-		time.Sleep(m.period)
+		time.Sleep(period)
 	}
 }
 
+func (m *monitor) read(q question) ([]byte, error) {
+	if q.links {
+		links, err := m.source.GPULinks(q.uuid)
+		if err != nil {
+			return nil, err
+		}
+		return wire.MarshalLinks(m.visible(links))
+	}
+	state, err := m.source.GPUState(q.uuid)
+	if err != nil {
+		return nil, err
+	}
+	return state.MarshalBinary()
+}
+
+// visible takes out the links to GPUs that the session has no part of: of those it learns nothing.
+func (m *monitor) visible(links []driver.GPULink) []wire.GPULink {
+	shown := make([]wire.GPULink, len(links))
+	for i, l := range links {
+		shown[i] = l.GPULink
+		if l.ToGPU && !m.mine[l.Peer] {
+			shown[i] = wire.NoLink()
+		}
+	}
+	return shown
+}
+
 func (s *server) onGpuState(_ driver.API, d driver.Device, out []byte) driver.Result {
+	return s.tell(d, false, out)
+}
+
+func (s *server) onGpuLinks(_ driver.API, d driver.Device, out []byte) driver.Result {
+	return s.tell(d, true, out)
+}
+
+func (s *server) tell(d driver.Device, links bool, out []byte) driver.Result {
 	if d < 0 || int(d) >= len(s.cfg.VGPUs) {
 		return driver.ErrorInvalidDevice
 	}
-	state, r := s.monitor.state(d, s.cfg.VGPUs[d].UUID)
-	copy(out, state)
+	answer, r := s.monitor.ask(question{s.cfg.VGPUs[d].UUID, links})
+	copy(out, answer)
 	return r
 }

@@ -18,6 +18,7 @@ type slowGPU struct {
 	driver.Driver
 	ready chan struct{}
 	asked atomic.Uint32
+	links []driver.GPULink
 	err   error
 }
 
@@ -28,26 +29,36 @@ func (g *slowGPU) GPUState(uuid string) (wire.GPUState, error) {
 	return s, g.err
 }
 
-// poll asks until there is an answer.
+func (g *slowGPU) GPULinks(string) ([]driver.GPULink, error) {
+	<-g.ready
+	return g.links, g.err
+}
+
+// poll asks for a state until there is an answer.
 func poll(t *testing.T, m *monitor) ([]byte, driver.Result) {
 	t.Helper()
+	return pollFor(t, m, question{uuid: "GPU-1"})
+}
+
+func pollFor(t *testing.T, m *monitor, q question) ([]byte, driver.Result) {
+	t.Helper()
 	for range 1000 {
-		if state, r := m.state(0, "GPU-1"); r != driver.ErrorNotReady {
-			return state, r
+		if answer, r := m.ask(q); r != driver.ErrorNotReady {
+			return answer, r
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	t.Fatal("no state within 5 s")
+	t.Fatal("no answer within 5 s")
 	return nil, 0
 }
 
 func TestMonitorAnswersAtOnce(t *testing.T) {
 	t.Parallel()
 	g := &slowGPU{ready: make(chan struct{})}
-	m := newMonitor(g)
+	m := newMonitor(g, nil)
 	m.period, m.linger = time.Millisecond, 50*time.Millisecond
 	for range 3 {
-		if _, r := m.state(0, "GPU-1"); r != driver.ErrorNotReady {
+		if _, r := m.ask(question{uuid: "GPU-1"}); r != driver.ErrorNotReady {
 			t.Fatalf("while the driver is at it: %v, want ErrorNotReady", r)
 		}
 	}
@@ -75,7 +86,7 @@ func TestMonitorEnds(t *testing.T) {
 	t.Parallel()
 	g := &slowGPU{ready: make(chan struct{})}
 	close(g.ready)
-	m := newMonitor(g)
+	m := newMonitor(g, nil)
 	m.period, m.linger = time.Millisecond, 20*time.Millisecond
 	poll(t, m)
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
@@ -98,11 +109,35 @@ func TestMonitorWithoutAnswers(t *testing.T) {
 	t.Parallel()
 	g := &slowGPU{ready: make(chan struct{}), err: errors.New("the GPU is lost")}
 	close(g.ready)
-	if _, r := poll(t, newMonitor(g)); r != driver.ErrorNotSupported {
+	if _, r := poll(t, newMonitor(g, nil)); r != driver.ErrorNotSupported {
 		t.Errorf("of a GPU that is lost: %v, want ErrorNotSupported", r)
 	}
 	var mute struct{ driver.Driver }
-	if _, r := newMonitor(mute).state(0, "GPU-1"); r != driver.ErrorNotSupported {
+	if _, r := newMonitor(mute, nil).ask(question{uuid: "GPU-1"}); r != driver.ErrorNotSupported {
 		t.Errorf("of a backend that knows nothing: %v, want ErrorNotSupported", r)
+	}
+}
+
+// A session hears of links to its own GPUs and to switches, and not that others exist.
+func TestLinksOfOthersAreHidden(t *testing.T) {
+	t.Parallel()
+	link := func(bus uint32, toGPU bool, peer string) driver.GPULink {
+		return driver.GPULink{GPULink: wire.GPULink{Active: 1, RemoteBus: bus}, ToGPU: toGPU, Peer: peer}
+	}
+	g := &slowGPU{ready: make(chan struct{}), links: []driver.GPULink{
+		link(10, true, "GPU-2"), link(11, true, "GPU-3"), link(12, false, ""), link(13, true, ""),
+	}}
+	close(g.ready)
+	m := newMonitor(g, []VGPU{{UUID: "GPU-1"}, {UUID: "GPU-2"}})
+	got, r := pollFor(t, m, question{"GPU-1", true})
+	if r != driver.Success || len(got) != wire.GPULinksSize {
+		t.Fatalf("links of %d bytes, %v", len(got), r)
+	}
+	const bus = 24
+	for i, want := range []uint32{10, wire.GPUUnknown, 12, wire.GPUUnknown, wire.GPUUnknown} {
+		active, at := binary.LittleEndian.Uint32(got[i*wire.GPULinkSize:]), binary.LittleEndian.Uint32(got[i*wire.GPULinkSize+bus:])
+		if at != want || (active == 1) != (want != wire.GPUUnknown) {
+			t.Errorf("link %d is %#x and leads to bus %#x, want %#x", i, active, at, want)
+		}
 	}
 }

@@ -92,7 +92,7 @@ func start(cfg Config, p *Prepared, open Backend, log *slog.Logger) (*server, er
 	p.console.Store(con)
 	mem := newMemory(cfg.VGPUs)
 	s := &server{cfg: cfg, log: log, region: reg, api: newCharging(p.api, mem), home: p.home, handles: newHandleTable(), memory: mem,
-		waiters: newWaiters(p.drv), watch: newWatch(p.drv), monitor: newMonitor(p.drv), calls: &hostCalls{region: reg}, console: con,
+		waiters: newWaiters(p.drv), watch: newWatch(p.drv), monitor: newMonitor(p.drv, cfg.VGPUs), calls: &hostCalls{region: reg}, console: con,
 		captures: map[driver.Stream]bool{}, dirty: map[driver.Context]*dirtyStreams{}, linked: map[driver.LinkState][]byte{}, placed: map[driver.HostPtr]placement{}, words: map[driver.Event]eventWord{}, objects: newObjects(), mail: newMail(SocketFD)}
 	s.opened = opened.Sub(begin)
 	if err := s.writeHeader(); err != nil {

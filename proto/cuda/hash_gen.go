@@ -4,4 +4,4 @@
 package cuda
 
 // SpecHash identifies the set of commands that this build understands.
-const SpecHash uint64 = 0x697dae282cfeb55d
+const SpecHash uint64 = 0x61424e53cdae9190

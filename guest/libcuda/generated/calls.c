@@ -225,6 +225,7 @@ const char *const op_names[] = {
 	[OP_event_record_word] = "event_record_word",
 	[OP_event_wait] = "event_wait",
 	[OP_function_attribute] = "function_attribute",
+	[OP_gpu_links] = "gpu_links",
 	[OP_gpu_state] = "gpu_state",
 	[OP_graph_add_batch] = "graph_add_batch",
 	[OP_graph_add_conditional] = "graph_add_conditional",
@@ -5743,6 +5744,26 @@ int wire_function_attribute(void *function, unsigned int attribute, int *value)
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
 		*value = (int)reply_u64(&c);
+	}
+	return r;
+}
+
+int wire_gpu_links(int dev, void *links)
+{
+	if (!links)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_gpu_links, 8, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, (uint32_t)dev);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		reply_blob(&c, links, 1440);
+	} else {
+		if (c.reply_bytes == 1440)
+			reply_blob(&c, links, 1440);
 	}
 	return r;
 }

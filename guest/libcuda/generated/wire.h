@@ -49,6 +49,9 @@
 #define WIRE_FRAME_SIZE 0x18ull
 #define WIRE_FULL_STAGE_REGION 0x20000000ull
 #define WIRE_GPUDRIVER_BYTES 0x20ull
+#define WIRE_GPULINK_SIZE 0x28ull
+#define WIRE_GPULINKS 0x24ull
+#define WIRE_GPULINKS_SIZE 0x5a0ull
 #define WIRE_GPUSTATE_SIZE 0x80ull
 #define WIRE_GPUUNKNOWN 0xffffffffull
 #define WIRE_HDR_BASE 0x10ull

@@ -19,11 +19,25 @@ type monitor struct {
 	err       error
 }
 
+func (m *monitor) open() (*nvml.Inventory, error) {
+	m.once.Do(func() { m.inventory, m.err = nvml.Open() })
+	return m.inventory, m.err
+}
+
 // GPUState asks NVML.
 func (d *Driver) GPUState(uuid string) (wire.GPUState, error) {
-	d.monitor.once.Do(func() { d.monitor.inventory, d.monitor.err = nvml.Open() })
-	if d.monitor.err != nil {
-		return wire.GPUState{}, d.monitor.err
+	inventory, err := d.monitor.open()
+	if err != nil {
+		return wire.GPUState{}, err
 	}
-	return d.monitor.inventory.State(uuid)
+	return inventory.State(uuid)
+}
+
+// GPULinks asks NVML.
+func (d *Driver) GPULinks(uuid string) ([]driver.GPULink, error) {
+	inventory, err := d.monitor.open()
+	if err != nil {
+		return nil, err
+	}
+	return inventory.Links(uuid)
 }

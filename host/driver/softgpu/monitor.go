@@ -16,3 +16,6 @@ func (*Driver) GPUState(string) (wire.GPUState, error) {
 	s.Brand = 0 // none of NVIDIA's
 	return s, nil
 }
+
+// GPULinks returns none: they reach each other through the host's memory.
+func (*Driver) GPULinks(string) ([]driver.GPULink, error) { return nil, nil }

@@ -79,7 +79,7 @@ func versionMap(s *source, all []*cuda.Func) {
 			s.p("\t%s%s;", f.Symbol, f.Thread)
 		}
 	}
-	s.p("\torion_device_attribute;\n\torion_gpu_state;\n\torion_session;\n\torion_session_release;\nlocal:\n\t*;\n};")
+	s.p("\torion_device_attribute;\n\torion_gpu_links;\n\torion_gpu_state;\n\torion_session;\n\torion_session_release;\nlocal:\n\t*;\n};")
 }
 
 // aliasScript is a linker script that makes one symbol of two names.

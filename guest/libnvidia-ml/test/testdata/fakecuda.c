@@ -63,6 +63,28 @@ EXPORT int orion_gpu_state(int device, struct gpu_state *out, size_t size)
 	return 0;
 }
 
+/* What a machine of two H200 has behind NVSwitches, and what two GPUs with a bridge have. */
+EXPORT int fake_links; /* which of these, 0 for neither */
+
+EXPORT int orion_gpu_links(int device, struct gpu_link *out, size_t size)
+{
+	enum { NONE, SWITCHES, BRIDGE };
+	enum { CAPABILITIES = 0x2f };
+	if (size != GPU_LINKS * sizeof *out)
+		return 1;
+	memset(out, 0xff, size);
+	int i = 1 - device; /* of this GPU, see orion_session */
+	for (int n = 0; fake_links == SWITCHES && n < 18; n++)
+		out[n] = (struct gpu_link){1, CAPABILITIES, 6, 26562, 2, 0, 0x07 + n / 5, 0, 0x22a310de, 0x179610de};
+	for (int n = 0; fake_links == BRIDGE && n < 4; n++)
+		out[n] = (struct gpu_link){1, CAPABILITIES, 5, 25781, 0, 1 - i, 0xa1 - i, 0x1f, 0x20b010de, 0x145f10de};
+	if (fake_links == BRIDGE)
+		out[1] = (struct gpu_link){0, CAPABILITIES, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u}; /* down */
+	if (fake_links == BRIDGE && device)
+		memset(&out[2], 0xff, sizeof *out); /* to a GPU of others */
+	return 0;
+}
+
 EXPORT int orion_device_attribute(int *value, int attribute, int device)
 {
 	static const struct {

@@ -127,6 +127,102 @@ static void check_facts(void)
 	CHECK_INT(CALL(nvmlDeviceGetFanSpeed, first, &a), 3);
 }
 
+/* What each function tells of each link: the answers of a machine of two H200 (0 to 17 lead to switches, more are not
+ * there), of one with a bridge (1 is down, 2 leads to a GPU that is not ours), and of one without links. */
+static void check_links(void)
+{
+	enum { NONE, SWITCHES, BRIDGE };
+	enum { ABSENT = -3, BAD = -2 }; /* errors, negative */
+	static const struct {
+		int machine, link, active, version, type, p2p, sli;
+		unsigned int speed;
+		const char *remote; /* at its place on the bus, in the third form's letters */
+	} table[] = {
+		{SWITCHES, 0, 1, 6, 2, 1, 0, 26562, "00000000:07:00.0"},
+		{SWITCHES, 17, 1, 6, 2, 1, 0, 26562, "00000000:0A:00.0"},
+		{SWITCHES, 18, ABSENT, ABSENT, ABSENT, 0, 0, 0, NULL},
+		{SWITCHES, 36, BAD, BAD, BAD, BAD, BAD, 0, NULL},
+		{BRIDGE, 0, 1, 5, 0, 1, 0, 25781, "00000001:A1:1F.0"},
+		{BRIDGE, 1, 0, ABSENT, ABSENT, 1, 0, 0, NULL},
+		{BRIDGE, 2, ABSENT, ABSENT, ABSENT, 0, 0, 0, NULL},
+		{NONE, 0, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, 0, NULL},
+	};
+	int *machine = dlsym(dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD), "fake_links");
+	void *first = device(0), *second = device(1);
+	struct {
+		char legacy[16];
+		unsigned int domain, bus, slot, id, subsystem;
+		char text[32];
+	} pci;
+	unsigned int a;
+
+#define ANSWER(...) (a = 99, answer = CALL(__VA_ARGS__), answer ? -answer : (int)a)
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		int answer, link = table[i].link, failures = check_failures;
+		*machine = table[i].machine;
+		check_failures = 0;
+		CHECK_INT(ANSWER(nvmlDeviceGetNvLinkState, first, link, &a), table[i].active);
+		CHECK_INT(ANSWER(nvmlDeviceGetNvLinkVersion, first, link, &a), table[i].version);
+		CHECK_INT(ANSWER(nvmlDeviceGetNvLinkRemoteDeviceType, first, link, &a), table[i].type);
+		CHECK_INT(ANSWER(nvmlDeviceGetNvLinkCapability, first, link, 0, &a), table[i].p2p);
+		CHECK_INT(ANSWER(nvmlDeviceGetNvLinkCapability, first, link, 4, &a), table[i].sli);
+		memset(&pci, 0x77, sizeof pci);
+		if (table[i].remote) {
+			CHECK_INT(CALL(nvmlDeviceGetNvLinkRemotePciInfo_v2, first, link, &pci), 0);
+			CHECK(!strcmp(pci.text, table[i].remote) && !strcmp(pci.legacy, table[i].remote + 4));
+			/* The first function has the second form, in which NCCL reads it. */
+			memset(&pci, 0x77, sizeof pci);
+			CHECK_INT(CALL(nvmlDeviceGetNvLinkRemotePciInfo, first, link, &pci), 0);
+			CHECK(!strcmp(pci.legacy, table[i].remote + 4) && pci.subsystem && pci.text[0] == 0x77);
+		} else {
+			CHECK_INT(CALL(nvmlDeviceGetNvLinkRemotePciInfo_v2, first, link, &pci), table[i].active == BAD ? 2 : 3);
+		}
+		struct {
+			unsigned int field, scope;
+			int64_t when, took;
+			unsigned int type;
+			int result;
+			uint64_t value;
+		} fields[] = {{.field = 164, .scope = (unsigned)link}, {.field = 165, .scope = (unsigned)link}, {.field = 166, .scope = (unsigned)link}};
+		CHECK_INT(CALL(nvmlDeviceGetFieldValues, first, 3, fields), 0);
+		CHECK(table[i].speed ? !fields[0].result && fields[0].value == table[i].speed : fields[0].result);
+		CHECK_INT(fields[1].result ? -fields[1].result : (int)fields[1].value, table[i].active);
+		CHECK_INT(fields[2].result ? -fields[2].result : (int)fields[2].value, table[i].version);
+		if (check_failures)
+			fprintf(stderr, "that is of machine %d, link %d\n", table[i].machine, link);
+		check_failures |= failures;
+	}
+	CHECK_INT(CALL(nvmlDeviceGetNvLinkCapability, first, 0, 6, &a), 2);
+
+	static const struct {
+		int machine, links, status[7]; /* by capability, -2 where there is none */
+	} pairs[] = {
+		{NONE, -3, {0, 0, 5, 5, 5, 5, -2}},
+		{SWITCHES, 18, {0, 0, 0, 0, 5, 5, -2}},
+		{BRIDGE, 4, {0, 0, 0, 0, 5, 5, -2}},
+	};
+	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+		int answer;
+		*machine = pairs[i].machine;
+		for (int c = 0; c < 7; c++) {
+			CHECK_INT(ANSWER(nvmlDeviceGetP2PStatus, first, second, c, &a), pairs[i].status[c]);
+			CHECK_INT(ANSWER(nvmlDeviceGetP2PStatus, second, first, c, &a), pairs[i].status[c]);
+			CHECK_INT(ANSWER(nvmlDeviceGetP2PStatus, first, first, c, &a), c < 6 ? 5 : -2);
+		}
+		struct {
+			unsigned int field, scope;
+			int64_t when, took;
+			unsigned int type;
+			int result;
+			uint64_t value;
+		} fields[2] = {{.field = 91}, {.field = 86}};
+		CHECK_INT(CALL(nvmlDeviceGetFieldValues, second, 2, fields), 0);
+		CHECK_INT(fields[0].result ? -fields[0].result : (int)fields[0].value, pairs[i].links);
+		CHECK_INT(!fields[1].result, pairs[i].links > 0);
+	}
+	*machine = NONE;
+}
+
 static void check_state(void)
 {
 	void *first = device(0), *second = device(1);
@@ -348,6 +444,7 @@ int main(int argc, char **argv)
 	CHECK_INT(CALL(nvmlInit_v2, 0), 0);
 	check_identity();
 	check_facts();
+	check_links();
 	check_state();
 	check_usage();
 	check_private_table();
