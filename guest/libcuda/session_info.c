@@ -85,7 +85,7 @@ EXPORT int orion_gpu_state(int device, struct gpu_state *out, size_t size)
 	if (!out || size != sizeof *out)
 		return CUDA_ERROR_INVALID_VALUE;
 	int r = ask(wire_gpu_state, device, out);
-	out->driver[sizeof out->driver - 1] = 0;
+	out->branch[sizeof out->branch - 1] = out->driver[sizeof out->driver - 1] = 0;
 	return r;
 }
 

@@ -41,7 +41,7 @@ struct gpu_state {
 	uint32_t link_generation, link_width, max_link_generation, max_link_width;
 	uint32_t brand, persistent, reserved;
 	uint64_t energy; /* millijoules since the driver was loaded; all ones where unknown */
-	uint32_t more[4];
+	char branch[16]; /* of the driver's releases; empty where unknown */
 	char driver[32]; /* its version */
 };
 

@@ -18,7 +18,7 @@ static const uint8_t table_id[16] = {0xc4, 0xfe, 0x3e, 0x6c, 0xc9, 0x8f, 0x6c, 0
 static int unknown(void)
 {
 	static int once;
-	return nvml_unsupported("an entry of NVML's private table", &once);
+	return nvml_refused("an entry of NVML's private table", &once, NVML_NOT_SUPPORTED);
 }
 
 /* nvidia-smi hands each line that it prints to this, for a log of NVIDIA's. */

@@ -132,3 +132,51 @@ EXPORT int nvmlDeviceGetDisplayMode(nvml_device device, int *mode) { return disa
 EXPORT int nvmlDeviceGetDisplayActive(nvml_device device, int *active) { return disabled(device, active); }
 EXPORT int nvmlDeviceIsMigDeviceHandle(nvml_device device, unsigned int *is) { return disabled(device, (int *)is); }
 EXPORT int nvmlDeviceGetMaxMigDeviceCount(nvml_device device, unsigned int *n) { return disabled(device, (int *)n); }
+
+/* A share of a GPU, as NVIDIA's own vGPUs are: what this says is that the GPU is not the program's alone. */
+EXPORT int nvmlDeviceGetVirtualizationMode(nvml_device device, unsigned int *mode)
+{
+	enum { VGPU = 2 };
+	int r = disabled(device, (int *)mode);
+	if (!r)
+		*mode = VGPU;
+	return r;
+}
+
+struct capabilities {
+	unsigned int version, mask;
+};
+
+/* One is defined, to use another machine's memory. */
+EXPORT int nvmlDeviceGetCapabilities(nvml_device device, struct capabilities *c)
+{
+	if (!c)
+		return NVML_INVALID_ARGUMENT;
+	if (c->version != NVML_VERSION(*c, 1))
+		return NVML_VERSION_MISMATCH;
+	return disabled(device, (int *)&c->mask);
+}
+
+/* The beginning of all forms of the structure. */
+struct licensable_features {
+	int supported;
+	unsigned int count;
+};
+
+/* NVIDIA's vGPUs need a licence for what they are to do; these do not know any. */
+static int no_licences(nvml_device device, struct licensable_features *f)
+{
+	int i, r = nvml_device_index(device, &i);
+	if (!r && !f)
+		r = NVML_INVALID_ARGUMENT;
+	if (!r)
+		*f = (struct licensable_features){0};
+	return r;
+}
+
+#define NO_LICENCES(name) EXPORT int name(nvml_device device, struct licensable_features *f) { return no_licences(device, f); }
+
+NO_LICENCES(nvmlDeviceGetGridLicensableFeatures)
+NO_LICENCES(nvmlDeviceGetGridLicensableFeatures_v2)
+NO_LICENCES(nvmlDeviceGetGridLicensableFeatures_v3)
+NO_LICENCES(nvmlDeviceGetGridLicensableFeatures_v4)

@@ -106,9 +106,9 @@ int nvml_string(char *to, unsigned int length, const char *from)
 	return NVML_SUCCESS;
 }
 
-int nvml_unsupported(const char *function, int *once)
+int nvml_refused(const char *function, int *once, int result)
 {
 	if (nvml.info.log && !__atomic_exchange_n(once, 1, __ATOMIC_RELAXED))
-		nvml.info.log(LOG_INFO, "%s is not supported on a vGPU", function);
-	return NVML_NOT_SUPPORTED;
+		nvml.info.log(LOG_INFO, result == NVML_NO_PERMISSION ? "%s is not permitted on a vGPU" : "%s is not supported on a vGPU", function);
+	return result;
 }

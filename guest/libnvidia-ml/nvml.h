@@ -69,8 +69,8 @@ void nvml_pci_write(void *out, enum nvml_pci_form form, unsigned int domain, uns
 bool nvml_linked(nvml_device one, nvml_device other, unsigned int capability);
 /* A field of NVLinks, for nvmlDeviceGetFieldValues; false if it is no such field. */
 bool nvml_link_field(nvml_device device, unsigned int field, unsigned int scope, int *result, unsigned int *value);
-/* Logs a function that a vGPU does not serve, once, and returns NVML_NOT_SUPPORTED. */
-int nvml_unsupported(const char *function, int *once);
+/* Logs a function that a vGPU does not serve, once, and returns the result. */
+int nvml_refused(const char *function, int *once, int result);
 
 /* Exported functions that other files call too. */
 int nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvml_device *device);

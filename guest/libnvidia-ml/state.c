@@ -122,6 +122,26 @@ EXPORT int nvmlSystemGetDriverVersion(char *version, unsigned int length)
 	return r ? r : nvml_string(version, length, s.driver);
 }
 
+struct driver_branch {
+	unsigned int version;
+	char branch[80];
+};
+
+EXPORT int nvmlSystemGetDriverBranch(struct driver_branch *out, unsigned int length)
+{
+	struct gpu_state s;
+	int r = nvml_ready();
+	if (!r && !out)
+		r = NVML_INVALID_ARGUMENT;
+	if (!r && out->version != NVML_VERSION(*out, 1))
+		r = NVML_VERSION_MISMATCH;
+	if (!r)
+		r = state(&nvml.info.devices[0], &s);
+	if (!r && !*s.branch)
+		r = NVML_NOT_SUPPORTED;
+	return r ? r : nvml_string(out->branch, length < sizeof out->branch ? length : sizeof out->branch, s.branch);
+}
+
 /* Fields are asked for many at a time; each has a result of its own. */
 struct field_value {
 	unsigned int field, scope;
@@ -136,7 +156,7 @@ EXPORT int nvmlDeviceGetFieldValues(nvml_device device, int count, struct field_
 	enum { ENERGY = 83, POWER_AVERAGE = 185, POWER_INSTANT = 186, ENFORCED_LIMIT = 190, POWER_LIMIT = 192 };
 	enum { SCOPE_GPU, UNSIGNED_INT = 1, UNSIGNED_LONG_LONG = 3 };
 	int i, r = nvml_device_index(device, &i);
-	if (!r && (!values || count <= 0))
+	if (!r && (!values || count < 0))
 		r = NVML_INVALID_ARGUMENT;
 	for (i = 0; !r && i < count; i++) {
 		struct field_value *v = &values[i];

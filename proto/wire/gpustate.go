@@ -28,14 +28,15 @@ type GPUState struct {
 	Brand             uint32 // nvmlBrandType_t
 	Persistent        uint32 // 1: the driver stays loaded without programs
 	_                 uint32
-	Energy            uint64 // millijoules since the driver was loaded; all ones where unknown
-	_                 [4]uint32
+	Energy            uint64               // millijoules since the driver was loaded; all ones where unknown
+	Branch            [GPUBranchBytes]byte // of the driver's releases, NUL-ended; empty where unknown
 	Driver            [GPUDriverBytes]byte // the driver's version, NUL-ended
 }
 
 // Layout of a GPUState.
 const (
 	GPUStateSize   = 128
+	GPUBranchBytes = 16
 	GPUDriverBytes = 32
 	GPUUnknown     = 0xFFFFFFFF
 )
@@ -43,10 +44,13 @@ const (
 // UnknownState knows nothing but the driver's version, which is cut if it is too long.
 func UnknownState(driver string) GPUState {
 	const u = GPUUnknown
-	s := GPUState{u, u, u, u, u, u, u, u, u, u, u, u, u, u, u, u, u, 0, ^uint64(0), [4]uint32{}, [GPUDriverBytes]byte{}}
+	s := GPUState{u, u, u, u, u, u, u, u, u, u, u, u, u, u, u, u, u, 0, ^uint64(0), [GPUBranchBytes]byte{}, [GPUDriverBytes]byte{}}
 	copy(s.Driver[:GPUDriverBytes-1], driver)
 	return s
 }
+
+// SetBranch names the branch of the driver's releases; it is cut if it is too long.
+func (s *GPUState) SetBranch(branch string) { copy(s.Branch[:GPUBranchBytes-1], branch) }
 
 // MarshalBinary encodes s.
 func (s GPUState) MarshalBinary() ([]byte, error) {

@@ -10,10 +10,11 @@ import (
 
 var _ driver.Monitor = (*Driver)(nil)
 
-// GPUState tells the driver's version, which is Orion's. Nothing of it has a temperature, and no clock ticks.
+// GPUState tells the driver's version and branch, which are Orion's. Nothing of it has a temperature, and no clock ticks.
 func (*Driver) GPUState(string) (wire.GPUState, error) {
 	s := wire.UnknownState(release.Version)
 	s.Brand = 0 // none of NVIDIA's
+	s.SetBranch("orion")
 	return s, nil
 }
 

@@ -22,6 +22,7 @@ func (i *Inventory) State(uuid string) (wire.GPUState, error) {
 		return wire.GPUState{}, fmt.Errorf("find GPU %s: %s", uuid, text(i.lib, ret))
 	}
 	s := wire.UnknownState(version)
+	s.SetBranch(i.branch())
 	if u, ret := d.GetUtilizationRates(); ret == nvml.SUCCESS {
 		s.Busy, s.MemoryBusy = u.Gpu, u.Memory
 	}
@@ -50,6 +51,25 @@ func (i *Inventory) State(uuid string) (wire.GPUState, error) {
 		s.Energy = e
 	}
 	return s, nil
+}
+
+// branch is what releases of the driver have in common; empty if this one does not tell it.
+func (i *Inventory) branch() string {
+	if i.lib.Extensions().LookupSymbol("nvmlSystemGetDriverBranch") != nil {
+		return "" // to call it would end this process
+	}
+	info, ret := i.lib.SystemGetDriverBranch()
+	if ret != nvml.SUCCESS {
+		return ""
+	}
+	b := make([]byte, 0, len(info.Branch))
+	for _, c := range info.Branch {
+		if c == 0 {
+			break
+		}
+		b = append(b, byte(c))
+	}
+	return string(b)
 }
 
 func set(to *uint32) func(uint32, nvml.Return) {

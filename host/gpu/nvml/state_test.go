@@ -3,6 +3,7 @@
 package nvml
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -35,8 +36,13 @@ func TestState(t *testing.T) {
 	d.GetTotalEnergyConsumptionFunc = func() (uint64, nvml.Return) { return 1 << 40, nvml.SUCCESS }
 	d.GetPersistenceModeFunc = func() (nvml.EnableState, nvml.Return) { return 0, nvml.ERROR_NOT_SUPPORTED }
 
+	lib.LookupSymbolFunc = func(string) error { return nil }
+	lib.SystemGetDriverBranchFunc = func() (nvml.SystemDriverBranchInfo, nvml.Return) {
+		return nvml.SystemDriverBranchInfo{Branch: [80]int8{'r', '5', '8', '0'}}, nvml.SUCCESS
+	}
 	got, err := (&Inventory{lib: lib}).State(d.UUID)
 	want := wire.UnknownState("550.54.15")
+	want.SetBranch("r580")
 	want.Busy, want.MemoryBusy, want.Temperature = 87, 41, 36
 	want.Power, want.PowerLimit, want.EnforcedLimit = 312500, 700000, 650000
 	want.ClockGraphics, want.ClockSM, want.ClockMemory, want.ClockVideo = 1000, 1001, 1002, 1003
@@ -48,5 +54,15 @@ func TestState(t *testing.T) {
 	}
 	if _, err := (&Inventory{lib: lib}).State("GPU-none"); err == nil || !strings.Contains(err.Error(), "GPU-none") {
 		t.Errorf("of a GPU that is not there: %v", err)
+	}
+}
+
+// A driver from before there was such a question has its process ended by it.
+func TestStateOfOldDriver(t *testing.T) {
+	t.Parallel()
+	lib := dgxh100.New()
+	lib.LookupSymbolFunc = func(name string) error { return errors.New("undefined symbol: " + name) }
+	if branch := (&Inventory{lib: lib}).branch(); branch != "" {
+		t.Errorf("branch() = %q", branch)
 	}
 }

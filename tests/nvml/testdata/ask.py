@@ -40,6 +40,8 @@ same(n.nvmlDeviceGetP2PStatus(gpu, other, n.NVML_P2P_CAPS_INDEX_NVLINK), n.NVML_
 same(n.nvmlDeviceGetTopologyCommonAncestor(gpu, other), n.NVML_TOPOLOGY_SYSTEM)
 same(n.nvmlDeviceGetIndex(n.nvmlDeviceGetHandleByPciBusId(n.nvmlDeviceGetPciInfo(other).busId)), 1)
 assert n.nvmlSystemGetDriverVersion() and n.nvmlSystemGetCudaDriverVersion() >= 13000
+same(n.nvmlDeviceGetVirtualizationMode(gpu), n.NVML_GPU_VIRTUALIZATION_MODE_VGPU)
+assert refused(n.NVMLError_NoPermission, n.nvmlDeviceSetComputeMode, gpu, n.NVML_COMPUTEMODE_DEFAULT)
 
 # What a software GPU has not.
 for ask in (n.nvmlDeviceGetUtilizationRates, n.nvmlDeviceGetPowerUsage, n.nvmlDeviceGetMigMode, n.nvmlDeviceGetFanSpeed):

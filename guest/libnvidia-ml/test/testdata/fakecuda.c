@@ -59,6 +59,7 @@ EXPORT int orion_gpu_state(int device, struct gpu_state *out, size_t size)
 					  .enforced_limit = 650000, .clock_graphics = 1980, .clock_sm = 1979, .clock_memory = 3201, .clock_video = 1545,
 					  .performance = 0, .link_generation = 4, .link_width = 16, .max_link_generation = 5, .max_link_width = 16,
 					  .brand = 14, .persistent = 1, .energy = 1ull << 40};
+	strcpy(out->branch, device ? "r580_00" : "");
 	strcpy(out->driver, "580.159.04");
 	return 0;
 }

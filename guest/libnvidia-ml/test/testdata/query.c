@@ -125,6 +125,13 @@ static void check_facts(void)
 	CHECK(CALL(nvmlDeviceGetTopologyCommonAncestor, first, first, &a) == 0 && a == 0);
 	CHECK_INT(CALL(nvmlDeviceGetTopologyCommonAncestor, first, NULL, &a), 2);
 	CHECK_INT(CALL(nvmlDeviceGetFanSpeed, first, &a), 3);
+	CHECK_INT(CALL(nvmlDeviceSetComputeMode, first, 0), 4);
+	CHECK(CALL(nvmlDeviceGetVirtualizationMode, first, &a) == 0 && a == 2);
+	unsigned int capabilities[2] = {sizeof capabilities, 9}, features[3] = {9, 9, 9};
+	CHECK_INT(CALL(nvmlDeviceGetCapabilities, first, capabilities), 25);
+	capabilities[0] |= 1 << 24;
+	CHECK(CALL(nvmlDeviceGetCapabilities, first, capabilities) == 0 && capabilities[1] == 0);
+	CHECK(CALL(nvmlDeviceGetGridLicensableFeatures_v4, first, features) == 0 && !features[0] && !features[1] && features[2] == 9);
 }
 
 /* What each function tells of each link: the answers of a machine of two H200 (0 to 17 lead to switches, more are not
@@ -235,6 +242,15 @@ static void check_state(void)
 
 	CHECK(CALL(nvmlSystemGetDriverVersion, text, sizeof text) == 0 && !strcmp(text, "580.159.04"));
 	CHECK_INT(CALL(nvmlSystemGetDriverVersion, text, 3), 7);
+	struct {
+		unsigned int version;
+		char branch[80];
+	} branch = {.version = 7};
+	CHECK_INT(CALL(nvmlSystemGetDriverBranch, &branch, sizeof branch.branch), 25);
+	branch.version = sizeof branch | 1 << 24;
+	CHECK(CALL(nvmlSystemGetDriverBranch, &branch, sizeof branch.branch) == 0 && !strcmp(branch.branch, "r580_00"));
+	CHECK_INT(CALL(nvmlSystemGetDriverBranch, &branch, 3), 7);
+	CHECK_INT(CALL(nvmlSystemGetDriverBranch, NULL, 80), 2);
 	CHECK(CALL(nvmlDeviceGetUtilizationRates, first, pair) == 0 && pair[0] == 87 && pair[1] == 41);
 	CHECK_INT(CALL(nvmlDeviceGetUtilizationRates, second, pair), 3);
 	CHECK(CALL(nvmlDeviceGetTemperature, first, 0, &a) == 0 && a == 36);
@@ -268,6 +284,9 @@ static void check_state(void)
 	unsigned long long energy;
 	CHECK(CALL(nvmlDeviceGetTotalEnergyConsumption, first, &energy) == 0 && energy == 1ull << 40);
 	CHECK_INT(CALL(nvmlDeviceGetTotalEnergyConsumption, second, &energy), 3);
+	CHECK_INT(CALL(nvmlDeviceGetFieldValues, first, 0, fields), 0);
+	CHECK_INT(CALL(nvmlDeviceGetFieldValues, first, -1, fields), 2);
+	CHECK_INT(CALL(nvmlDeviceGetFieldValues, first, 1, NULL), 2);
 	CHECK_INT(CALL(nvmlDeviceGetFieldValues, first, 5, fields), 0);
 	CHECK(fields[4].result == 0 && fields[4].type == 3 && fields[4].value == 1ull << 40);
 	CHECK(fields[0].result == 3 && fields[2].result == 3);
