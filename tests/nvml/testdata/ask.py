@@ -40,6 +40,9 @@ same(n.nvmlDeviceGetP2PStatus(gpu, other, n.NVML_P2P_CAPS_INDEX_NVLINK), n.NVML_
 same(n.nvmlDeviceGetTopologyCommonAncestor(gpu, other), n.NVML_TOPOLOGY_SYSTEM)
 same(n.nvmlDeviceGetIndex(n.nvmlDeviceGetHandleByPciBusId(n.nvmlDeviceGetPciInfo(other).busId)), 1)
 assert n.nvmlSystemGetDriverVersion() and n.nvmlSystemGetCudaDriverVersion() >= 13000
+online = os.sched_getaffinity(0)
+near = {64 * w + b for w, word in enumerate(n.nvmlDeviceGetCpuAffinity(gpu, 16)) for b in range(64) if word >> b & 1}
+assert online <= near, (online, near)
 same(n.nvmlDeviceGetVirtualizationMode(gpu), n.NVML_GPU_VIRTUALIZATION_MODE_VGPU)
 assert refused(n.NVMLError_NoPermission, n.nvmlDeviceSetComputeMode, gpu, n.NVML_COMPUTEMODE_DEFAULT)
 
