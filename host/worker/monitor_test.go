@@ -81,6 +81,20 @@ func TestMonitorAnswersAtOnce(t *testing.T) {
 	}
 }
 
+// Who looks often sees numbers move, as on NVML itself.
+func TestStateIsFresh(t *testing.T) {
+	t.Parallel()
+	g := &slowGPU{ready: make(chan struct{})}
+	close(g.ready)
+	m := newMonitor(g, nil)
+	for start := time.Now(); g.asked.Load() < 10; time.Sleep(5 * time.Millisecond) {
+		poll(t, m)
+		if time.Since(start) > 3*time.Second {
+			t.Fatalf("read %d times in 3 s, want 10 at least", g.asked.Load())
+		}
+	}
+}
+
 // Nothing is read when nobody asks.
 func TestMonitorEnds(t *testing.T) {
 	t.Parallel()
