@@ -36,7 +36,7 @@ func Parse(text string) (*Module, error) {
 	if len(text) > maxSource {
 		return nil, errors.New("parse PTX: more than 1 GiB of text")
 	}
-	p := &parser{lex: lexer{src: text, line: 1}, mod: &Module{AddressSize: 32, Aliases: map[string]string{}}}
+	p := &parser{lex: lexer{src: text, line: 1}, mod: &Module{Aliases: map[string]string{}}}
 	if err := p.module(); err != nil {
 		return nil, fmt.Errorf("parse PTX: %w", err)
 	}
@@ -95,6 +95,13 @@ func (p *parser) module() error {
 	for p.tok.kind != tokEnd {
 		if err := p.topLevel(); err != nil {
 			return err
+		}
+	}
+	if p.mod.AddressSize == 0 {
+		// Before PTX 2.3 there was no .address_size, and addresses were as wide as the host's.
+		p.mod.AddressSize = 32
+		if v := p.mod.Version; v[0] < 2 || v[0] == 2 && v[1] < 3 {
+			p.mod.AddressSize = 64
 		}
 	}
 	return nil

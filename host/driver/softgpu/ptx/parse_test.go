@@ -105,3 +105,19 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestAddressSize(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int{
+		".version 1.4\n.target sm_10":                    64,
+		".version 2.2\n.target sm_20":                    64,
+		".version 2.3\n.target sm_20":                    32,
+		".version 8.4\n.target sm_70":                    32,
+		".version 1.4\n.target sm_10\n.address_size 32":  32,
+		".version 8.4\n.target sm_70\n.address_size 64 ": 64,
+	} {
+		if m, err := Parse(text); err != nil || m.AddressSize != want {
+			t.Errorf("%q gave %+v, %v, want %d bits", text, m, err, want)
+		}
+	}
+}
