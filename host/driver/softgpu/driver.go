@@ -44,6 +44,7 @@ type Driver struct {
 	origin   [16]byte // names this driver to other processes
 	imports  imports
 	contexts sync.Map   // *context to nothing: all that live
+	sampled  sync.Map   // texture and surface objects' handles to the *texture.Texture or *texture.Image that kernels see
 	graphs   sync.Mutex // guards all graphs and captures
 	captures map[*capture]struct{}
 

@@ -97,20 +97,22 @@ func (o *kernelOp) texture(h uint64) *texture.Texture {
 	if t := o.textures[h]; t != nil {
 		return t
 	}
-	if x, r := find[*texObject](o.f.m.ctx.d, h); r == driver.Success {
-		return x.t
-	}
-	return nil
+	return sampled[*texture.Texture](o.f.m.ctx.d, h)
 }
 
 func (o *kernelOp) surface(h uint64) *texture.Image {
 	if m := o.surfaces[h]; m != nil {
 		return m
 	}
-	if x, r := find[*surfObject](o.f.m.ctx.d, h); r == driver.Success {
-		return x.m
+	return sampled[*texture.Image](o.f.m.ctx.d, h)
+}
+
+// sampled is what a texture or surface object's handle means to kernels, or nil.
+func sampled[T any](d *Driver, h uint64) (x T) {
+	if v, ok := d.sampled.Load(h); ok {
+		x, _ = v.(T)
 	}
-	return nil
+	return x
 }
 
 func (t *thread) ModuleGetTexRef(h driver.Module, name string) (driver.TexRef, driver.Result) {

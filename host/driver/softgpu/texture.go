@@ -26,18 +26,16 @@ const (
 	textureSRGB       = 0x10
 )
 
-// texObject is a texture object: its descriptions, and what kernels sample.
+// texObject is a texture object: its descriptions. What kernels sample is in Driver.sampled.
 type texObject struct {
 	id             uint64
 	res, tex, view []byte
-	t              *texture.Texture
 }
 
 // surfObject is a surface object.
 type surfObject struct {
 	id  uint64
 	res []byte
-	m   *texture.Image
 }
 
 // images reads a CUDA_RESOURCE_DESC.
@@ -187,9 +185,20 @@ func (t *thread) TexObjectCreate(res, tex, view []byte) (uint64, driver.Result) 
 	}
 	s.Levels = list
 	s.Linear1D = binary.LittleEndian.Uint32(res) == resourceLinear
-	o := &texObject{res: slices.Clone(res), tex: slices.Clone(tex), view: slices.Clone(view), t: s}
+	o := &texObject{res: slices.Clone(res), tex: slices.Clone(tex), view: slices.Clone(view)}
 	o.id = t.d.handles.add(o)
+	t.d.sampled.Store(o.id, s)
 	return o.id, driver.Success
+}
+
+// retire takes an object's handle from the API at once, and from kernels when those launched so far have ended: programs
+// destroy an object right behind the launch that uses it, which NVIDIA's driver lets them do.
+func (d *Driver) retire(id uint64) {
+	d.handles.remove(id)
+	go func() {
+		d.eachContext((*context).wait)
+		d.sampled.Delete(id)
+	}()
 }
 
 func (t *thread) TexObjectDestroy(h uint64) driver.Result {
@@ -197,7 +206,7 @@ func (t *thread) TexObjectDestroy(h uint64) driver.Result {
 	if r != driver.Success {
 		return driver.ErrorInvalidValue
 	}
-	t.d.handles.remove(o.id)
+	t.d.retire(o.id)
 	return driver.Success
 }
 
@@ -243,8 +252,9 @@ func (t *thread) SurfObjectCreate(res []byte) (uint64, driver.Result) {
 		return 0, driver.ErrorInvalidValue
 	}
 	m := a.image
-	o := &surfObject{res: slices.Clone(res), m: &m}
+	o := &surfObject{res: slices.Clone(res)}
 	o.id = t.d.handles.add(o)
+	t.d.sampled.Store(o.id, &m)
 	return o.id, driver.Success
 }
 
@@ -253,7 +263,7 @@ func (t *thread) SurfObjectDestroy(h uint64) driver.Result {
 	if r != driver.Success {
 		return driver.ErrorInvalidValue
 	}
-	t.d.handles.remove(o.id)
+	t.d.retire(o.id)
 	return driver.Success
 }
 
