@@ -24,6 +24,9 @@ func TestDevice(t *testing.T) {
 	if !s.Holds(a, 1000) || s.Holds(a, 1001) || s.Holds(a+1000, 1) || s.Holds(a-1, 1) {
 		t.Error("the bounds of an allocation are not those asked for")
 	}
+	if s.Live(a, 600) != 600 || s.Live(a+100, 5000) != 900 || s.Live(a+1000, 1) != 0 {
+		t.Error("Live does not end where the allocation does")
+	}
 	if free, total := d.Info(); total != 1<<20 || free != 1<<20-1024 {
 		t.Errorf("Info = %d, %d", free, total)
 	}

@@ -56,17 +56,19 @@ func (s *Space) Find(addr uint64) (Range, bool) {
 
 // Holds says whether n bytes at addr are live. They may be of several ranges without a gap.
 func (s *Space) Holds(addr, n uint64) bool {
+	n = max(n, 1)
+	return s.Live(addr, n) == n
+}
+
+// Live is how many of n bytes at addr are live before the first that is not.
+func (s *Space) Live(addr, n uint64) uint64 {
 	t := *s.table.Load()
 	i := sort.Search(len(t), func(i int) bool { return t[i].Hi > addr })
-	for i < len(t) && t[i].Lo <= addr {
-		if n <= t[i].Hi-addr {
-			return true
-		}
-		n -= t[i].Hi - addr
-		addr = t[i].Hi
-		i++
+	end := addr
+	for ; i < len(t) && t[i].Lo <= end && end-addr < n; i++ {
+		end = t[i].Hi
 	}
-	return false
+	return min(end-addr, n)
 }
 
 // All returns the live ranges, in order of address. They must not be changed.
