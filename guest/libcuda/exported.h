@@ -43,6 +43,11 @@ int cuGraphMemsetNodeSetParams(void *node, const void *params);
 int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
 		   void *stream, void **values, void **extra);
 int cuLibraryGetModule(void **module, void *library);
+int cuLinkAddData_v2(void *state, unsigned int type, void *data, size_t size, const char *name, unsigned int count, uint32_t *options,
+		     void **values);
+int cuLinkComplete(void *state, void **image, size_t *size);
+int cuLinkCreate_v2(unsigned int count, uint32_t *options, void **values, void **state);
+int cuLinkDestroy(void *state);
 int cuMemFreeHost(void *p);
 int cuMemHostAlloc(void **p, size_t size, unsigned int flags);
 int cuModuleEnumerateFunctions(void **functions, unsigned int count, void *module);

@@ -13,11 +13,12 @@ pthread_mutex_t image_lock = PTHREAD_MUTEX_INITIALIZER;
 
 enum { WRAPPER_MAGIC = 0x466243B1, CONTAINER_MAGIC = (int)0xBA55ED50, CONTAINER_HEADER = 16 };
 
-/* What nvcc hands over: a pointer to a container. Version 2 has a list of further containers. */
+/* What nvcc hands over: a pointer to a container. Version 2, of a program linked from units (-rdc=true), has a list of
+ * theirs, and in its own what nvlink made of them: code for the architectures that the program was built for, if any. */
 struct wrapper {
 	uint32_t magic, version;
 	const uint8_t *data;
-	const void *more;
+	const void *const *units;
 };
 
 static uint64_t largest(uint64_t a, uint64_t b) { return a > b ? a : b; }
@@ -73,6 +74,16 @@ int image_measure(const void *image, const uint8_t **bytes, size_t *size)
 		*size = strlen((const char *)b) + 1; /* PTX, with its NUL */
 	}
 	return CUDA_SUCCESS;
+}
+
+const void *const *image_units(const void *image)
+{
+	struct wrapper w;
+	memcpy(&w.magic, image, sizeof w.magic);
+	if (w.magic != WRAPPER_MAGIC)
+		return NULL;
+	memcpy(&w, image, sizeof w);
+	return w.version == 2 ? w.units : NULL;
 }
 
 int image_send(const uint8_t *bytes, size_t size, uint64_t *managed)

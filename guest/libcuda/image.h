@@ -17,6 +17,8 @@ struct jit {
 
 /* Finds the bytes behind an image pointer as cuModuleLoadData takes it. A CUresult. */
 int image_measure(const void *image, const uint8_t **bytes, size_t *size);
+/* The units that nvcc left to be linked, where image is its wrapper of these: containers, up to a NULL. Else NULL. */
+const void *const *image_units(const void *image);
 /* Sends an image; image_lock must be held until the command that uses it has been answered. Of one to be loaded it
  * tells the bytes that its managed variables need; others have NULL there. */
 int image_send(const uint8_t *bytes, size_t size, uint64_t *managed);

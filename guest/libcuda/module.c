@@ -4,6 +4,7 @@
 
 #include "call.h"
 #include "context.h"
+#include "exported.h"
 #include "function.h"
 #include "generated/calls.h"
 #include "image.h"
@@ -73,6 +74,31 @@ static int load_bytes(load_function *load, void **handle, const uint8_t *bytes, 
 	return r;
 }
 
+enum { EMPTY_CONTAINER = 16 };
+
+/* Links units to an image for this GPU, and loads that. */
+static int load_units(load_function *f, void **handle, const void *const *units, struct jit *j)
+{
+	enum { INPUT_FATBINARY = 2 };
+	const uint8_t *bytes;
+	size_t size;
+	void *state, *linked;
+	int r = cuLinkCreate_v2(0, NULL, NULL, &state);
+	if (r)
+		return r;
+	for (; !r && *units; units++) {
+		r = image_measure(*units, &bytes, &size);
+		if (!r)
+			r = cuLinkAddData_v2(state, INPUT_FATBINARY, (void *)bytes, size, NULL, 0, NULL, NULL);
+	}
+	if (!r)
+		r = cuLinkComplete(state, &linked, &size);
+	if (!r)
+		r = load_bytes(f, handle, linked, size, j);
+	cuLinkDestroy(state);
+	return r;
+}
+
 static int load(load_function *f, void **handle, const void *image, unsigned count, const uint32_t *ids, void **values)
 {
 	const uint8_t *bytes;
@@ -83,7 +109,12 @@ static int load(load_function *f, void **handle, const void *image, unsigned cou
 	int r = image_measure(image, &bytes, &size);
 	if (!r)
 		r = jit_prepare(&j, count, ids, values);
-	return r ? r : load_bytes(f, handle, bytes, size, &j);
+	if (r)
+		return r;
+	/* Without code for this GPU, the driver links a program's units by their PTX. */
+	const void *const *units = image_units(image);
+	r = units && size <= EMPTY_CONTAINER ? CUDA_ERROR_NO_BINARY_FOR_GPU : load_bytes(f, handle, bytes, size, &j);
+	return r == CUDA_ERROR_NO_BINARY_FOR_GPU && units ? load_units(f, handle, units, &j) : r;
 }
 
 static int load_file(load_function *f, void **handle, const char *path, unsigned count, const uint32_t *ids, void **values)

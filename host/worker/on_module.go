@@ -113,6 +113,7 @@ func (s *server) onLinkAdd(api driver.API, l driver.LinkState, kind uint32, name
 	opts, log := jit(options)
 	r := api.LinkAdd(l, kind, s.takeImage(), name, opts, log)
 	putLog(out, log)
+	s.logJIT("add to a link", r, log)
 	return r
 }
 
@@ -120,6 +121,7 @@ func (s *server) onLinkComplete(api driver.API, l driver.LinkState, out []byte) 
 	log := &driver.JITLog{}
 	b, r := api.LinkComplete(l, log)
 	putLog(out, log)
+	s.logJIT("complete a link", r, log)
 	if r == driver.Success {
 		s.linked[l] = append([]byte(nil), b...)
 	}
