@@ -104,8 +104,38 @@ func parseUnits(text string) (*ptx.Module, error) {
 	return merge(all)
 }
 
+// separate gives the names that are local to one unit, and that another has too, names of their own.
+func separate(units []*ptx.Module) {
+	in := map[string]int{} // units that have a name
+	local := make([]map[string]bool, len(units))
+	for i, m := range units {
+		local[i] = map[string]bool{}
+		for _, v := range m.Vars {
+			local[i][v.Name] = v.Local
+		}
+		for _, f := range m.Funcs {
+			local[i][f.Name] = f.Local
+		}
+		for name := range local[i] {
+			in[name]++
+		}
+	}
+	for i, m := range units {
+		to := map[string]string{}
+		for name, is := range local[i] {
+			if is && in[name] > 1 {
+				to[name] = fmt.Sprintf("%s@%d", name, i) // no name in PTX has an @
+			}
+		}
+		if len(to) > 0 {
+			m.Rename(to)
+		}
+	}
+}
+
 // merge makes one unit of several. Two definitions of a name are an error unless one of them is weak.
 func merge(units []*ptx.Module) (*ptx.Module, error) {
+	separate(units)
 	out := *units[0]
 	out.Aliases = map[string]string{}
 	out.Vars, out.Funcs = nil, nil

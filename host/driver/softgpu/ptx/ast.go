@@ -22,6 +22,7 @@ type Var struct {
 	Unsized bool
 	Extern  bool
 	Weak    bool
+	Local   bool // to its unit
 	Managed bool
 	At      uint64 // where a managed variable is to lie (package managed), 0 if anywhere
 	Settled bool   // and it has had its first value, in another context's module
@@ -42,6 +43,7 @@ type Func struct {
 	Entry           bool
 	Extern          bool
 	Weak            bool
+	Local           bool // to its unit
 	Params, Returns []*Var
 	MaxThreads      [3]int // .maxntid
 	ReqThreads      [3]int // .reqntid

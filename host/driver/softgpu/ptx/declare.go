@@ -4,7 +4,7 @@ package ptx
 
 // declaration reads a variable or function of module scope, linkage first.
 func (p *parser) declaration() error {
-	var extern, weak bool
+	var extern, weak, visible bool
 	for p.tok.kind == tokDot {
 		switch p.tok.text {
 		case "extern":
@@ -12,15 +12,22 @@ func (p *parser) declaration() error {
 		case "weak", "common":
 			weak = true
 		case "visible":
+			visible = true
 		case "entry", "func":
-			return p.function(p.tok.text == "entry", extern, weak)
+			n := len(p.mod.Funcs)
+			entry := p.tok.text == "entry"
+			err := p.function(entry, extern, weak)
+			for _, f := range p.mod.Funcs[n:] {
+				f.Local = !entry && !extern && !weak && !visible
+			}
+			return err
 		default:
 			vars, err := p.variables()
 			if err != nil {
 				return err
 			}
 			for _, v := range vars {
-				v.Extern, v.Weak = extern, weak
+				v.Extern, v.Weak, v.Local = extern, weak, !extern && !weak && !visible
 			}
 			p.mod.Vars = append(p.mod.Vars, vars...)
 			return p.expect(";")
