@@ -16,7 +16,6 @@
 
 enum { API_VERSION = 3020 };
 
-static _Atomic uint64_t next_id = 1;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of primary contexts */
 
 struct context_stack {
@@ -24,11 +23,17 @@ struct context_stack {
 	struct context_stack *below;
 };
 
+uint64_t unique_id(void)
+{
+	static _Atomic uint64_t last;
+	return atomic_fetch_add(&last, 1) + 1;
+}
+
 struct context *context_new(void)
 {
 	struct context *c = calloc(1, sizeof *c);
 	if (c)
-		c->id = atomic_fetch_add(&next_id, 1);
+		c->id = unique_id();
 	return c;
 }
 

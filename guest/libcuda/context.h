@@ -26,6 +26,8 @@ static inline struct context *context_of(struct object *o) { return (struct cont
 void storage_clear(struct object *context);
 /* Notes an error that ends the current context, and returns its argument. */
 int context_note(int result);
+/* A number for a context or a stream. A context's is also its default stream's, so they are counted together. */
+uint64_t unique_id(void);
 /* A new context's data, which the caller frees; NULL when out of memory. */
 struct context *context_new(void);
 /* Takes a context that ends off the calling thread. */

@@ -13,6 +13,7 @@
 #include "exported.h"
 #include "log.h"
 #include "state.h"
+#include "stream.h"
 
 
 static int slot_unknown(const char *table, const char *slot, int *once)
@@ -157,14 +158,21 @@ static const void *const context_checks[] = {
 /* d4082055: the integrity check, see integrity.c. */
 const void *const integrity_table[] = {SIZE(0x18), SLOT(1, integrity_check), SLOT(2, integrity_enable)};
 
-/* 21318c60: contexts for tools and libraries. */
+/*
+ * 21318c60: contexts for tools and libraries. cuBLAS's dot products, triangular solves and some matrix-vector products ask
+ * slot 51 (context, stream, out, flag) for what the driver has behind a stream, and give that to slot 39 (context, it, out)
+ * alone, which says what cuStreamGetId would. Measured on an H200 with driver 580; an address that cannot be read does for it.
+ */
 #define UNKNOWN_21318c60(m, t) \
-	m(t, 1) m(t, 2) m(t, 3) m(t, 5) m(t, 6) m(t, 7) m(t, 8) m(t, 9) TEN(m, t, 1) TEN(m, t, 2) TEN(m, t, 3) \
-	TEN(m, t, 4) TEN(m, t, 5) TEN(m, t, 6) TEN(m, t, 7) TEN(m, t, 8) m(t, 90) m(t, 91) m(t, 92)
+	m(t, 1) m(t, 2) m(t, 3) m(t, 5) m(t, 6) m(t, 7) m(t, 8) m(t, 9) TEN(m, t, 1) TEN(m, t, 2) m(t, 30) \
+	m(t, 31) m(t, 32) m(t, 33) m(t, 34) m(t, 35) m(t, 36) m(t, 37) m(t, 38) TEN(m, t, 4) m(t, 50) m(t, 52) m(t, 53) \
+	m(t, 54) m(t, 55) m(t, 56) m(t, 57) m(t, 58) m(t, 59) TEN(m, t, 6) TEN(m, t, 7) TEN(m, t, 8) m(t, 90) m(t, 91) m(t, 92)
 UNKNOWN_21318c60(STUB, t21318c60)
 static const void *const tools_context[] = {
 	SIZE(0x2e8),
 	SLOT(4, cuCtxGetId),
+	SLOT(39, stream_name_id),
+	SLOT(51, stream_name),
 	UNKNOWN_21318c60(ENTRY, t21318c60)
 };
 

@@ -13,8 +13,6 @@
 #include "object.h"
 #include "thread.h"
 
-static _Atomic uint64_t next_id = 16;
-
 /* Priorities outside the device's range are moved into it, as CUDA does. */
 static int clamp(int priority)
 {
@@ -30,7 +28,7 @@ void stream_note(struct object *o, struct object *context, unsigned flags, int p
 	o->number = flags;
 	o->device = context->device;
 	o->extra[0] = (uint64_t)(int64_t)priority;
-	o->extra[1] = atomic_fetch_add(&next_id, 1);
+	o->extra[1] = unique_id();
 }
 
 static int stream_new(void **stream, unsigned flags, int priority)
@@ -134,15 +132,61 @@ static int get_flags(void *stream, unsigned int *flags)
 	return r;
 }
 
-static int get_id(void *stream, uint64_t *id)
+/* The thread's default stream in a context, which need not be current. */
+static void *per_thread_of(struct object *context)
 {
-	struct object *o;
-	int r = stream_get(stream, &o);
+	struct object *mine = thread.context;
+	thread.context = context;
+	void *stream = stream_per_thread(NULL);
+	thread.context = mine;
+	return stream;
+}
+
+int stream_name(void *context, void *stream, void **name, uint32_t per_thread)
+{
+	int r = enter();
+	if (!r && !name)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r)
+		return r;
+	if (object_get(stream, KIND_STREAM)) {
+		*name = stream;
+		return CUDA_SUCCESS;
+	}
+	if (stream > (void *)2)
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct object *c = context ? object_get(context, KIND_CTX) : thread.context;
+	if (!c)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	*name = stream == (void *)2 || (!stream && per_thread) ? per_thread_of(c) : c;
+	return *name ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+int stream_name_id(void *context, void *name, uint64_t *id)
+{
+	(void)context; /* a name says where it belongs */
+	int r = enter();
 	if (!r && !id)
 		r = CUDA_ERROR_INVALID_VALUE;
+	if (r)
+		return r;
+	struct object *o = object_get(name, KIND_STREAM), *c = object_get(name, KIND_CTX);
+	if (!o && !c)
+		return CUDA_ERROR_INVALID_HANDLE;
+	*id = o ? o->extra[1] : context_of(c)->id;
+	return CUDA_SUCCESS;
+}
+
+/* A stream's own id needs no current context. */
+static int get_id(void *stream, uint64_t *id)
+{
+	void *name;
+	int r = enter();
+	if (!r && thread.context)
+		r = context_fault();
 	if (!r)
-		*id = o ? o->extra[1] : context_of(thread.context)->id;
-	return r;
+		r = stream_name(NULL, stream, &name, 0);
+	return r ? r : stream_name_id(NULL, name, id);
 }
 
 static int get_context(void *stream, void **context)

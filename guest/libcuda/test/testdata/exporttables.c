@@ -36,6 +36,18 @@ int cuCtxGetId(void *context, uint64_t *id)
 	return CUDA_SUCCESS;
 }
 
+int stream_name(void *context, void *stream, void **name, uint32_t per_thread)
+{
+	*name = per_thread ? context : stream;
+	return CUDA_SUCCESS;
+}
+
+int stream_name_id(void *context, void *name, uint64_t *id)
+{
+	*id = name == context ? 1 : 2;
+	return CUDA_SUCCESS;
+}
+
 struct object *primary_context_name(int device)
 {
 	session.devices[device].primary_name = named;
@@ -161,6 +173,11 @@ static void check_others(void)
 
 	uint64_t value = 0;
 	CHECK(id(named, &value) == CUDA_SUCCESS && value == context_of(named)->id);
+
+	int (*name)(void *, void *, void **, uint32_t) = (int (*)(void *, void *, void **, uint32_t))table(sizes[5].id)[51];
+	int (*id_of_name)(void *, void *, uint64_t *) = (int (*)(void *, void *, uint64_t *))table(sizes[5].id)[39];
+	CHECK(name(named, &value, &out, 0) == CUDA_SUCCESS && out == &value);
+	CHECK(id_of_name(named, out, &value) == CUDA_SUCCESS && value == 2);
 
 	expected_arg = &value;
 	CHECK(iterate(named, (void *)0x55, on_function, &value) == 3 && called == 3);
