@@ -101,7 +101,7 @@ void channel_ring(void)
 
 bool channel_alive(void)
 {
-	if (session.state != SESSION_LIVE)
+	if (session.state != SESSION_LIVE && session.state != SESSION_LEFT)
 		return false;
 	uint32_t ended = atomic_load_explicit(region32(WIRE_STATUS_ENDED), memory_order_acquire);
 	if (ended) {

@@ -24,7 +24,7 @@ EXPORT int cuDriverGetVersion(int *version)
 	/* Before the first session this is what the library serves; a host with an older driver lowers it. */
 	bool without = session.state == SESSION_NONE && visible_none();
 	*version = without || session_open() ? (int)ORION_DRIVER_VERSION : session.driver_version;
-	return CUDA_SUCCESS;
+	return session.state == SESSION_LEFT ? CUDA_ERROR_DEINITIALIZED : CUDA_SUCCESS;
 }
 
 int device_get(int ordinal, struct device **d)

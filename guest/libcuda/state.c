@@ -49,7 +49,7 @@ static int open_session(void)
 		session.state = r ? SESSION_REFUSED : SESSION_LIVE;
 		if (!r)
 			log_line(LOG_INFO, "session %s: %d vGPU(s), first %s", session.id, session.granted, session.devices[0].name);
-	} else if (session.state != SESSION_LIVE) {
+	} else if (session.state != SESSION_LIVE && session.state != SESSION_LEFT) {
 		r = session_absent();
 	}
 	return r;
@@ -84,14 +84,28 @@ static int show_devices(void)
 	return session.device_count ? CUDA_SUCCESS : CUDA_ERROR_NO_DEVICE;
 }
 
+/*
+ * The program is in exit(). As with NVIDIA's driver, CUDA_ERROR_DEINITIALIZED is what it gets from here on: so the runtime, which
+ * takes itself down after this, waits for no context to end.
+ */
+static void leave(void)
+{
+	int live = SESSION_LIVE;
+	atomic_compare_exchange_strong(&session.state, &live, SESSION_LEFT);
+}
+
 int session_initialise(void)
 {
+	if (session.state == SESSION_LEFT)
+		return CUDA_ERROR_DEINITIALIZED;
 	if (session.state == SESSION_NONE && visible_none())
 		return CUDA_ERROR_NO_DEVICE;
 	pthread_mutex_lock(&opening);
 	int r = open_session();
 	if (!r && !session.initialised)
 		r = show_devices();
+	if (!r && !session.initialised)
+		atexit(leave);
 	session.initialised = session.initialised || !r;
 	pthread_mutex_unlock(&opening);
 	return r;
@@ -124,6 +138,8 @@ int session_absent(void)
 	case SESSION_ENDED:
 	case SESSION_REFUSED:
 		return session.result;
+	case SESSION_LEFT:
+		return CUDA_ERROR_DEINITIALIZED;
 	default:
 		return CUDA_ERROR_NOT_INITIALIZED;
 	}
@@ -131,8 +147,9 @@ int session_absent(void)
 
 void session_end(int result, const char *reason)
 {
-	int live = SESSION_LIVE;
+	int live = SESSION_LIVE, left = SESSION_LEFT;
 	session.result = result;
+	atomic_compare_exchange_strong(&session.state, &left, SESSION_ENDED); /* no news for a program that ends */
 	if (atomic_compare_exchange_strong(&session.state, &live, SESSION_ENDED))
 		log_line(LOG_ERROR, "the session has ended: %.*s", (int)WIRE_STATUS_MESSAGE_BYTES, reason);
 }

@@ -36,7 +36,8 @@ struct device {
 	unsigned primary_refs, primary_flags;
 };
 
-enum session_state { SESSION_NONE, SESSION_LIVE, SESSION_FORKED, SESSION_ENDED, SESSION_REFUSED };
+/* LEFT: the program is in exit(). CUDA is gone for it, NVML goes on. */
+enum session_state { SESSION_NONE, SESSION_LIVE, SESSION_LEFT, SESSION_FORKED, SESSION_ENDED, SESSION_REFUSED };
 
 struct session {
 	_Atomic int state;
