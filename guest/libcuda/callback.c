@@ -21,6 +21,7 @@ struct callback {
 	void (*function)(void *);
 	void *data;
 	bool once;
+	bool urgent; /* a stream waits for it */
 	uint64_t next_free; /* id, 0 at the end */
 };
 
@@ -48,18 +49,23 @@ struct idle {
 	unsigned rounds;
 };
 
+/* Makes an id free. The caller holds the lock. */
+static void forget(struct callback *c, uint64_t id)
+{
+	c->function = NULL;
+	c->next_free = calls.free;
+	calls.free = id;
+	calls.outstanding -= c->urgent;
+}
+
 static void run(uint64_t id)
 {
 	pthread_mutex_lock(&calls.lock);
 	struct callback *c = at(id), copy = {0};
 	if (c) {
 		copy = *c;
-		if (c->once && c->function) {
-			c->function = NULL;
-			c->next_free = calls.free;
-			calls.free = id;
-			calls.outstanding--;
-		}
+		if (c->once && c->function)
+			forget(c, id);
 	}
 	pthread_mutex_unlock(&calls.lock);
 	if (copy.function)
@@ -144,16 +150,35 @@ static uint64_t take_id(void)
 	return *block ? calls.used++ : 0;
 }
 
-uint64_t callback_add(void (*function)(void *), void *data, bool once)
+static uint64_t add(struct callback c)
 {
 	pthread_mutex_lock(&calls.lock);
 	uint64_t id = start() ? take_id() : 0;
 	if (id) {
-		*at(id) = (struct callback){function, data, once, 0};
-		calls.outstanding++;
+		*at(id) = c;
+		calls.outstanding += c.urgent;
 	}
 	pthread_mutex_unlock(&calls.lock);
 	return id;
+}
+
+uint64_t callback_add(void (*function)(void *), void *data, bool once)
+{
+	return add((struct callback){.function = function, .data = data, .once = once, .urgent = true});
+}
+
+uint64_t callback_add_last(void (*function)(void *), void *data)
+{
+	return add((struct callback){.function = function, .data = data, .once = true});
+}
+
+void callback_drop(uint64_t id)
+{
+	pthread_mutex_lock(&calls.lock);
+	struct callback *c = at(id);
+	if (c && c->function)
+		forget(c, id);
+	pthread_mutex_unlock(&calls.lock);
 }
 
 bool callback_find(uint64_t id, void (**function)(void *), void **data)

@@ -55,5 +55,3 @@ int cuModuleGetFunctionCount(unsigned int *count, void *module);
 int cuModuleLoadData(void **module, const void *image);
 int cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, void *function, int block_size, size_t shared);
 int cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, void *function, int block_size, size_t shared, unsigned flags);
-int cuUserObjectRelease(void *object, unsigned int count);
-int cuUserObjectRetain(void *object, unsigned int count);

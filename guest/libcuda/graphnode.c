@@ -423,20 +423,3 @@ EXPORT int cuGraphDebugDotPrint(void *graph, const char *path, unsigned int flag
 		r = CUDA_ERROR_OPERATING_SYSTEM;
 	return r;
 }
-
-EXPORT int cuGraphRetainUserObject(void *graph, void *object, unsigned int count, unsigned int flags)
-{
-	enum { MOVE = 1 };
-	int r = enter();
-	if (!r && !object_get(graph, KIND_GRAPH))
-		r = CUDA_ERROR_INVALID_HANDLE;
-	return r || flags & MOVE ? r : cuUserObjectRetain(object, count);
-}
-
-EXPORT int cuGraphReleaseUserObject(void *graph, void *object, unsigned int count)
-{
-	int r = enter();
-	if (!r && !object_get(graph, KIND_GRAPH))
-		r = CUDA_ERROR_INVALID_HANDLE;
-	return r ? r : cuUserObjectRelease(object, count);
-}

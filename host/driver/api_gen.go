@@ -123,8 +123,10 @@ type Functions interface {
 	GraphNodeGetEnabled(graphExec GraphExec, node GraphNode) (isEnabled uint32, r Result)
 	GraphNodeGetType(node GraphNode) (kind uint32, r Result)
 	GraphNodeSetEnabled(graphExec GraphExec, node GraphNode, isEnabled uint32) Result
+	GraphReleaseUserObject(graph Graph, object UserObject, count uint32) Result
 	GraphRemoveDependencies(graph Graph, from []GraphNode, to []GraphNode, numDependencies uint64) Result
 	GraphRemoveDependenciesV2(graph Graph, from []GraphNode, to []GraphNode, edgeData []byte, numDependencies uint64) Result
+	GraphRetainUserObject(graph Graph, object UserObject, count uint32, flags uint32) Result
 	GraphUpload(graph GraphExec, stream Stream) Result
 	GreenCtxCreate(desc ResourceDesc, dev Device, flags uint32) (phCtx GreenContext, r Result)
 	GreenCtxDestroy(ctx GreenContext) Result
@@ -288,4 +290,6 @@ type Functions interface {
 	TexRefSetMipmapLevelClamp(texRef TexRef, minMipmapLevelClamp float32, maxMipmapLevelClamp float32) Result
 	TexRefSetMipmappedArray(texRef TexRef, mipmappedArray MipmappedArray, flags uint32) Result
 	ThreadExchangeStreamCaptureMode(modeIn uint32) (mode uint32, r Result)
+	UserObjectRelease(object UserObject, count uint32) Result
+	UserObjectRetain(object UserObject, count uint32) Result
 }

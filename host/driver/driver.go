@@ -154,6 +154,9 @@ type Composite interface {
 	LinkComplete(l LinkState, log *JITLog) ([]byte, Result)
 	LinkDestroy(l LinkState) Result
 
+	// UserObjectCreate is cuUserObjectCreate, with as many references for the caller. When the last is gone, end.Run
+	// is called once, on any thread, from within any other call too: it must return at once.
+	UserObjectCreate(end HostCall, references uint32) (UserObject, Result)
 	// LaunchHost is cuLaunchHostFunc.
 	LaunchHost(stream Stream, call HostCall) Result
 	// WriteFlag makes the stream store value, 32 bits, at address when it gets there. The address lies in memory

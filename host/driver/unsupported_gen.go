@@ -644,6 +644,11 @@ func (u Unsupported) GraphNodeSetEnabled(graphExec GraphExec, node GraphNode, is
 	return u.refuse("cuGraphNodeSetEnabled")
 }
 
+// GraphReleaseUserObject refuses cuGraphReleaseUserObject.
+func (u Unsupported) GraphReleaseUserObject(graph Graph, object UserObject, count uint32) Result {
+	return u.refuse("cuGraphReleaseUserObject")
+}
+
 // GraphRemoveDependencies refuses cuGraphRemoveDependencies.
 func (u Unsupported) GraphRemoveDependencies(graph Graph, from []GraphNode, to []GraphNode, numDependencies uint64) Result {
 	return u.refuse("cuGraphRemoveDependencies")
@@ -652,6 +657,11 @@ func (u Unsupported) GraphRemoveDependencies(graph Graph, from []GraphNode, to [
 // GraphRemoveDependenciesV2 refuses cuGraphRemoveDependencies_v2.
 func (u Unsupported) GraphRemoveDependenciesV2(graph Graph, from []GraphNode, to []GraphNode, edgeData []byte, numDependencies uint64) Result {
 	return u.refuse("cuGraphRemoveDependencies_v2")
+}
+
+// GraphRetainUserObject refuses cuGraphRetainUserObject.
+func (u Unsupported) GraphRetainUserObject(graph Graph, object UserObject, count uint32, flags uint32) Result {
+	return u.refuse("cuGraphRetainUserObject")
 }
 
 // GraphUpload refuses cuGraphUpload.
@@ -1528,4 +1538,14 @@ func (u Unsupported) TexRefSetMipmappedArray(texRef TexRef, mipmappedArray Mipma
 func (u Unsupported) ThreadExchangeStreamCaptureMode(modeIn uint32) (mode uint32, r Result) {
 	r = u.refuse("cuThreadExchangeStreamCaptureMode")
 	return
+}
+
+// UserObjectRelease refuses cuUserObjectRelease.
+func (u Unsupported) UserObjectRelease(object UserObject, count uint32) Result {
+	return u.refuse("cuUserObjectRelease")
+}
+
+// UserObjectRetain refuses cuUserObjectRetain.
+func (u Unsupported) UserObjectRetain(object UserObject, count uint32) Result {
+	return u.refuse("cuUserObjectRetain")
 }

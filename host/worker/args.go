@@ -71,6 +71,9 @@ func (a *args) newID() uint32 {
 }
 
 func (a *args) handle(s *server, kind uint8) uint64 {
+	if kind == cuda.KindUserObject {
+		s.forgetUserObjects()
+	}
 	v, ok := s.handles.lookup(a.u64(), kind)
 	if !ok && a.refused == driver.Success {
 		a.refused = driver.ErrorInvalidHandle

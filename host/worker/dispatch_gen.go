@@ -957,6 +957,15 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		}
 		r := api.GraphNodeSetEnabled(graphExec, node, isEnabled)
 		return r
+	case cuda.OpCuGraphReleaseUserObject:
+		graph := driver.Graph(a.handle(s, cuda.KindGraph))
+		object := driver.UserObject(a.handle(s, cuda.KindUserObject))
+		count := uint32(a.u64())
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.GraphReleaseUserObject(graph, object, count)
+		return r
 	case cuda.OpCuGraphRemoveDependencies:
 		graph := driver.Graph(a.handle(s, cuda.KindGraph))
 		from := handles[driver.GraphNode](a, s, cuda.KindGraphNode)
@@ -982,6 +991,16 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			return r
 		}
 		r := api.GraphRemoveDependenciesV2(graph, from, to, edgeData, numDependencies)
+		return r
+	case cuda.OpCuGraphRetainUserObject:
+		graph := driver.Graph(a.handle(s, cuda.KindGraph))
+		object := driver.UserObject(a.handle(s, cuda.KindUserObject))
+		count := uint32(a.u64())
+		flags := uint32(a.u64())
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.GraphRetainUserObject(graph, object, count, flags)
 		return r
 	case cuda.OpCuGraphUpload:
 		graph := driver.GraphExec(a.handle(s, cuda.KindGraphExec))
@@ -2259,6 +2278,22 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		}
 		r := api.TexRefSetMipmappedArray(texRef, mipmappedArray, flags)
 		return r
+	case cuda.OpCuUserObjectRelease:
+		object := driver.UserObject(a.handle(s, cuda.KindUserObject))
+		count := uint32(a.u64())
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.UserObjectRelease(object, count)
+		return r
+	case cuda.OpCuUserObjectRetain:
+		object := driver.UserObject(a.handle(s, cuda.KindUserObject))
+		count := uint32(a.u64())
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := api.UserObjectRetain(object, count)
+		return r
 	case cuda.OpDeviceFacts:
 		dev := driver.Device(a.u64())
 		facts := a.out(2048)
@@ -3464,6 +3499,18 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			reply.blob(desc)
 		} else if r != pending {
 			reply.blob(desc)
+		}
+		return r
+	case cuda.OpUserObjectCreate:
+		objectID := a.newID()
+		id := a.u64()
+		count := uint32(a.u64())
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		object, r := s.onUserObjectCreate(api, id, count)
+		if r == driver.Success {
+			s.handles.bind(objectID, cuda.KindUserObject, uint64(object))
 		}
 		return r
 	case cuda.OpWriteFlag:

@@ -190,6 +190,9 @@ func (refusing) PoolExportPointer(driver.DevicePtr) (driver.Shared, driver.Resul
 func (refusing) PoolImportPointer(driver.MemPool, driver.Shared) (driver.DevicePtr, driver.Result) {
 	return 0, no
 }
+func (refusing) UserObjectCreate(driver.HostCall, uint32) (driver.UserObject, driver.Result) {
+	return 0, no
+}
 func (refusing) GraphHostCall(driver.GraphNode) (driver.HostCall, driver.Result) { return nil, no }
 func (refusing) GraphSetHost(driver.GraphNode, driver.HostCall) driver.Result    { return no }
 func (refusing) GraphExecSetHost(driver.GraphExec, driver.GraphNode, driver.HostCall) driver.Result {

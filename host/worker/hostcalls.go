@@ -31,16 +31,7 @@ func (c *hostCalls) call(id uint64) driver.HostCall { return hostCall{c, id} }
 // its client is gone.
 func (h hostCall) Run() {
 	c := h.calls
-	c.mu.Lock()
-	n := c.head
-	for n-c.region.load32(wire.StatusCallTail) >= wire.CallbackEntries {
-		time.Sleep(time.Millisecond)
-	}
-	entry := c.region.bytes(wire.CallbackRing+uint64(n%wire.CallbackEntries)*wire.CallbackSize, wire.CallbackSize)
-	binary.LittleEndian.PutUint64(entry, h.id)
-	c.head = n + 1
-	c.region.store32(wire.StatusCallHead, c.head)
-	c.mu.Unlock()
+	n := c.ask(h.id)
 	// The stream stands still meanwhile, so this thread watches closely where there are cores to spare.
 	spin := time.Millisecond
 	if fewCores() {
@@ -51,6 +42,21 @@ func (h hostCall) Run() {
 			time.Sleep(min(time.Millisecond, max(20*time.Microsecond, waited/8)))
 		}
 	}
+}
+
+// ask puts a request into the ring and returns its number there.
+func (c *hostCalls) ask(id uint64) uint32 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.head
+	for n-c.region.load32(wire.StatusCallTail) >= wire.CallbackEntries {
+		time.Sleep(time.Millisecond)
+	}
+	entry := c.region.bytes(wire.CallbackRing+uint64(n%wire.CallbackEntries)*wire.CallbackSize, wire.CallbackSize)
+	binary.LittleEndian.PutUint64(entry, id)
+	c.head = n + 1
+	c.region.store32(wire.StatusCallHead, c.head)
+	return n
 }
 
 func (s *server) onHostFunc(api driver.API, stream driver.Stream, id uint64) driver.Result {

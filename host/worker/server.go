@@ -51,6 +51,8 @@ type server struct {
 	shares     shares
 	mail       *mail
 
+	userObjects userObjects
+
 	carrier *carrier.Carrier // nil where the client shares the region
 
 	opened, registered time.Duration // what opening the driver took, 0 on standby, and registering the region

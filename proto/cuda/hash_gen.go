@@ -4,4 +4,4 @@
 package cuda
 
 // SpecHash identifies the set of commands that this build understands.
-const SpecHash uint64 = 0x61424e53cdae9190
+const SpecHash uint64 = 0xde07076093ffd69d

@@ -96,526 +96,536 @@ const (
 	OpCuGraphNodeGetEnabled                                = 89
 	OpCuGraphNodeGetType                                   = 90
 	OpCuGraphNodeSetEnabled                                = 91
-	OpCuGraphRemoveDependencies                            = 92
-	OpCuGraphRemoveDependencies_v2                         = 93
-	OpCuGraphUpload                                        = 94
-	OpCuGreenCtxRecordEvent                                = 95
-	OpCuGreenCtxStreamCreate                               = 96
-	OpCuGreenCtxWaitEvent                                  = 97
-	OpCuKernelSetAttribute                                 = 98
-	OpCuKernelSetCacheConfig                               = 99
-	OpCuLibraryGetGlobal                                   = 100
-	OpCuLibraryGetKernelCount                              = 101
-	OpCuLibraryGetManaged                                  = 102
-	OpCuLibraryGetModule                                   = 103
-	OpCuLibraryUnload                                      = 104
-	OpCuMemAdvise                                          = 105
-	OpCuMemAdvise_v2                                       = 106
-	OpCuMemGetAccess                                       = 107
-	OpCuMemGetAddressRange_v2                              = 108
-	OpCuMemGetAllocationGranularity                        = 109
-	OpCuMemGetAllocationPropertiesFromHandle               = 110
-	OpCuMemGetDefaultMemPool                               = 111
-	OpCuMemGetMemPool                                      = 112
-	OpCuMemMap                                             = 113
-	OpCuMemPoolCreate                                      = 114
-	OpCuMemPoolDestroy                                     = 115
-	OpCuMemPoolGetAccess                                   = 116
-	OpCuMemPoolGetAttribute                                = 117
-	OpCuMemPoolSetAccess                                   = 118
-	OpCuMemPoolSetAttribute                                = 119
-	OpCuMemPoolTrimTo                                      = 120
-	OpCuMemPrefetchAsync                                   = 121
-	OpCuMemPrefetchAsync_v2                                = 122
-	OpCuMemRangeGetAttribute                               = 123
-	OpCuMemSetAccess                                       = 124
-	OpCuMemSetMemPool                                      = 125
-	OpCuMemUnmap                                           = 126
-	OpCuMemcpyDtoDAsync_v2                                 = 127
-	OpCuMemcpyPeerAsync                                    = 128
-	OpCuMemsetD16Async                                     = 129
-	OpCuMemsetD2D16Async                                   = 130
-	OpCuMemsetD2D32Async                                   = 131
-	OpCuMemsetD2D8Async                                    = 132
-	OpCuMemsetD32Async                                     = 133
-	OpCuMemsetD8Async                                      = 134
-	OpCuMipmappedArrayCreate                               = 135
-	OpCuMipmappedArrayDestroy                              = 136
-	OpCuMipmappedArrayGetLevel                             = 137
-	OpCuMipmappedArrayGetMemoryRequirements                = 138
-	OpCuMipmappedArrayGetSparseProperties                  = 139
-	OpCuModuleGetFunctionCount                             = 140
-	OpCuModuleGetGlobal_v2                                 = 141
-	OpCuModuleGetSurfRef                                   = 142
-	OpCuModuleGetTexRef                                    = 143
-	OpCuModuleUnload                                       = 144
-	OpCuMulticastAddDevice                                 = 145
-	OpCuMulticastBindAddr                                  = 146
-	OpCuMulticastBindMem                                   = 147
-	OpCuMulticastGetGranularity                            = 148
-	OpCuMulticastUnbind                                    = 149
-	OpCuOccupancyAvailableDynamicSMemPerBlock              = 150
-	OpCuOccupancyMaxActiveBlocksPerMultiprocessor          = 151
-	OpCuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags = 152
-	OpCuParamSetTexRef                                     = 153
-	OpCuStreamBatchMemOp                                   = 154
-	OpCuStreamBatchMemOp_v2                                = 155
-	OpCuStreamBeginCaptureToGraph                          = 156
-	OpCuStreamBeginCapture_v2                              = 157
-	OpCuStreamCopyAttributes                               = 158
-	OpCuStreamCreateWithPriority                           = 159
-	OpCuStreamDestroy_v2                                   = 160
-	OpCuStreamEndCapture                                   = 161
-	OpCuStreamGetAttribute                                 = 162
-	OpCuStreamIsCapturing                                  = 163
-	OpCuStreamQuery                                        = 164
-	OpCuStreamSetAttribute                                 = 165
-	OpCuStreamUpdateCaptureDependencies                    = 166
-	OpCuStreamUpdateCaptureDependencies_v2                 = 167
-	OpCuStreamWaitEvent                                    = 168
-	OpCuStreamWaitValue32                                  = 169
-	OpCuStreamWaitValue32_v2                               = 170
-	OpCuStreamWaitValue64                                  = 171
-	OpCuStreamWaitValue64_v2                               = 172
-	OpCuStreamWriteValue32                                 = 173
-	OpCuStreamWriteValue32_v2                              = 174
-	OpCuStreamWriteValue64                                 = 175
-	OpCuStreamWriteValue64_v2                              = 176
-	OpCuSurfRefGetArray                                    = 177
-	OpCuSurfRefSetArray                                    = 178
-	OpCuTensorMapEncodeIm2col                              = 179
-	OpCuTensorMapEncodeIm2colWide                          = 180
-	OpCuTensorMapEncodeTiled                               = 181
-	OpCuTensorMapReplaceAddress                            = 182
-	OpCuTexRefCreate                                       = 183
-	OpCuTexRefDestroy                                      = 184
-	OpCuTexRefGetAddressMode                               = 185
-	OpCuTexRefGetAddress_v2                                = 186
-	OpCuTexRefGetArray                                     = 187
-	OpCuTexRefGetBorderColor                               = 188
-	OpCuTexRefGetFilterMode                                = 189
-	OpCuTexRefGetFlags                                     = 190
-	OpCuTexRefGetFormat                                    = 191
-	OpCuTexRefGetMaxAnisotropy                             = 192
-	OpCuTexRefGetMipmapFilterMode                          = 193
-	OpCuTexRefGetMipmapLevelBias                           = 194
-	OpCuTexRefGetMipmapLevelClamp                          = 195
-	OpCuTexRefGetMipmappedArray                            = 196
-	OpCuTexRefSetAddress2D_v2                              = 197
-	OpCuTexRefSetAddress2D_v3                              = 198
-	OpCuTexRefSetAddressMode                               = 199
-	OpCuTexRefSetAddress_v2                                = 200
-	OpCuTexRefSetArray                                     = 201
-	OpCuTexRefSetBorderColor                               = 202
-	OpCuTexRefSetFilterMode                                = 203
-	OpCuTexRefSetFlags                                     = 204
-	OpCuTexRefSetFormat                                    = 205
-	OpCuTexRefSetMaxAnisotropy                             = 206
-	OpCuTexRefSetMipmapFilterMode                          = 207
-	OpCuTexRefSetMipmapLevelBias                           = 208
-	OpCuTexRefSetMipmapLevelClamp                          = 209
-	OpCuTexRefSetMipmappedArray                            = 210
-	OpDeviceFacts                                          = 211
-	OpDropMemory                                           = 212
-	OpEventQuery                                           = 213
-	OpEventRecordWord                                      = 214
-	OpEventWait                                            = 215
-	OpFunctionAttribute                                    = 216
-	OpGpuLinks                                             = 217
-	OpGpuState                                             = 218
-	OpGraphAddBatch                                        = 219
-	OpGraphAddConditional                                  = 220
-	OpGraphAddHost                                         = 221
-	OpGraphAddKernel                                       = 222
-	OpGraphAddMemAlloc                                     = 223
-	OpGraphAddMemcpy                                       = 224
-	OpGraphDeviceHandle                                    = 225
-	OpGraphDot                                             = 226
-	OpGraphGetBatch                                        = 227
-	OpGraphGetHost                                         = 228
-	OpGraphGetKernel                                       = 229
-	OpGraphGetMemAlloc                                     = 230
-	OpGraphGetMemcpy                                       = 231
-	OpGraphList                                            = 232
-	OpGraphMoveChild                                       = 233
-	OpGraphSetBatch                                        = 234
-	OpGraphSetHost                                         = 235
-	OpGraphSetKernel                                       = 236
-	OpGraphSetMemcpy                                       = 237
-	OpGraphUpdate                                          = 238
-	OpGraphUpdateKernel                                    = 239
-	OpGreenCreate                                          = 240
-	OpGreenDestroy                                         = 241
-	OpHostAlias                                            = 242
-	OpHostAlloc                                            = 243
-	OpHostFree                                             = 244
-	OpHostFunc                                             = 245
-	OpHostMap                                              = 246
-	OpHostUnmap                                            = 247
-	OpImageAppend                                          = 248
-	OpImagePlace                                           = 249
-	OpKernelAttribute                                      = 250
-	OpKernelFunction                                       = 251
-	OpLaunch                                               = 252
-	OpLaunchEx                                             = 253
-	OpLibraryKernel                                        = 254
-	OpLibraryLoad                                          = 255
-	OpLinkAdd                                              = 256
-	OpLinkComplete                                         = 257
-	OpLinkCreate                                           = 258
-	OpLinkDestroy                                          = 259
-	OpLinkRead                                             = 260
-	OpManagedVariable                                      = 261
-	OpMapArrays                                            = 262
-	OpMemAlloc                                             = 263
-	OpMemAllocAsync                                        = 264
-	OpMemAllocPitch                                        = 265
-	OpMemCreate                                            = 266
-	OpMemDecompress                                        = 267
-	OpMemFree                                              = 268
-	OpMemFreeAsync                                         = 269
-	OpMemInfo                                              = 270
-	OpMemRelease                                           = 271
-	OpMemReserve                                           = 272
-	OpMemRetainHandle                                      = 273
-	OpMemUnreserve                                         = 274
-	OpModuleFunction                                       = 275
-	OpModuleLoad                                           = 276
-	OpModuleNames                                          = 277
-	OpMulticastCreate                                      = 278
-	OpOccupancyClusters                                    = 279
-	OpPointerAttribute                                     = 280
-	OpPrimaryReset                                         = 281
-	OpPrimaryRetain                                        = 282
-	OpResourceDescribe                                     = 283
-	OpResourceGet                                          = 284
-	OpResourceSplit                                        = 285
-	OpShareEvent                                           = 286
-	OpShareHandle                                          = 287
-	OpShareMemory                                          = 288
-	OpSharePointer                                         = 289
-	OpSharePool                                            = 290
-	OpStreamSync                                           = 291
-	OpSurfObjectCreate                                     = 292
-	OpSurfObjectDestroy                                    = 293
-	OpTakeEvent                                            = 294
-	OpTakeHandle                                           = 295
-	OpTakeMemory                                           = 296
-	OpTakePointer                                          = 297
-	OpTakePool                                             = 298
-	OpTexObjectCreate                                      = 299
-	OpTexObjectDestroy                                     = 300
-	OpTexObjectGet                                         = 301
-	OpWriteFlag                                            = 302
+	OpCuGraphReleaseUserObject                             = 92
+	OpCuGraphRemoveDependencies                            = 93
+	OpCuGraphRemoveDependencies_v2                         = 94
+	OpCuGraphRetainUserObject                              = 95
+	OpCuGraphUpload                                        = 96
+	OpCuGreenCtxRecordEvent                                = 97
+	OpCuGreenCtxStreamCreate                               = 98
+	OpCuGreenCtxWaitEvent                                  = 99
+	OpCuKernelSetAttribute                                 = 100
+	OpCuKernelSetCacheConfig                               = 101
+	OpCuLibraryGetGlobal                                   = 102
+	OpCuLibraryGetKernelCount                              = 103
+	OpCuLibraryGetManaged                                  = 104
+	OpCuLibraryGetModule                                   = 105
+	OpCuLibraryUnload                                      = 106
+	OpCuMemAdvise                                          = 107
+	OpCuMemAdvise_v2                                       = 108
+	OpCuMemGetAccess                                       = 109
+	OpCuMemGetAddressRange_v2                              = 110
+	OpCuMemGetAllocationGranularity                        = 111
+	OpCuMemGetAllocationPropertiesFromHandle               = 112
+	OpCuMemGetDefaultMemPool                               = 113
+	OpCuMemGetMemPool                                      = 114
+	OpCuMemMap                                             = 115
+	OpCuMemPoolCreate                                      = 116
+	OpCuMemPoolDestroy                                     = 117
+	OpCuMemPoolGetAccess                                   = 118
+	OpCuMemPoolGetAttribute                                = 119
+	OpCuMemPoolSetAccess                                   = 120
+	OpCuMemPoolSetAttribute                                = 121
+	OpCuMemPoolTrimTo                                      = 122
+	OpCuMemPrefetchAsync                                   = 123
+	OpCuMemPrefetchAsync_v2                                = 124
+	OpCuMemRangeGetAttribute                               = 125
+	OpCuMemSetAccess                                       = 126
+	OpCuMemSetMemPool                                      = 127
+	OpCuMemUnmap                                           = 128
+	OpCuMemcpyDtoDAsync_v2                                 = 129
+	OpCuMemcpyPeerAsync                                    = 130
+	OpCuMemsetD16Async                                     = 131
+	OpCuMemsetD2D16Async                                   = 132
+	OpCuMemsetD2D32Async                                   = 133
+	OpCuMemsetD2D8Async                                    = 134
+	OpCuMemsetD32Async                                     = 135
+	OpCuMemsetD8Async                                      = 136
+	OpCuMipmappedArrayCreate                               = 137
+	OpCuMipmappedArrayDestroy                              = 138
+	OpCuMipmappedArrayGetLevel                             = 139
+	OpCuMipmappedArrayGetMemoryRequirements                = 140
+	OpCuMipmappedArrayGetSparseProperties                  = 141
+	OpCuModuleGetFunctionCount                             = 142
+	OpCuModuleGetGlobal_v2                                 = 143
+	OpCuModuleGetSurfRef                                   = 144
+	OpCuModuleGetTexRef                                    = 145
+	OpCuModuleUnload                                       = 146
+	OpCuMulticastAddDevice                                 = 147
+	OpCuMulticastBindAddr                                  = 148
+	OpCuMulticastBindMem                                   = 149
+	OpCuMulticastGetGranularity                            = 150
+	OpCuMulticastUnbind                                    = 151
+	OpCuOccupancyAvailableDynamicSMemPerBlock              = 152
+	OpCuOccupancyMaxActiveBlocksPerMultiprocessor          = 153
+	OpCuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags = 154
+	OpCuParamSetTexRef                                     = 155
+	OpCuStreamBatchMemOp                                   = 156
+	OpCuStreamBatchMemOp_v2                                = 157
+	OpCuStreamBeginCaptureToGraph                          = 158
+	OpCuStreamBeginCapture_v2                              = 159
+	OpCuStreamCopyAttributes                               = 160
+	OpCuStreamCreateWithPriority                           = 161
+	OpCuStreamDestroy_v2                                   = 162
+	OpCuStreamEndCapture                                   = 163
+	OpCuStreamGetAttribute                                 = 164
+	OpCuStreamIsCapturing                                  = 165
+	OpCuStreamQuery                                        = 166
+	OpCuStreamSetAttribute                                 = 167
+	OpCuStreamUpdateCaptureDependencies                    = 168
+	OpCuStreamUpdateCaptureDependencies_v2                 = 169
+	OpCuStreamWaitEvent                                    = 170
+	OpCuStreamWaitValue32                                  = 171
+	OpCuStreamWaitValue32_v2                               = 172
+	OpCuStreamWaitValue64                                  = 173
+	OpCuStreamWaitValue64_v2                               = 174
+	OpCuStreamWriteValue32                                 = 175
+	OpCuStreamWriteValue32_v2                              = 176
+	OpCuStreamWriteValue64                                 = 177
+	OpCuStreamWriteValue64_v2                              = 178
+	OpCuSurfRefGetArray                                    = 179
+	OpCuSurfRefSetArray                                    = 180
+	OpCuTensorMapEncodeIm2col                              = 181
+	OpCuTensorMapEncodeIm2colWide                          = 182
+	OpCuTensorMapEncodeTiled                               = 183
+	OpCuTensorMapReplaceAddress                            = 184
+	OpCuTexRefCreate                                       = 185
+	OpCuTexRefDestroy                                      = 186
+	OpCuTexRefGetAddressMode                               = 187
+	OpCuTexRefGetAddress_v2                                = 188
+	OpCuTexRefGetArray                                     = 189
+	OpCuTexRefGetBorderColor                               = 190
+	OpCuTexRefGetFilterMode                                = 191
+	OpCuTexRefGetFlags                                     = 192
+	OpCuTexRefGetFormat                                    = 193
+	OpCuTexRefGetMaxAnisotropy                             = 194
+	OpCuTexRefGetMipmapFilterMode                          = 195
+	OpCuTexRefGetMipmapLevelBias                           = 196
+	OpCuTexRefGetMipmapLevelClamp                          = 197
+	OpCuTexRefGetMipmappedArray                            = 198
+	OpCuTexRefSetAddress2D_v2                              = 199
+	OpCuTexRefSetAddress2D_v3                              = 200
+	OpCuTexRefSetAddressMode                               = 201
+	OpCuTexRefSetAddress_v2                                = 202
+	OpCuTexRefSetArray                                     = 203
+	OpCuTexRefSetBorderColor                               = 204
+	OpCuTexRefSetFilterMode                                = 205
+	OpCuTexRefSetFlags                                     = 206
+	OpCuTexRefSetFormat                                    = 207
+	OpCuTexRefSetMaxAnisotropy                             = 208
+	OpCuTexRefSetMipmapFilterMode                          = 209
+	OpCuTexRefSetMipmapLevelBias                           = 210
+	OpCuTexRefSetMipmapLevelClamp                          = 211
+	OpCuTexRefSetMipmappedArray                            = 212
+	OpCuUserObjectRelease                                  = 213
+	OpCuUserObjectRetain                                   = 214
+	OpDeviceFacts                                          = 215
+	OpDropMemory                                           = 216
+	OpEventQuery                                           = 217
+	OpEventRecordWord                                      = 218
+	OpEventWait                                            = 219
+	OpFunctionAttribute                                    = 220
+	OpGpuLinks                                             = 221
+	OpGpuState                                             = 222
+	OpGraphAddBatch                                        = 223
+	OpGraphAddConditional                                  = 224
+	OpGraphAddHost                                         = 225
+	OpGraphAddKernel                                       = 226
+	OpGraphAddMemAlloc                                     = 227
+	OpGraphAddMemcpy                                       = 228
+	OpGraphDeviceHandle                                    = 229
+	OpGraphDot                                             = 230
+	OpGraphGetBatch                                        = 231
+	OpGraphGetHost                                         = 232
+	OpGraphGetKernel                                       = 233
+	OpGraphGetMemAlloc                                     = 234
+	OpGraphGetMemcpy                                       = 235
+	OpGraphList                                            = 236
+	OpGraphMoveChild                                       = 237
+	OpGraphSetBatch                                        = 238
+	OpGraphSetHost                                         = 239
+	OpGraphSetKernel                                       = 240
+	OpGraphSetMemcpy                                       = 241
+	OpGraphUpdate                                          = 242
+	OpGraphUpdateKernel                                    = 243
+	OpGreenCreate                                          = 244
+	OpGreenDestroy                                         = 245
+	OpHostAlias                                            = 246
+	OpHostAlloc                                            = 247
+	OpHostFree                                             = 248
+	OpHostFunc                                             = 249
+	OpHostMap                                              = 250
+	OpHostUnmap                                            = 251
+	OpImageAppend                                          = 252
+	OpImagePlace                                           = 253
+	OpKernelAttribute                                      = 254
+	OpKernelFunction                                       = 255
+	OpLaunch                                               = 256
+	OpLaunchEx                                             = 257
+	OpLibraryKernel                                        = 258
+	OpLibraryLoad                                          = 259
+	OpLinkAdd                                              = 260
+	OpLinkComplete                                         = 261
+	OpLinkCreate                                           = 262
+	OpLinkDestroy                                          = 263
+	OpLinkRead                                             = 264
+	OpManagedVariable                                      = 265
+	OpMapArrays                                            = 266
+	OpMemAlloc                                             = 267
+	OpMemAllocAsync                                        = 268
+	OpMemAllocPitch                                        = 269
+	OpMemCreate                                            = 270
+	OpMemDecompress                                        = 271
+	OpMemFree                                              = 272
+	OpMemFreeAsync                                         = 273
+	OpMemInfo                                              = 274
+	OpMemRelease                                           = 275
+	OpMemReserve                                           = 276
+	OpMemRetainHandle                                      = 277
+	OpMemUnreserve                                         = 278
+	OpModuleFunction                                       = 279
+	OpModuleLoad                                           = 280
+	OpModuleNames                                          = 281
+	OpMulticastCreate                                      = 282
+	OpOccupancyClusters                                    = 283
+	OpPointerAttribute                                     = 284
+	OpPrimaryReset                                         = 285
+	OpPrimaryRetain                                        = 286
+	OpResourceDescribe                                     = 287
+	OpResourceGet                                          = 288
+	OpResourceSplit                                        = 289
+	OpShareEvent                                           = 290
+	OpShareHandle                                          = 291
+	OpShareMemory                                          = 292
+	OpSharePointer                                         = 293
+	OpSharePool                                            = 294
+	OpStreamSync                                           = 295
+	OpSurfObjectCreate                                     = 296
+	OpSurfObjectDestroy                                    = 297
+	OpTakeEvent                                            = 298
+	OpTakeHandle                                           = 299
+	OpTakeMemory                                           = 300
+	OpTakePointer                                          = 301
+	OpTakePool                                             = 302
+	OpTexObjectCreate                                      = 303
+	OpTexObjectDestroy                                     = 304
+	OpTexObjectGet                                         = 305
+	OpUserObjectCreate                                     = 306
+	OpWriteFlag                                            = 307
 
 	// OpCount is one more than the highest opcode.
-	OpCount = 303
+	OpCount = 308
 )
 
 // OpNames are the commands' names, for logs.
 var OpNames = [OpCount]string{
-	OpCaptureInfo:                                 "capture_info",
-	OpCopy3d:                                      "copy_3d",
-	OpCopy3dPeer:                                  "copy_3d_peer",
-	OpCopyIn:                                      "copy_in",
-	OpCopyInRegion:                                "copy_in_region",
-	OpCopyInStage:                                 "copy_in_stage",
-	OpCopyOut:                                     "copy_out",
-	OpCopyOutRegion:                               "copy_out_region",
-	OpCtxWait:                                     "ctx_wait",
-	OpCuArray3DCreate_v2:                          "cuArray3DCreate_v2",
-	OpCuArray3DGetDescriptor_v2:                   "cuArray3DGetDescriptor_v2",
-	OpCuArrayCreate_v2:                            "cuArrayCreate_v2",
-	OpCuArrayDestroy:                              "cuArrayDestroy",
-	OpCuArrayGetDescriptor_v2:                     "cuArrayGetDescriptor_v2",
-	OpCuArrayGetMemoryRequirements:                "cuArrayGetMemoryRequirements",
-	OpCuArrayGetPlane:                             "cuArrayGetPlane",
-	OpCuArrayGetSparseProperties:                  "cuArrayGetSparseProperties",
-	OpCuCtxCreate_v2:                              "cuCtxCreate_v2",
-	OpCuCtxDestroy_v2:                             "cuCtxDestroy_v2",
-	OpCuCtxDisablePeerAccess:                      "cuCtxDisablePeerAccess",
-	OpCuCtxEnablePeerAccess:                       "cuCtxEnablePeerAccess",
-	OpCuCtxGetCacheConfig:                         "cuCtxGetCacheConfig",
-	OpCuCtxGetExecAffinity:                        "cuCtxGetExecAffinity",
-	OpCuCtxGetLimit:                               "cuCtxGetLimit",
-	OpCuCtxGetSharedMemConfig:                     "cuCtxGetSharedMemConfig",
-	OpCuCtxGetStreamPriorityRange:                 "cuCtxGetStreamPriorityRange",
-	OpCuCtxRecordEvent:                            "cuCtxRecordEvent",
-	OpCuCtxResetPersistingL2Cache:                 "cuCtxResetPersistingL2Cache",
-	OpCuCtxSetCacheConfig:                         "cuCtxSetCacheConfig",
-	OpCuCtxSetLimit:                               "cuCtxSetLimit",
-	OpCuCtxSetSharedMemConfig:                     "cuCtxSetSharedMemConfig",
-	OpCuCtxWaitEvent:                              "cuCtxWaitEvent",
-	OpCuDeviceCanAccessPeer:                       "cuDeviceCanAccessPeer",
-	OpCuDeviceGetDefaultMemPool:                   "cuDeviceGetDefaultMemPool",
-	OpCuDeviceGetExecAffinitySupport:              "cuDeviceGetExecAffinitySupport",
-	OpCuDeviceGetGraphMemAttribute:                "cuDeviceGetGraphMemAttribute",
-	OpCuDeviceGetHostAtomicCapabilities:           "cuDeviceGetHostAtomicCapabilities",
-	OpCuDeviceGetMemPool:                          "cuDeviceGetMemPool",
-	OpCuDeviceGetP2PAtomicCapabilities:            "cuDeviceGetP2PAtomicCapabilities",
-	OpCuDeviceGetP2PAttribute:                     "cuDeviceGetP2PAttribute",
-	OpCuDeviceGetTexture1DLinearMaxWidth:          "cuDeviceGetTexture1DLinearMaxWidth",
-	OpCuDeviceGraphMemTrim:                        "cuDeviceGraphMemTrim",
-	OpCuDeviceSetGraphMemAttribute:                "cuDeviceSetGraphMemAttribute",
-	OpCuDeviceSetMemPool:                          "cuDeviceSetMemPool",
-	OpCuEventCreate:                               "cuEventCreate",
-	OpCuEventDestroy_v2:                           "cuEventDestroy_v2",
-	OpCuEventElapsedTime:                          "cuEventElapsedTime",
-	OpCuEventRecord:                               "cuEventRecord",
-	OpCuEventRecordWithFlags:                      "cuEventRecordWithFlags",
-	OpCuFlushGPUDirectRDMAWrites:                  "cuFlushGPUDirectRDMAWrites",
-	OpCuFuncIsLoaded:                              "cuFuncIsLoaded",
-	OpCuFuncLoad:                                  "cuFuncLoad",
-	OpCuFuncSetAttribute:                          "cuFuncSetAttribute",
-	OpCuFuncSetCacheConfig:                        "cuFuncSetCacheConfig",
-	OpCuFuncSetSharedMemConfig:                    "cuFuncSetSharedMemConfig",
-	OpCuGraphAddChildGraphNode:                    "cuGraphAddChildGraphNode",
-	OpCuGraphAddDependencies:                      "cuGraphAddDependencies",
-	OpCuGraphAddDependencies_v2:                   "cuGraphAddDependencies_v2",
-	OpCuGraphAddEmptyNode:                         "cuGraphAddEmptyNode",
-	OpCuGraphAddEventRecordNode:                   "cuGraphAddEventRecordNode",
-	OpCuGraphAddEventWaitNode:                     "cuGraphAddEventWaitNode",
-	OpCuGraphAddMemFreeNode:                       "cuGraphAddMemFreeNode",
-	OpCuGraphAddMemsetNode:                        "cuGraphAddMemsetNode",
-	OpCuGraphChildGraphNodeGetGraph:               "cuGraphChildGraphNodeGetGraph",
-	OpCuGraphClone:                                "cuGraphClone",
-	OpCuGraphConditionalHandleCreate:              "cuGraphConditionalHandleCreate",
-	OpCuGraphCreate:                               "cuGraphCreate",
-	OpCuGraphDestroy:                              "cuGraphDestroy",
-	OpCuGraphDestroyNode:                          "cuGraphDestroyNode",
-	OpCuGraphEventRecordNodeGetEvent:              "cuGraphEventRecordNodeGetEvent",
-	OpCuGraphEventRecordNodeSetEvent:              "cuGraphEventRecordNodeSetEvent",
-	OpCuGraphEventWaitNodeGetEvent:                "cuGraphEventWaitNodeGetEvent",
-	OpCuGraphEventWaitNodeSetEvent:                "cuGraphEventWaitNodeSetEvent",
-	OpCuGraphExecChildGraphNodeSetParams:          "cuGraphExecChildGraphNodeSetParams",
-	OpCuGraphExecDestroy:                          "cuGraphExecDestroy",
-	OpCuGraphExecEventRecordNodeSetEvent:          "cuGraphExecEventRecordNodeSetEvent",
-	OpCuGraphExecEventWaitNodeSetEvent:            "cuGraphExecEventWaitNodeSetEvent",
-	OpCuGraphExecGetFlags:                         "cuGraphExecGetFlags",
-	OpCuGraphExecMemsetNodeSetParams:              "cuGraphExecMemsetNodeSetParams",
-	OpCuGraphInstantiateWithFlags:                 "cuGraphInstantiateWithFlags",
-	OpCuGraphKernelNodeCopyAttributes:             "cuGraphKernelNodeCopyAttributes",
-	OpCuGraphKernelNodeGetAttribute:               "cuGraphKernelNodeGetAttribute",
-	OpCuGraphKernelNodeSetAttribute:               "cuGraphKernelNodeSetAttribute",
-	OpCuGraphLaunch:                               "cuGraphLaunch",
-	OpCuGraphMemFreeNodeGetParams:                 "cuGraphMemFreeNodeGetParams",
-	OpCuGraphMemsetNodeGetParams:                  "cuGraphMemsetNodeGetParams",
-	OpCuGraphMemsetNodeSetParams:                  "cuGraphMemsetNodeSetParams",
-	OpCuGraphNodeFindInClone:                      "cuGraphNodeFindInClone",
-	OpCuGraphNodeGetEnabled:                       "cuGraphNodeGetEnabled",
-	OpCuGraphNodeGetType:                          "cuGraphNodeGetType",
-	OpCuGraphNodeSetEnabled:                       "cuGraphNodeSetEnabled",
-	OpCuGraphRemoveDependencies:                   "cuGraphRemoveDependencies",
-	OpCuGraphRemoveDependencies_v2:                "cuGraphRemoveDependencies_v2",
-	OpCuGraphUpload:                               "cuGraphUpload",
-	OpCuGreenCtxRecordEvent:                       "cuGreenCtxRecordEvent",
-	OpCuGreenCtxStreamCreate:                      "cuGreenCtxStreamCreate",
-	OpCuGreenCtxWaitEvent:                         "cuGreenCtxWaitEvent",
-	OpCuKernelSetAttribute:                        "cuKernelSetAttribute",
-	OpCuKernelSetCacheConfig:                      "cuKernelSetCacheConfig",
-	OpCuLibraryGetGlobal:                          "cuLibraryGetGlobal",
-	OpCuLibraryGetKernelCount:                     "cuLibraryGetKernelCount",
-	OpCuLibraryGetManaged:                         "cuLibraryGetManaged",
-	OpCuLibraryGetModule:                          "cuLibraryGetModule",
-	OpCuLibraryUnload:                             "cuLibraryUnload",
-	OpCuMemAdvise:                                 "cuMemAdvise",
-	OpCuMemAdvise_v2:                              "cuMemAdvise_v2",
-	OpCuMemGetAccess:                              "cuMemGetAccess",
-	OpCuMemGetAddressRange_v2:                     "cuMemGetAddressRange_v2",
-	OpCuMemGetAllocationGranularity:               "cuMemGetAllocationGranularity",
-	OpCuMemGetAllocationPropertiesFromHandle:      "cuMemGetAllocationPropertiesFromHandle",
-	OpCuMemGetDefaultMemPool:                      "cuMemGetDefaultMemPool",
-	OpCuMemGetMemPool:                             "cuMemGetMemPool",
-	OpCuMemMap:                                    "cuMemMap",
-	OpCuMemPoolCreate:                             "cuMemPoolCreate",
-	OpCuMemPoolDestroy:                            "cuMemPoolDestroy",
-	OpCuMemPoolGetAccess:                          "cuMemPoolGetAccess",
-	OpCuMemPoolGetAttribute:                       "cuMemPoolGetAttribute",
-	OpCuMemPoolSetAccess:                          "cuMemPoolSetAccess",
-	OpCuMemPoolSetAttribute:                       "cuMemPoolSetAttribute",
-	OpCuMemPoolTrimTo:                             "cuMemPoolTrimTo",
-	OpCuMemPrefetchAsync:                          "cuMemPrefetchAsync",
-	OpCuMemPrefetchAsync_v2:                       "cuMemPrefetchAsync_v2",
-	OpCuMemRangeGetAttribute:                      "cuMemRangeGetAttribute",
-	OpCuMemSetAccess:                              "cuMemSetAccess",
-	OpCuMemSetMemPool:                             "cuMemSetMemPool",
-	OpCuMemUnmap:                                  "cuMemUnmap",
-	OpCuMemcpyDtoDAsync_v2:                        "cuMemcpyDtoDAsync_v2",
-	OpCuMemcpyPeerAsync:                           "cuMemcpyPeerAsync",
-	OpCuMemsetD16Async:                            "cuMemsetD16Async",
-	OpCuMemsetD2D16Async:                          "cuMemsetD2D16Async",
-	OpCuMemsetD2D32Async:                          "cuMemsetD2D32Async",
-	OpCuMemsetD2D8Async:                           "cuMemsetD2D8Async",
-	OpCuMemsetD32Async:                            "cuMemsetD32Async",
-	OpCuMemsetD8Async:                             "cuMemsetD8Async",
-	OpCuMipmappedArrayCreate:                      "cuMipmappedArrayCreate",
-	OpCuMipmappedArrayDestroy:                     "cuMipmappedArrayDestroy",
-	OpCuMipmappedArrayGetLevel:                    "cuMipmappedArrayGetLevel",
-	OpCuMipmappedArrayGetMemoryRequirements:       "cuMipmappedArrayGetMemoryRequirements",
-	OpCuMipmappedArrayGetSparseProperties:         "cuMipmappedArrayGetSparseProperties",
-	OpCuModuleGetFunctionCount:                    "cuModuleGetFunctionCount",
-	OpCuModuleGetGlobal_v2:                        "cuModuleGetGlobal_v2",
-	OpCuModuleGetSurfRef:                          "cuModuleGetSurfRef",
-	OpCuModuleGetTexRef:                           "cuModuleGetTexRef",
-	OpCuModuleUnload:                              "cuModuleUnload",
-	OpCuMulticastAddDevice:                        "cuMulticastAddDevice",
-	OpCuMulticastBindAddr:                         "cuMulticastBindAddr",
-	OpCuMulticastBindMem:                          "cuMulticastBindMem",
-	OpCuMulticastGetGranularity:                   "cuMulticastGetGranularity",
-	OpCuMulticastUnbind:                           "cuMulticastUnbind",
-	OpCuOccupancyAvailableDynamicSMemPerBlock:     "cuOccupancyAvailableDynamicSMemPerBlock",
-	OpCuOccupancyMaxActiveBlocksPerMultiprocessor: "cuOccupancyMaxActiveBlocksPerMultiprocessor",
+	OpCaptureInfo:                                          "capture_info",
+	OpCopy3d:                                               "copy_3d",
+	OpCopy3dPeer:                                           "copy_3d_peer",
+	OpCopyIn:                                               "copy_in",
+	OpCopyInRegion:                                         "copy_in_region",
+	OpCopyInStage:                                          "copy_in_stage",
+	OpCopyOut:                                              "copy_out",
+	OpCopyOutRegion:                                        "copy_out_region",
+	OpCtxWait:                                              "ctx_wait",
+	OpCuArray3DCreate_v2:                                   "cuArray3DCreate_v2",
+	OpCuArray3DGetDescriptor_v2:                            "cuArray3DGetDescriptor_v2",
+	OpCuArrayCreate_v2:                                     "cuArrayCreate_v2",
+	OpCuArrayDestroy:                                       "cuArrayDestroy",
+	OpCuArrayGetDescriptor_v2:                              "cuArrayGetDescriptor_v2",
+	OpCuArrayGetMemoryRequirements:                         "cuArrayGetMemoryRequirements",
+	OpCuArrayGetPlane:                                      "cuArrayGetPlane",
+	OpCuArrayGetSparseProperties:                           "cuArrayGetSparseProperties",
+	OpCuCtxCreate_v2:                                       "cuCtxCreate_v2",
+	OpCuCtxDestroy_v2:                                      "cuCtxDestroy_v2",
+	OpCuCtxDisablePeerAccess:                               "cuCtxDisablePeerAccess",
+	OpCuCtxEnablePeerAccess:                                "cuCtxEnablePeerAccess",
+	OpCuCtxGetCacheConfig:                                  "cuCtxGetCacheConfig",
+	OpCuCtxGetExecAffinity:                                 "cuCtxGetExecAffinity",
+	OpCuCtxGetLimit:                                        "cuCtxGetLimit",
+	OpCuCtxGetSharedMemConfig:                              "cuCtxGetSharedMemConfig",
+	OpCuCtxGetStreamPriorityRange:                          "cuCtxGetStreamPriorityRange",
+	OpCuCtxRecordEvent:                                     "cuCtxRecordEvent",
+	OpCuCtxResetPersistingL2Cache:                          "cuCtxResetPersistingL2Cache",
+	OpCuCtxSetCacheConfig:                                  "cuCtxSetCacheConfig",
+	OpCuCtxSetLimit:                                        "cuCtxSetLimit",
+	OpCuCtxSetSharedMemConfig:                              "cuCtxSetSharedMemConfig",
+	OpCuCtxWaitEvent:                                       "cuCtxWaitEvent",
+	OpCuDeviceCanAccessPeer:                                "cuDeviceCanAccessPeer",
+	OpCuDeviceGetDefaultMemPool:                            "cuDeviceGetDefaultMemPool",
+	OpCuDeviceGetExecAffinitySupport:                       "cuDeviceGetExecAffinitySupport",
+	OpCuDeviceGetGraphMemAttribute:                         "cuDeviceGetGraphMemAttribute",
+	OpCuDeviceGetHostAtomicCapabilities:                    "cuDeviceGetHostAtomicCapabilities",
+	OpCuDeviceGetMemPool:                                   "cuDeviceGetMemPool",
+	OpCuDeviceGetP2PAtomicCapabilities:                     "cuDeviceGetP2PAtomicCapabilities",
+	OpCuDeviceGetP2PAttribute:                              "cuDeviceGetP2PAttribute",
+	OpCuDeviceGetTexture1DLinearMaxWidth:                   "cuDeviceGetTexture1DLinearMaxWidth",
+	OpCuDeviceGraphMemTrim:                                 "cuDeviceGraphMemTrim",
+	OpCuDeviceSetGraphMemAttribute:                         "cuDeviceSetGraphMemAttribute",
+	OpCuDeviceSetMemPool:                                   "cuDeviceSetMemPool",
+	OpCuEventCreate:                                        "cuEventCreate",
+	OpCuEventDestroy_v2:                                    "cuEventDestroy_v2",
+	OpCuEventElapsedTime:                                   "cuEventElapsedTime",
+	OpCuEventRecord:                                        "cuEventRecord",
+	OpCuEventRecordWithFlags:                               "cuEventRecordWithFlags",
+	OpCuFlushGPUDirectRDMAWrites:                           "cuFlushGPUDirectRDMAWrites",
+	OpCuFuncIsLoaded:                                       "cuFuncIsLoaded",
+	OpCuFuncLoad:                                           "cuFuncLoad",
+	OpCuFuncSetAttribute:                                   "cuFuncSetAttribute",
+	OpCuFuncSetCacheConfig:                                 "cuFuncSetCacheConfig",
+	OpCuFuncSetSharedMemConfig:                             "cuFuncSetSharedMemConfig",
+	OpCuGraphAddChildGraphNode:                             "cuGraphAddChildGraphNode",
+	OpCuGraphAddDependencies:                               "cuGraphAddDependencies",
+	OpCuGraphAddDependencies_v2:                            "cuGraphAddDependencies_v2",
+	OpCuGraphAddEmptyNode:                                  "cuGraphAddEmptyNode",
+	OpCuGraphAddEventRecordNode:                            "cuGraphAddEventRecordNode",
+	OpCuGraphAddEventWaitNode:                              "cuGraphAddEventWaitNode",
+	OpCuGraphAddMemFreeNode:                                "cuGraphAddMemFreeNode",
+	OpCuGraphAddMemsetNode:                                 "cuGraphAddMemsetNode",
+	OpCuGraphChildGraphNodeGetGraph:                        "cuGraphChildGraphNodeGetGraph",
+	OpCuGraphClone:                                         "cuGraphClone",
+	OpCuGraphConditionalHandleCreate:                       "cuGraphConditionalHandleCreate",
+	OpCuGraphCreate:                                        "cuGraphCreate",
+	OpCuGraphDestroy:                                       "cuGraphDestroy",
+	OpCuGraphDestroyNode:                                   "cuGraphDestroyNode",
+	OpCuGraphEventRecordNodeGetEvent:                       "cuGraphEventRecordNodeGetEvent",
+	OpCuGraphEventRecordNodeSetEvent:                       "cuGraphEventRecordNodeSetEvent",
+	OpCuGraphEventWaitNodeGetEvent:                         "cuGraphEventWaitNodeGetEvent",
+	OpCuGraphEventWaitNodeSetEvent:                         "cuGraphEventWaitNodeSetEvent",
+	OpCuGraphExecChildGraphNodeSetParams:                   "cuGraphExecChildGraphNodeSetParams",
+	OpCuGraphExecDestroy:                                   "cuGraphExecDestroy",
+	OpCuGraphExecEventRecordNodeSetEvent:                   "cuGraphExecEventRecordNodeSetEvent",
+	OpCuGraphExecEventWaitNodeSetEvent:                     "cuGraphExecEventWaitNodeSetEvent",
+	OpCuGraphExecGetFlags:                                  "cuGraphExecGetFlags",
+	OpCuGraphExecMemsetNodeSetParams:                       "cuGraphExecMemsetNodeSetParams",
+	OpCuGraphInstantiateWithFlags:                          "cuGraphInstantiateWithFlags",
+	OpCuGraphKernelNodeCopyAttributes:                      "cuGraphKernelNodeCopyAttributes",
+	OpCuGraphKernelNodeGetAttribute:                        "cuGraphKernelNodeGetAttribute",
+	OpCuGraphKernelNodeSetAttribute:                        "cuGraphKernelNodeSetAttribute",
+	OpCuGraphLaunch:                                        "cuGraphLaunch",
+	OpCuGraphMemFreeNodeGetParams:                          "cuGraphMemFreeNodeGetParams",
+	OpCuGraphMemsetNodeGetParams:                           "cuGraphMemsetNodeGetParams",
+	OpCuGraphMemsetNodeSetParams:                           "cuGraphMemsetNodeSetParams",
+	OpCuGraphNodeFindInClone:                               "cuGraphNodeFindInClone",
+	OpCuGraphNodeGetEnabled:                                "cuGraphNodeGetEnabled",
+	OpCuGraphNodeGetType:                                   "cuGraphNodeGetType",
+	OpCuGraphNodeSetEnabled:                                "cuGraphNodeSetEnabled",
+	OpCuGraphReleaseUserObject:                             "cuGraphReleaseUserObject",
+	OpCuGraphRemoveDependencies:                            "cuGraphRemoveDependencies",
+	OpCuGraphRemoveDependencies_v2:                         "cuGraphRemoveDependencies_v2",
+	OpCuGraphRetainUserObject:                              "cuGraphRetainUserObject",
+	OpCuGraphUpload:                                        "cuGraphUpload",
+	OpCuGreenCtxRecordEvent:                                "cuGreenCtxRecordEvent",
+	OpCuGreenCtxStreamCreate:                               "cuGreenCtxStreamCreate",
+	OpCuGreenCtxWaitEvent:                                  "cuGreenCtxWaitEvent",
+	OpCuKernelSetAttribute:                                 "cuKernelSetAttribute",
+	OpCuKernelSetCacheConfig:                               "cuKernelSetCacheConfig",
+	OpCuLibraryGetGlobal:                                   "cuLibraryGetGlobal",
+	OpCuLibraryGetKernelCount:                              "cuLibraryGetKernelCount",
+	OpCuLibraryGetManaged:                                  "cuLibraryGetManaged",
+	OpCuLibraryGetModule:                                   "cuLibraryGetModule",
+	OpCuLibraryUnload:                                      "cuLibraryUnload",
+	OpCuMemAdvise:                                          "cuMemAdvise",
+	OpCuMemAdvise_v2:                                       "cuMemAdvise_v2",
+	OpCuMemGetAccess:                                       "cuMemGetAccess",
+	OpCuMemGetAddressRange_v2:                              "cuMemGetAddressRange_v2",
+	OpCuMemGetAllocationGranularity:                        "cuMemGetAllocationGranularity",
+	OpCuMemGetAllocationPropertiesFromHandle:               "cuMemGetAllocationPropertiesFromHandle",
+	OpCuMemGetDefaultMemPool:                               "cuMemGetDefaultMemPool",
+	OpCuMemGetMemPool:                                      "cuMemGetMemPool",
+	OpCuMemMap:                                             "cuMemMap",
+	OpCuMemPoolCreate:                                      "cuMemPoolCreate",
+	OpCuMemPoolDestroy:                                     "cuMemPoolDestroy",
+	OpCuMemPoolGetAccess:                                   "cuMemPoolGetAccess",
+	OpCuMemPoolGetAttribute:                                "cuMemPoolGetAttribute",
+	OpCuMemPoolSetAccess:                                   "cuMemPoolSetAccess",
+	OpCuMemPoolSetAttribute:                                "cuMemPoolSetAttribute",
+	OpCuMemPoolTrimTo:                                      "cuMemPoolTrimTo",
+	OpCuMemPrefetchAsync:                                   "cuMemPrefetchAsync",
+	OpCuMemPrefetchAsync_v2:                                "cuMemPrefetchAsync_v2",
+	OpCuMemRangeGetAttribute:                               "cuMemRangeGetAttribute",
+	OpCuMemSetAccess:                                       "cuMemSetAccess",
+	OpCuMemSetMemPool:                                      "cuMemSetMemPool",
+	OpCuMemUnmap:                                           "cuMemUnmap",
+	OpCuMemcpyDtoDAsync_v2:                                 "cuMemcpyDtoDAsync_v2",
+	OpCuMemcpyPeerAsync:                                    "cuMemcpyPeerAsync",
+	OpCuMemsetD16Async:                                     "cuMemsetD16Async",
+	OpCuMemsetD2D16Async:                                   "cuMemsetD2D16Async",
+	OpCuMemsetD2D32Async:                                   "cuMemsetD2D32Async",
+	OpCuMemsetD2D8Async:                                    "cuMemsetD2D8Async",
+	OpCuMemsetD32Async:                                     "cuMemsetD32Async",
+	OpCuMemsetD8Async:                                      "cuMemsetD8Async",
+	OpCuMipmappedArrayCreate:                               "cuMipmappedArrayCreate",
+	OpCuMipmappedArrayDestroy:                              "cuMipmappedArrayDestroy",
+	OpCuMipmappedArrayGetLevel:                             "cuMipmappedArrayGetLevel",
+	OpCuMipmappedArrayGetMemoryRequirements:                "cuMipmappedArrayGetMemoryRequirements",
+	OpCuMipmappedArrayGetSparseProperties:                  "cuMipmappedArrayGetSparseProperties",
+	OpCuModuleGetFunctionCount:                             "cuModuleGetFunctionCount",
+	OpCuModuleGetGlobal_v2:                                 "cuModuleGetGlobal_v2",
+	OpCuModuleGetSurfRef:                                   "cuModuleGetSurfRef",
+	OpCuModuleGetTexRef:                                    "cuModuleGetTexRef",
+	OpCuModuleUnload:                                       "cuModuleUnload",
+	OpCuMulticastAddDevice:                                 "cuMulticastAddDevice",
+	OpCuMulticastBindAddr:                                  "cuMulticastBindAddr",
+	OpCuMulticastBindMem:                                   "cuMulticastBindMem",
+	OpCuMulticastGetGranularity:                            "cuMulticastGetGranularity",
+	OpCuMulticastUnbind:                                    "cuMulticastUnbind",
+	OpCuOccupancyAvailableDynamicSMemPerBlock:              "cuOccupancyAvailableDynamicSMemPerBlock",
+	OpCuOccupancyMaxActiveBlocksPerMultiprocessor:          "cuOccupancyMaxActiveBlocksPerMultiprocessor",
 	OpCuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags: "cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags",
-	OpCuParamSetTexRef:                     "cuParamSetTexRef",
-	OpCuStreamBatchMemOp:                   "cuStreamBatchMemOp",
-	OpCuStreamBatchMemOp_v2:                "cuStreamBatchMemOp_v2",
-	OpCuStreamBeginCaptureToGraph:          "cuStreamBeginCaptureToGraph",
-	OpCuStreamBeginCapture_v2:              "cuStreamBeginCapture_v2",
-	OpCuStreamCopyAttributes:               "cuStreamCopyAttributes",
-	OpCuStreamCreateWithPriority:           "cuStreamCreateWithPriority",
-	OpCuStreamDestroy_v2:                   "cuStreamDestroy_v2",
-	OpCuStreamEndCapture:                   "cuStreamEndCapture",
-	OpCuStreamGetAttribute:                 "cuStreamGetAttribute",
-	OpCuStreamIsCapturing:                  "cuStreamIsCapturing",
-	OpCuStreamQuery:                        "cuStreamQuery",
-	OpCuStreamSetAttribute:                 "cuStreamSetAttribute",
-	OpCuStreamUpdateCaptureDependencies:    "cuStreamUpdateCaptureDependencies",
-	OpCuStreamUpdateCaptureDependencies_v2: "cuStreamUpdateCaptureDependencies_v2",
-	OpCuStreamWaitEvent:                    "cuStreamWaitEvent",
-	OpCuStreamWaitValue32:                  "cuStreamWaitValue32",
-	OpCuStreamWaitValue32_v2:               "cuStreamWaitValue32_v2",
-	OpCuStreamWaitValue64:                  "cuStreamWaitValue64",
-	OpCuStreamWaitValue64_v2:               "cuStreamWaitValue64_v2",
-	OpCuStreamWriteValue32:                 "cuStreamWriteValue32",
-	OpCuStreamWriteValue32_v2:              "cuStreamWriteValue32_v2",
-	OpCuStreamWriteValue64:                 "cuStreamWriteValue64",
-	OpCuStreamWriteValue64_v2:              "cuStreamWriteValue64_v2",
-	OpCuSurfRefGetArray:                    "cuSurfRefGetArray",
-	OpCuSurfRefSetArray:                    "cuSurfRefSetArray",
-	OpCuTensorMapEncodeIm2col:              "cuTensorMapEncodeIm2col",
-	OpCuTensorMapEncodeIm2colWide:          "cuTensorMapEncodeIm2colWide",
-	OpCuTensorMapEncodeTiled:               "cuTensorMapEncodeTiled",
-	OpCuTensorMapReplaceAddress:            "cuTensorMapReplaceAddress",
-	OpCuTexRefCreate:                       "cuTexRefCreate",
-	OpCuTexRefDestroy:                      "cuTexRefDestroy",
-	OpCuTexRefGetAddressMode:               "cuTexRefGetAddressMode",
-	OpCuTexRefGetAddress_v2:                "cuTexRefGetAddress_v2",
-	OpCuTexRefGetArray:                     "cuTexRefGetArray",
-	OpCuTexRefGetBorderColor:               "cuTexRefGetBorderColor",
-	OpCuTexRefGetFilterMode:                "cuTexRefGetFilterMode",
-	OpCuTexRefGetFlags:                     "cuTexRefGetFlags",
-	OpCuTexRefGetFormat:                    "cuTexRefGetFormat",
-	OpCuTexRefGetMaxAnisotropy:             "cuTexRefGetMaxAnisotropy",
-	OpCuTexRefGetMipmapFilterMode:          "cuTexRefGetMipmapFilterMode",
-	OpCuTexRefGetMipmapLevelBias:           "cuTexRefGetMipmapLevelBias",
-	OpCuTexRefGetMipmapLevelClamp:          "cuTexRefGetMipmapLevelClamp",
-	OpCuTexRefGetMipmappedArray:            "cuTexRefGetMipmappedArray",
-	OpCuTexRefSetAddress2D_v2:              "cuTexRefSetAddress2D_v2",
-	OpCuTexRefSetAddress2D_v3:              "cuTexRefSetAddress2D_v3",
-	OpCuTexRefSetAddressMode:               "cuTexRefSetAddressMode",
-	OpCuTexRefSetAddress_v2:                "cuTexRefSetAddress_v2",
-	OpCuTexRefSetArray:                     "cuTexRefSetArray",
-	OpCuTexRefSetBorderColor:               "cuTexRefSetBorderColor",
-	OpCuTexRefSetFilterMode:                "cuTexRefSetFilterMode",
-	OpCuTexRefSetFlags:                     "cuTexRefSetFlags",
-	OpCuTexRefSetFormat:                    "cuTexRefSetFormat",
-	OpCuTexRefSetMaxAnisotropy:             "cuTexRefSetMaxAnisotropy",
-	OpCuTexRefSetMipmapFilterMode:          "cuTexRefSetMipmapFilterMode",
-	OpCuTexRefSetMipmapLevelBias:           "cuTexRefSetMipmapLevelBias",
-	OpCuTexRefSetMipmapLevelClamp:          "cuTexRefSetMipmapLevelClamp",
-	OpCuTexRefSetMipmappedArray:            "cuTexRefSetMipmappedArray",
-	OpDeviceFacts:                          "device_facts",
-	OpDropMemory:                           "drop_memory",
-	OpEventQuery:                           "event_query",
-	OpEventRecordWord:                      "event_record_word",
-	OpEventWait:                            "event_wait",
-	OpFunctionAttribute:                    "function_attribute",
-	OpGpuLinks:                             "gpu_links",
-	OpGpuState:                             "gpu_state",
-	OpGraphAddBatch:                        "graph_add_batch",
-	OpGraphAddConditional:                  "graph_add_conditional",
-	OpGraphAddHost:                         "graph_add_host",
-	OpGraphAddKernel:                       "graph_add_kernel",
-	OpGraphAddMemAlloc:                     "graph_add_mem_alloc",
-	OpGraphAddMemcpy:                       "graph_add_memcpy",
-	OpGraphDeviceHandle:                    "graph_device_handle",
-	OpGraphDot:                             "graph_dot",
-	OpGraphGetBatch:                        "graph_get_batch",
-	OpGraphGetHost:                         "graph_get_host",
-	OpGraphGetKernel:                       "graph_get_kernel",
-	OpGraphGetMemAlloc:                     "graph_get_mem_alloc",
-	OpGraphGetMemcpy:                       "graph_get_memcpy",
-	OpGraphList:                            "graph_list",
-	OpGraphMoveChild:                       "graph_move_child",
-	OpGraphSetBatch:                        "graph_set_batch",
-	OpGraphSetHost:                         "graph_set_host",
-	OpGraphSetKernel:                       "graph_set_kernel",
-	OpGraphSetMemcpy:                       "graph_set_memcpy",
-	OpGraphUpdate:                          "graph_update",
-	OpGraphUpdateKernel:                    "graph_update_kernel",
-	OpGreenCreate:                          "green_create",
-	OpGreenDestroy:                         "green_destroy",
-	OpHostAlias:                            "host_alias",
-	OpHostAlloc:                            "host_alloc",
-	OpHostFree:                             "host_free",
-	OpHostFunc:                             "host_func",
-	OpHostMap:                              "host_map",
-	OpHostUnmap:                            "host_unmap",
-	OpImageAppend:                          "image_append",
-	OpImagePlace:                           "image_place",
-	OpKernelAttribute:                      "kernel_attribute",
-	OpKernelFunction:                       "kernel_function",
-	OpLaunch:                               "launch",
-	OpLaunchEx:                             "launch_ex",
-	OpLibraryKernel:                        "library_kernel",
-	OpLibraryLoad:                          "library_load",
-	OpLinkAdd:                              "link_add",
-	OpLinkComplete:                         "link_complete",
-	OpLinkCreate:                           "link_create",
-	OpLinkDestroy:                          "link_destroy",
-	OpLinkRead:                             "link_read",
-	OpManagedVariable:                      "managed_variable",
-	OpMapArrays:                            "map_arrays",
-	OpMemAlloc:                             "mem_alloc",
-	OpMemAllocAsync:                        "mem_alloc_async",
-	OpMemAllocPitch:                        "mem_alloc_pitch",
-	OpMemCreate:                            "mem_create",
-	OpMemDecompress:                        "mem_decompress",
-	OpMemFree:                              "mem_free",
-	OpMemFreeAsync:                         "mem_free_async",
-	OpMemInfo:                              "mem_info",
-	OpMemRelease:                           "mem_release",
-	OpMemReserve:                           "mem_reserve",
-	OpMemRetainHandle:                      "mem_retain_handle",
-	OpMemUnreserve:                         "mem_unreserve",
-	OpModuleFunction:                       "module_function",
-	OpModuleLoad:                           "module_load",
-	OpModuleNames:                          "module_names",
-	OpMulticastCreate:                      "multicast_create",
-	OpOccupancyClusters:                    "occupancy_clusters",
-	OpPointerAttribute:                     "pointer_attribute",
-	OpPrimaryReset:                         "primary_reset",
-	OpPrimaryRetain:                        "primary_retain",
-	OpResourceDescribe:                     "resource_describe",
-	OpResourceGet:                          "resource_get",
-	OpResourceSplit:                        "resource_split",
-	OpShareEvent:                           "share_event",
-	OpShareHandle:                          "share_handle",
-	OpShareMemory:                          "share_memory",
-	OpSharePointer:                         "share_pointer",
-	OpSharePool:                            "share_pool",
-	OpStreamSync:                           "stream_sync",
-	OpSurfObjectCreate:                     "surf_object_create",
-	OpSurfObjectDestroy:                    "surf_object_destroy",
-	OpTakeEvent:                            "take_event",
-	OpTakeHandle:                           "take_handle",
-	OpTakeMemory:                           "take_memory",
-	OpTakePointer:                          "take_pointer",
-	OpTakePool:                             "take_pool",
-	OpTexObjectCreate:                      "tex_object_create",
-	OpTexObjectDestroy:                     "tex_object_destroy",
-	OpTexObjectGet:                         "tex_object_get",
-	OpWriteFlag:                            "write_flag",
+	OpCuParamSetTexRef:                                     "cuParamSetTexRef",
+	OpCuStreamBatchMemOp:                                   "cuStreamBatchMemOp",
+	OpCuStreamBatchMemOp_v2:                                "cuStreamBatchMemOp_v2",
+	OpCuStreamBeginCaptureToGraph:                          "cuStreamBeginCaptureToGraph",
+	OpCuStreamBeginCapture_v2:                              "cuStreamBeginCapture_v2",
+	OpCuStreamCopyAttributes:                               "cuStreamCopyAttributes",
+	OpCuStreamCreateWithPriority:                           "cuStreamCreateWithPriority",
+	OpCuStreamDestroy_v2:                                   "cuStreamDestroy_v2",
+	OpCuStreamEndCapture:                                   "cuStreamEndCapture",
+	OpCuStreamGetAttribute:                                 "cuStreamGetAttribute",
+	OpCuStreamIsCapturing:                                  "cuStreamIsCapturing",
+	OpCuStreamQuery:                                        "cuStreamQuery",
+	OpCuStreamSetAttribute:                                 "cuStreamSetAttribute",
+	OpCuStreamUpdateCaptureDependencies:                    "cuStreamUpdateCaptureDependencies",
+	OpCuStreamUpdateCaptureDependencies_v2:                 "cuStreamUpdateCaptureDependencies_v2",
+	OpCuStreamWaitEvent:                                    "cuStreamWaitEvent",
+	OpCuStreamWaitValue32:                                  "cuStreamWaitValue32",
+	OpCuStreamWaitValue32_v2:                               "cuStreamWaitValue32_v2",
+	OpCuStreamWaitValue64:                                  "cuStreamWaitValue64",
+	OpCuStreamWaitValue64_v2:                               "cuStreamWaitValue64_v2",
+	OpCuStreamWriteValue32:                                 "cuStreamWriteValue32",
+	OpCuStreamWriteValue32_v2:                              "cuStreamWriteValue32_v2",
+	OpCuStreamWriteValue64:                                 "cuStreamWriteValue64",
+	OpCuStreamWriteValue64_v2:                              "cuStreamWriteValue64_v2",
+	OpCuSurfRefGetArray:                                    "cuSurfRefGetArray",
+	OpCuSurfRefSetArray:                                    "cuSurfRefSetArray",
+	OpCuTensorMapEncodeIm2col:                              "cuTensorMapEncodeIm2col",
+	OpCuTensorMapEncodeIm2colWide:                          "cuTensorMapEncodeIm2colWide",
+	OpCuTensorMapEncodeTiled:                               "cuTensorMapEncodeTiled",
+	OpCuTensorMapReplaceAddress:                            "cuTensorMapReplaceAddress",
+	OpCuTexRefCreate:                                       "cuTexRefCreate",
+	OpCuTexRefDestroy:                                      "cuTexRefDestroy",
+	OpCuTexRefGetAddressMode:                               "cuTexRefGetAddressMode",
+	OpCuTexRefGetAddress_v2:                                "cuTexRefGetAddress_v2",
+	OpCuTexRefGetArray:                                     "cuTexRefGetArray",
+	OpCuTexRefGetBorderColor:                               "cuTexRefGetBorderColor",
+	OpCuTexRefGetFilterMode:                                "cuTexRefGetFilterMode",
+	OpCuTexRefGetFlags:                                     "cuTexRefGetFlags",
+	OpCuTexRefGetFormat:                                    "cuTexRefGetFormat",
+	OpCuTexRefGetMaxAnisotropy:                             "cuTexRefGetMaxAnisotropy",
+	OpCuTexRefGetMipmapFilterMode:                          "cuTexRefGetMipmapFilterMode",
+	OpCuTexRefGetMipmapLevelBias:                           "cuTexRefGetMipmapLevelBias",
+	OpCuTexRefGetMipmapLevelClamp:                          "cuTexRefGetMipmapLevelClamp",
+	OpCuTexRefGetMipmappedArray:                            "cuTexRefGetMipmappedArray",
+	OpCuTexRefSetAddress2D_v2:                              "cuTexRefSetAddress2D_v2",
+	OpCuTexRefSetAddress2D_v3:                              "cuTexRefSetAddress2D_v3",
+	OpCuTexRefSetAddressMode:                               "cuTexRefSetAddressMode",
+	OpCuTexRefSetAddress_v2:                                "cuTexRefSetAddress_v2",
+	OpCuTexRefSetArray:                                     "cuTexRefSetArray",
+	OpCuTexRefSetBorderColor:                               "cuTexRefSetBorderColor",
+	OpCuTexRefSetFilterMode:                                "cuTexRefSetFilterMode",
+	OpCuTexRefSetFlags:                                     "cuTexRefSetFlags",
+	OpCuTexRefSetFormat:                                    "cuTexRefSetFormat",
+	OpCuTexRefSetMaxAnisotropy:                             "cuTexRefSetMaxAnisotropy",
+	OpCuTexRefSetMipmapFilterMode:                          "cuTexRefSetMipmapFilterMode",
+	OpCuTexRefSetMipmapLevelBias:                           "cuTexRefSetMipmapLevelBias",
+	OpCuTexRefSetMipmapLevelClamp:                          "cuTexRefSetMipmapLevelClamp",
+	OpCuTexRefSetMipmappedArray:                            "cuTexRefSetMipmappedArray",
+	OpCuUserObjectRelease:                                  "cuUserObjectRelease",
+	OpCuUserObjectRetain:                                   "cuUserObjectRetain",
+	OpDeviceFacts:                                          "device_facts",
+	OpDropMemory:                                           "drop_memory",
+	OpEventQuery:                                           "event_query",
+	OpEventRecordWord:                                      "event_record_word",
+	OpEventWait:                                            "event_wait",
+	OpFunctionAttribute:                                    "function_attribute",
+	OpGpuLinks:                                             "gpu_links",
+	OpGpuState:                                             "gpu_state",
+	OpGraphAddBatch:                                        "graph_add_batch",
+	OpGraphAddConditional:                                  "graph_add_conditional",
+	OpGraphAddHost:                                         "graph_add_host",
+	OpGraphAddKernel:                                       "graph_add_kernel",
+	OpGraphAddMemAlloc:                                     "graph_add_mem_alloc",
+	OpGraphAddMemcpy:                                       "graph_add_memcpy",
+	OpGraphDeviceHandle:                                    "graph_device_handle",
+	OpGraphDot:                                             "graph_dot",
+	OpGraphGetBatch:                                        "graph_get_batch",
+	OpGraphGetHost:                                         "graph_get_host",
+	OpGraphGetKernel:                                       "graph_get_kernel",
+	OpGraphGetMemAlloc:                                     "graph_get_mem_alloc",
+	OpGraphGetMemcpy:                                       "graph_get_memcpy",
+	OpGraphList:                                            "graph_list",
+	OpGraphMoveChild:                                       "graph_move_child",
+	OpGraphSetBatch:                                        "graph_set_batch",
+	OpGraphSetHost:                                         "graph_set_host",
+	OpGraphSetKernel:                                       "graph_set_kernel",
+	OpGraphSetMemcpy:                                       "graph_set_memcpy",
+	OpGraphUpdate:                                          "graph_update",
+	OpGraphUpdateKernel:                                    "graph_update_kernel",
+	OpGreenCreate:                                          "green_create",
+	OpGreenDestroy:                                         "green_destroy",
+	OpHostAlias:                                            "host_alias",
+	OpHostAlloc:                                            "host_alloc",
+	OpHostFree:                                             "host_free",
+	OpHostFunc:                                             "host_func",
+	OpHostMap:                                              "host_map",
+	OpHostUnmap:                                            "host_unmap",
+	OpImageAppend:                                          "image_append",
+	OpImagePlace:                                           "image_place",
+	OpKernelAttribute:                                      "kernel_attribute",
+	OpKernelFunction:                                       "kernel_function",
+	OpLaunch:                                               "launch",
+	OpLaunchEx:                                             "launch_ex",
+	OpLibraryKernel:                                        "library_kernel",
+	OpLibraryLoad:                                          "library_load",
+	OpLinkAdd:                                              "link_add",
+	OpLinkComplete:                                         "link_complete",
+	OpLinkCreate:                                           "link_create",
+	OpLinkDestroy:                                          "link_destroy",
+	OpLinkRead:                                             "link_read",
+	OpManagedVariable:                                      "managed_variable",
+	OpMapArrays:                                            "map_arrays",
+	OpMemAlloc:                                             "mem_alloc",
+	OpMemAllocAsync:                                        "mem_alloc_async",
+	OpMemAllocPitch:                                        "mem_alloc_pitch",
+	OpMemCreate:                                            "mem_create",
+	OpMemDecompress:                                        "mem_decompress",
+	OpMemFree:                                              "mem_free",
+	OpMemFreeAsync:                                         "mem_free_async",
+	OpMemInfo:                                              "mem_info",
+	OpMemRelease:                                           "mem_release",
+	OpMemReserve:                                           "mem_reserve",
+	OpMemRetainHandle:                                      "mem_retain_handle",
+	OpMemUnreserve:                                         "mem_unreserve",
+	OpModuleFunction:                                       "module_function",
+	OpModuleLoad:                                           "module_load",
+	OpModuleNames:                                          "module_names",
+	OpMulticastCreate:                                      "multicast_create",
+	OpOccupancyClusters:                                    "occupancy_clusters",
+	OpPointerAttribute:                                     "pointer_attribute",
+	OpPrimaryReset:                                         "primary_reset",
+	OpPrimaryRetain:                                        "primary_retain",
+	OpResourceDescribe:                                     "resource_describe",
+	OpResourceGet:                                          "resource_get",
+	OpResourceSplit:                                        "resource_split",
+	OpShareEvent:                                           "share_event",
+	OpShareHandle:                                          "share_handle",
+	OpShareMemory:                                          "share_memory",
+	OpSharePointer:                                         "share_pointer",
+	OpSharePool:                                            "share_pool",
+	OpStreamSync:                                           "stream_sync",
+	OpSurfObjectCreate:                                     "surf_object_create",
+	OpSurfObjectDestroy:                                    "surf_object_destroy",
+	OpTakeEvent:                                            "take_event",
+	OpTakeHandle:                                           "take_handle",
+	OpTakeMemory:                                           "take_memory",
+	OpTakePointer:                                          "take_pointer",
+	OpTakePool:                                             "take_pool",
+	OpTexObjectCreate:                                      "tex_object_create",
+	OpTexObjectDestroy:                                     "tex_object_destroy",
+	OpTexObjectGet:                                         "tex_object_get",
+	OpUserObjectCreate:                                     "user_object_create",
+	OpWriteFlag:                                            "write_flag",
 }
 
 // Kinds of handles.

@@ -100,8 +100,10 @@ const char *const op_names[] = {
 	[OP_cuGraphNodeGetEnabled] = "cuGraphNodeGetEnabled",
 	[OP_cuGraphNodeGetType] = "cuGraphNodeGetType",
 	[OP_cuGraphNodeSetEnabled] = "cuGraphNodeSetEnabled",
+	[OP_cuGraphReleaseUserObject] = "cuGraphReleaseUserObject",
 	[OP_cuGraphRemoveDependencies] = "cuGraphRemoveDependencies",
 	[OP_cuGraphRemoveDependencies_v2] = "cuGraphRemoveDependencies_v2",
+	[OP_cuGraphRetainUserObject] = "cuGraphRetainUserObject",
 	[OP_cuGraphUpload] = "cuGraphUpload",
 	[OP_cuGreenCtxRecordEvent] = "cuGreenCtxRecordEvent",
 	[OP_cuGreenCtxStreamCreate] = "cuGreenCtxStreamCreate",
@@ -219,6 +221,8 @@ const char *const op_names[] = {
 	[OP_cuTexRefSetMipmapLevelBias] = "cuTexRefSetMipmapLevelBias",
 	[OP_cuTexRefSetMipmapLevelClamp] = "cuTexRefSetMipmapLevelClamp",
 	[OP_cuTexRefSetMipmappedArray] = "cuTexRefSetMipmappedArray",
+	[OP_cuUserObjectRelease] = "cuUserObjectRelease",
+	[OP_cuUserObjectRetain] = "cuUserObjectRetain",
 	[OP_device_facts] = "device_facts",
 	[OP_drop_memory] = "drop_memory",
 	[OP_event_query] = "event_query",
@@ -310,6 +314,7 @@ const char *const op_names[] = {
 	[OP_tex_object_create] = "tex_object_create",
 	[OP_tex_object_destroy] = "tex_object_destroy",
 	[OP_tex_object_get] = "tex_object_get",
+	[OP_user_object_create] = "user_object_create",
 	[OP_write_flag] = "write_flag",
 };
 
@@ -2578,6 +2583,32 @@ EXPORT int cuGraphNodeSetEnabled(void *graphExec, void *node, unsigned int isEna
 	return r ? r : wire_cuGraphNodeSetEnabled(graphExec, node, isEnabled);
 }
 
+int wire_cuGraphReleaseUserObject(void *graph, void *object, unsigned int count)
+{
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	uint64_t object_wire;
+	if (!handle_id(object, KIND_USEROBJ, &object_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuGraphReleaseUserObject, 24, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, graph_wire);
+	call_u64(&c, object_wire);
+	call_u64(&c, count);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuGraphReleaseUserObject(void *graph, void *object, unsigned int count)
+{
+	int r = enter();
+	return r ? r : wire_cuGraphReleaseUserObject(graph, object, count);
+}
+
 int wire_cuGraphRemoveDependencies(void *graph, void *const *from, void *const *to, uint64_t numDependencies)
 {
 	uint64_t graph_wire;
@@ -2637,6 +2668,33 @@ EXPORT int cuGraphRemoveDependencies_v2(void *graph, void *const *from, void *co
 {
 	int r = enter();
 	return r ? r : wire_cuGraphRemoveDependencies_v2(graph, from, to, edgeData, numDependencies);
+}
+
+int wire_cuGraphRetainUserObject(void *graph, void *object, unsigned int count, unsigned int flags)
+{
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	uint64_t object_wire;
+	if (!handle_id(object, KIND_USEROBJ, &object_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuGraphRetainUserObject, 32, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, graph_wire);
+	call_u64(&c, object_wire);
+	call_u64(&c, count);
+	call_u64(&c, flags);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuGraphRetainUserObject(void *graph, void *object, unsigned int count, unsigned int flags)
+{
+	int r = enter();
+	return r ? r : wire_cuGraphRetainUserObject(graph, object, count, flags);
 }
 
 int wire_cuGraphUpload(void *graph, void *stream)
@@ -5643,6 +5701,50 @@ EXPORT int cuTexRefSetMipmappedArray(void *texRef, void *mipmappedArray, unsigne
 	return r ? r : wire_cuTexRefSetMipmappedArray(texRef, mipmappedArray, flags);
 }
 
+int wire_cuUserObjectRelease(void *object, unsigned int count)
+{
+	uint64_t object_wire;
+	if (!handle_id(object, KIND_USEROBJ, &object_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuUserObjectRelease, 16, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, object_wire);
+	call_u64(&c, count);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuUserObjectRelease(void *object, unsigned int count)
+{
+	int r = enter_context();
+	return r ? r : wire_cuUserObjectRelease(object, count);
+}
+
+int wire_cuUserObjectRetain(void *object, unsigned int count)
+{
+	uint64_t object_wire;
+	if (!handle_id(object, KIND_USEROBJ, &object_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	struct call c;
+	int r = call_begin(&c, OP_cuUserObjectRetain, 16, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, object_wire);
+	call_u64(&c, count);
+	r = call_end(&c);
+	return r;
+}
+
+EXPORT int cuUserObjectRetain(void *object, unsigned int count)
+{
+	int r = enter_context();
+	return r ? r : wire_cuUserObjectRetain(object, count);
+}
+
 int wire_device_facts(int dev, void *facts)
 {
 	if (!facts)
@@ -7935,6 +8037,31 @@ int wire_tex_object_get(unsigned int what, uint64_t object, void *desc)
 	} else {
 		if (c.reply_bytes == 144)
 			reply_blob(&c, desc, 144);
+	}
+	return r;
+}
+
+int wire_user_object_create(void **object, uint64_t id, unsigned int count)
+{
+	if (!object)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct object *object_object = object_new(KIND_USEROBJ);
+	if (!object_object)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	struct call c;
+	int r = call_begin(&c, OP_user_object_create, 24, CALL_WAIT);
+	if (r) {
+		object_free(object_object);
+		return r;
+	}
+	call_u64(&c, object_id(object_object));
+	call_u64(&c, id);
+	call_u64(&c, count);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*object = object_object;
+	} else {
+		object_free(object_object);
 	}
 	return r;
 }

@@ -127,8 +127,10 @@ var symbols = [...]string{
 	"cuGraphNodeGetEnabled",
 	"cuGraphNodeGetType",
 	"cuGraphNodeSetEnabled",
+	"cuGraphReleaseUserObject",
 	"cuGraphRemoveDependencies",
 	"cuGraphRemoveDependencies_v2",
+	"cuGraphRetainUserObject",
 	"cuGraphUpload",
 	"cuGreenCtxCreate",
 	"cuGreenCtxDestroy",
@@ -292,6 +294,8 @@ var symbols = [...]string{
 	"cuTexRefSetMipmapLevelClamp",
 	"cuTexRefSetMipmappedArray",
 	"cuThreadExchangeStreamCaptureMode",
+	"cuUserObjectRelease",
+	"cuUserObjectRetain",
 }
 
 const (
@@ -411,8 +415,10 @@ const (
 	symGraphNodeGetEnabled
 	symGraphNodeGetType
 	symGraphNodeSetEnabled
+	symGraphReleaseUserObject
 	symGraphRemoveDependencies
 	symGraphRemoveDependencies_v2
+	symGraphRetainUserObject
 	symGraphUpload
 	symGreenCtxCreate
 	symGreenCtxDestroy
@@ -576,6 +582,8 @@ const (
 	symTexRefSetMipmapLevelClamp
 	symTexRefSetMipmappedArray
 	symThreadExchangeStreamCaptureMode
+	symUserObjectRelease
+	symUserObjectRetain
 )
 
 // Array3DCreate calls cuArray3DCreate_v2.
@@ -1785,6 +1793,16 @@ func (t *Thread) GraphNodeSetEnabled(graphExec driver.GraphExec, node driver.Gra
 	return r
 }
 
+// GraphReleaseUserObject calls cuGraphReleaseUserObject.
+func (t *Thread) GraphReleaseUserObject(graph driver.Graph, object driver.UserObject, count uint32) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(graph)
+	f.args[1] = uint64(object)
+	f.args[2] = uint64(count)
+	r := t.call(symGraphReleaseUserObject, 3)
+	return r
+}
+
 // GraphRemoveDependencies calls cuGraphRemoveDependencies.
 func (t *Thread) GraphRemoveDependencies(graph driver.Graph, from []driver.GraphNode, to []driver.GraphNode, numDependencies uint64) driver.Result {
 	f := t.frame
@@ -1810,6 +1828,17 @@ func (t *Thread) GraphRemoveDependenciesV2(graph driver.Graph, from []driver.Gra
 	runtime.KeepAlive(from)
 	runtime.KeepAlive(to)
 	runtime.KeepAlive(edgeData)
+	return r
+}
+
+// GraphRetainUserObject calls cuGraphRetainUserObject.
+func (t *Thread) GraphRetainUserObject(graph driver.Graph, object driver.UserObject, count uint32, flags uint32) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(graph)
+	f.args[1] = uint64(object)
+	f.args[2] = uint64(count)
+	f.args[3] = uint64(flags)
+	r := t.call(symGraphRetainUserObject, 4)
 	return r
 }
 
@@ -3600,4 +3629,22 @@ func (t *Thread) ThreadExchangeStreamCaptureMode(modeIn uint32) (mode uint32, r 
 	r = t.call(symThreadExchangeStreamCaptureMode, 1)
 	mode = uint32(f.outs[0])
 	return
+}
+
+// UserObjectRelease calls cuUserObjectRelease.
+func (t *Thread) UserObjectRelease(object driver.UserObject, count uint32) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(object)
+	f.args[1] = uint64(count)
+	r := t.call(symUserObjectRelease, 2)
+	return r
+}
+
+// UserObjectRetain calls cuUserObjectRetain.
+func (t *Thread) UserObjectRetain(object driver.UserObject, count uint32) driver.Result {
+	f := t.frame
+	f.args[0] = uint64(object)
+	f.args[1] = uint64(count)
+	r := t.call(symUserObjectRetain, 2)
+	return r
 }

@@ -48,6 +48,20 @@ func (t *Thread) LaunchHost(stream driver.Stream, call driver.HostCall) driver.R
 	return r
 }
 
+// UserObjectCreate calls cuUserObjectCreate.
+func (t *Thread) UserObjectCreate(end driver.HostCall, references uint32) (driver.UserObject, driver.Result) {
+	const noDestructorSync = 1
+	h := cgo.NewHandle(hostCall{end, true})
+	a := t.frame.args
+	a[0], a[1], a[2] = t.frame.out(0, 0), uint64(h), uint64(uintptr(C.orion_host_call_address()))
+	a[3], a[4] = uint64(references), noDestructorSync
+	r := t.invoke(t.d.extra.userObject, 5)
+	if r != driver.Success {
+		h.Delete()
+	}
+	return driver.UserObject(t.frame.outs[0]), r
+}
+
 // GraphAddHost calls cuGraphAddHostNode. The call belongs to the graph and to all that is made of it, so it
 // lives as long as the process.
 func (t *Thread) GraphAddHost(g driver.Graph, deps []driver.GraphNode, call driver.HostCall) (driver.GraphNode, driver.Result) {

@@ -39,7 +39,7 @@ type extraSymbols struct {
 	graphGetNodes, graphGetRootNodes, graphGetEdges, nodeDeps, nodeDepends             unsafe.Pointer
 	captureInfo2, captureInfo3                                                         unsafe.Pointer
 	addNode, addKernel, getKernel, setKernel, execSetKernel, addHost                   unsafe.Pointer
-	getHost, setHost, execSetHost                                                      unsafe.Pointer
+	userObject, getHost, setHost, execSetHost                                          unsafe.Pointer
 	maxActiveClusters, maxClusterSize                                                  unsafe.Pointer
 	ipcGetMem, ipcOpenMem, ipcCloseMem, ipcGetEvent, ipcOpenEvent                      unsafe.Pointer
 	memExport, memImport, poolExport, poolImport, poolExportPointer, poolImportPointer unsafe.Pointer
@@ -83,7 +83,7 @@ func Open(path string) (*Driver, error) {
 		&x.memExport: "cuMemExportToShareableHandle", &x.memImport: "cuMemImportFromShareableHandle",
 		&x.poolExport: "cuMemPoolExportToShareableHandle", &x.poolImport: "cuMemPoolImportFromShareableHandle",
 		&x.poolExportPointer: "cuMemPoolExportPointer", &x.poolImportPointer: "cuMemPoolImportPointer",
-		&x.getHost: "cuGraphHostNodeGetParams", &x.setHost: "cuGraphHostNodeSetParams", &x.execSetHost: "cuGraphExecHostNodeSetParams",
+		&x.userObject: "cuUserObjectCreate", &x.getHost: "cuGraphHostNodeGetParams", &x.setHost: "cuGraphHostNodeSetParams", &x.execSetHost: "cuGraphExecHostNodeSetParams",
 		&x.maxActiveClusters: "cuOccupancyMaxActiveClusters", &x.maxClusterSize: "cuOccupancyMaxPotentialClusterSize",
 	} {
 		*p = d.symbol(s)

@@ -56,6 +56,7 @@ func (d *Driver) captured(s *stream, op operation) (bool, driver.Result) {
 			}
 			nodes = append(nodes, d.add(child, o, on))
 		}
+		child.holds = l.holds.clone()
 		op = childOp{child}
 	}
 	c.joined[s] = []*node{d.add(c.graph, op, c.joined[s])}

@@ -32,6 +32,7 @@ type graph struct {
 	clones map[*node]*node // for a clone: the original's nodes to its own
 
 	conditions []*condition
+	holds      holds
 
 	moved bool // it belongs to a node of another
 }
@@ -142,6 +143,7 @@ func (d *Driver) clone(g *graph) *graph {
 			}
 		}
 	}
+	c.holds = g.holds.clone()
 	return c
 }
 
@@ -153,15 +155,20 @@ func (d *Driver) destroyGraph(g *graph) {
 	for _, c := range g.conditions {
 		d.handles.remove(c.id)
 	}
+	g.holds.release(d)
 	d.handles.remove(g.id)
+}
+
+func (d *Driver) destroyGraphs(list []*graph) {
+	for _, g := range list {
+		d.destroyGraph(g)
+	}
 }
 
 // forgetNode ends a node, with the graphs that it consists of.
 func (d *Driver) forgetNode(n *node) {
 	d.handles.remove(n.id)
-	for _, g := range within(n.op) {
-		d.destroyGraph(g)
-	}
+	d.destroyGraphs(within(n.op))
 	drop(n.op)
 }
 

@@ -17,6 +17,7 @@ type executable struct {
 	flags uint64
 	mu    sync.Mutex
 	steps []step
+	holds holds
 	last  fence // of the last launch: launches do not overlap
 }
 
@@ -32,7 +33,10 @@ type step struct {
 const autoFree = 1
 
 // launchOp runs the steps as they were at the launch.
-type launchOp struct{ steps []step }
+type launchOp struct {
+	steps []step
+	holds holds // the executable's
+}
 
 func (launchOp) kind() uint32 { return nodeGraph }
 
@@ -88,8 +92,8 @@ func (t *thread) GraphInstantiateWithFlags(h driver.Graph, flags uint64) (driver
 		steps[i].op = t.d.copied(s.op)
 		hold(s.op)
 	}
+	e := &executable{flags: flags, steps: steps, holds: g.holds.clone()}
 	t.d.graphs.Unlock()
-	e := &executable{flags: flags, steps: steps}
 	e.id = t.d.handles.add(e)
 	return driver.GraphExec(e.id), driver.Success
 }
@@ -125,27 +129,35 @@ func (t *thread) GraphExecDestroy(h driver.GraphExec) driver.Result {
 	}
 	t.d.handles.remove(e.id)
 	e.mu.Lock()
-	last, steps := e.last, slices.Clone(e.steps)
+	last, steps, holds := e.last, slices.Clone(e.steps), e.holds
 	e.mu.Unlock()
-	if last.passed() {
+	t.d.graphs.Lock()
+	defer t.d.graphs.Unlock()
+	t.d.after(last, func() {
 		t.d.forgetSteps(steps)
-		return driver.Success
-	}
-	t.d.wg.Go(func() { // what is running keeps what it uses
-		last.wait()
-		t.d.forgetSteps(steps)
+		holds.release(t.d)
 	})
 	return driver.Success
 }
 
-// forgetSteps ends what the steps of an instance had for themselves.
+// after calls f when a launch is over: what is running keeps what it uses. The caller holds Driver.graphs, as f does.
+func (d *Driver) after(launch fence, f func()) {
+	if launch.passed() {
+		f()
+		return
+	}
+	d.wg.Go(func() {
+		launch.wait()
+		d.graphs.Lock()
+		defer d.graphs.Unlock()
+		f()
+	})
+}
+
+// forgetSteps ends what the steps of an instance had for themselves. The caller holds Driver.graphs.
 func (d *Driver) forgetSteps(steps []step) {
-	d.graphs.Lock()
-	defer d.graphs.Unlock()
 	for _, s := range steps {
-		for _, g := range within(s.op) {
-			d.destroyGraph(g)
-		}
+		d.destroyGraphs(within(s.op))
 		drop(s.op)
 	}
 }
@@ -169,7 +181,7 @@ func (t *thread) GraphLaunch(h driver.GraphExec, s driver.Stream) driver.Result 
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	op := launchOp{slices.Clone(e.steps)}
+	op := launchOp{slices.Clone(e.steps), e.holds}
 	if captured, r := t.d.captured(st, op); captured {
 		return r
 	}
@@ -298,11 +310,16 @@ func (t *thread) GraphExecUpdate(h driver.GraphExec, gh driver.Graph) (driver.Gr
 			return driver.GraphNode(steps[i].from.id), topologyChanged, driver.ErrorGraphExecUpdateFailure
 		}
 	}
+	var ended []*graph
 	for i := range steps {
-		for _, old := range within(e.steps[i].op) {
-			t.d.destroyGraph(old)
-		}
+		ended = append(ended, within(e.steps[i].op)...)
 		e.steps[i].op = t.d.copied(steps[i].op)
 	}
+	held := e.holds
+	e.holds = g.holds.clone()
+	t.d.after(e.last, func() {
+		t.d.destroyGraphs(ended)
+		held.release(t.d)
+	})
 	return 0, updated, driver.Success
 }

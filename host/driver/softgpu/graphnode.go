@@ -408,8 +408,24 @@ func (t *thread) GraphExecChildGraphNodeSetParams(x driver.GraphExec, h driver.G
 	if r != driver.Success {
 		return r
 	}
+	e, r := find[*executable](t.d, x)
+	if r != driver.Success {
+		return r
+	}
+	n, r := find[*node](t.d, h)
+	if r != driver.Success {
+		return r
+	}
 	t.d.graphs.Lock()
+	defer t.d.graphs.Unlock()
 	copied := t.d.clone(g)
-	t.d.graphs.Unlock()
-	return setExec(t, x, h, childOp{copied})
+	var old operation
+	var last fence
+	r = e.replace(n, childOp{copied}, func(o operation) bool { old, last = o, e.last; return o.kind() == nodeGraph })
+	if r != driver.Success {
+		t.d.destroyGraph(copied)
+		return r
+	}
+	t.d.after(last, func() { t.d.destroyGraphs(within(old)) })
+	return driver.Success
 }
