@@ -40,9 +40,11 @@ EXPORT int cuKernelGetParamInfo(void *kernel, size_t index, size_t *offset, size
 static int get_name(const char **name, void *handle)
 {
 	struct function *f;
-	int r = function_data(handle, &f);
-	if (!r && !name)
+	int r = enter();
+	if (!r && (!name || !handle))
 		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		r = function_data(handle, &f);
 	if (!r)
 		*name = f->name;
 	return r;

@@ -66,6 +66,12 @@ int main() {
     if (version >= 12010) multicast();
     if (version >= 12080) decompress();
 
+    if (version >= 12030) {
+        const char *name;
+        EXPECT_CU(late<CUresult(const char **, CUfunction)>("cuFuncGetName")(&name, nullptr), CUDA_ERROR_INVALID_VALUE);
+        EXPECT_CU(late<CUresult(const char **, void *)>("cuKernelGetName")(&name, nullptr), CUDA_ERROR_INVALID_VALUE);
+    }
+
     // Execution affinities are for clients of a shared server.
     auto affinity = late<CUresult(void *, unsigned)>("cuCtxGetExecAffinity");
     int able = 0;
