@@ -259,8 +259,10 @@ EXPORT int cuMemHostUnregister(void *p)
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r)
 		return r;
-	if (!memory_find(base, &range) || range.base != base || range.type != MEMORY_REGISTERED || !memory_remove(base, &range))
+	if (!memory_find(base, &range) || range.type != MEMORY_REGISTERED)
 		return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+	if (!memory_remove(base, &range)) /* it is the middle of what is registered */
+		return CUDA_ERROR_INVALID_VALUE;
 	return unregister(range);
 }
 

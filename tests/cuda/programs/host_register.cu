@@ -34,6 +34,8 @@ int main() {
     CHECK(cudaMemcpyAsync(v, copy, bytes, cudaMemcpyDeviceToHost, s));
     CHECK(cudaStreamSynchronize(s));
     for (int i = 0; i < n; i++) EXPECT(v[i] == 4 * i + 3, "element %d is %d, want %d", i, v[i], 4 * i + 3);
+    EXPECT_ERROR(cudaHostUnregister(v + 8), cudaErrorInvalidValue); // not where it begins
+    cudaGetLastError();
     CHECK(cudaHostUnregister(v));
     EXPECT_ERROR(cudaHostUnregister(v), cudaErrorHostMemoryNotRegistered);
     free(memory);
