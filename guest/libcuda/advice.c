@@ -103,6 +103,7 @@ struct advice advice_common(uint64_t base, uint64_t size)
 			all = p->advice;
 		all.accessed_by &= p->advice.accessed_by;
 		all.read_mostly &= p->advice.read_mostly;
+		all.accessed_by_host &= p->advice.accessed_by_host;
 		if (!same(all.preferred, p->advice.preferred))
 			all.preferred = (struct location){0};
 		if (!same(all.prefetched, p->advice.prefetched))

@@ -16,7 +16,7 @@ enum { LOCATION_NONE, LOCATION_DEVICE, LOCATION_HOST, LOCATION_NUMA, LOCATION_NU
 struct advice {
 	uint64_t accessed_by; /* a bit for each device */
 	struct location preferred, prefetched;
-	uint8_t read_mostly;
+	uint8_t read_mostly, accessed_by_host;
 };
 
 /* Changes the advice of whole pages around a range by a function. False when out of memory. */

@@ -67,6 +67,7 @@ static void change(struct advice *a, const void *how)
 {
 	const struct change *c = how;
 	uint64_t bit = c->location.type == LOCATION_DEVICE ? 1ull << (c->location.id & 63) : 0;
+	bool host = c->location.type == LOCATION_HOST;
 	switch (c->what) {
 	case SET_READ_MOSTLY:
 		a->read_mostly = true;
@@ -79,9 +80,11 @@ static void change(struct advice *a, const void *how)
 		break;
 	case SET_ACCESSED_BY:
 		a->accessed_by |= bit;
+		a->accessed_by_host |= host;
 		break;
 	case UNSET_ACCESSED_BY:
 		a->accessed_by &= ~bit;
+		a->accessed_by_host &= !host;
 		break;
 	case PREFETCH:
 		a->prefetched = c->location;
@@ -228,6 +231,8 @@ static int answer(int32_t *data, size_t size, unsigned attribute, const struct a
 		for (int32_t d = 0; d < 64 && n < size / 4; d++)
 			if (a->accessed_by >> d & 1)
 				data[n++] = d;
+		if (a->accessed_by_host && n < size / 4)
+			data[n++] = CPU;
 		while (n < size / 4)
 			data[n++] = INVALID;
 		return CUDA_SUCCESS;

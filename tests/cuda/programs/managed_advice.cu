@@ -107,6 +107,13 @@ int main() {
         CHECK(cudaMemRangeGetAttributes(data, sizes, attributes, 2, wide, 4 * page));
         EXPECT(who[0] == 0 && who[1] == cudaInvalidDeviceId && who[2] == cudaInvalidDeviceId, "accessed by %d %d %d", who[0], who[1], who[2]);
         EXPECT(mostly == 0, "read duplication of all pages");
+#if CUDART_VERSION >= 13000
+        CHECK(cudaMemAdvise(wide, 4 * page, cudaMemAdviseSetAccessedBy, cudaMemLocation{cudaMemLocationTypeHost, 0}));
+#else
+        CHECK(cudaMemAdvise(wide, 4 * page, cudaMemAdviseSetAccessedBy, cudaCpuDeviceId));
+#endif
+        CHECK(cudaMemRangeGetAttributes(data, sizes, attributes, 2, wide, 4 * page));
+        EXPECT(who[0] == 0 && who[1] == cudaCpuDeviceId && who[2] == cudaInvalidDeviceId, "accessed by %d %d %d", who[0], who[1], who[2]);
     }
     EXPECT_ERROR(cudaMemAdvise(wide, 5 * page + 1, cudaMemAdviseSetReadMostly, device), cudaErrorInvalidValue);
     cudaGetLastError();
