@@ -84,6 +84,17 @@ bool memory_find(uint64_t address, struct range *r)
 	return found;
 }
 
+bool memory_set_sync(uint64_t address, bool sync)
+{
+	pthread_rwlock_wrlock(&table.lock);
+	size_t i = lower_bound(address);
+	bool found = i < table.count && table.list[i].base <= address;
+	if (found)
+		table.list[i].sync = sync;
+	pthread_rwlock_unlock(&table.lock);
+	return found;
+}
+
 bool memory_take_registered(struct object *context, struct range *r)
 {
 	bool found = false;

@@ -21,6 +21,7 @@ struct range {
 	uint8_t type; /* enum memory_type */
 	bool file; /* registered memory that is a file's: no pages of the region */
 	bool asynchronous; /* of cuMemAllocAsync: to be freed with cuMemFreeAsync or cuMemFree */
+	bool sync; /* CU_POINTER_ATTRIBUTE_SYNC_MEMOPS */
 	bool graph; /* of a graph, each launch of which allocates it: freeing does not end the range */
 	uint16_t device;
 };
@@ -29,6 +30,8 @@ struct range {
 bool memory_add(struct range r);
 /* Copies out the range that holds address. */
 bool memory_find(uint64_t address, struct range *r);
+/* Sets CU_POINTER_ATTRIBUTE_SYNC_MEMOPS of the range that holds address. False if there is none. */
+bool memory_set_sync(uint64_t address, bool sync);
 /* Removes registered memory of a context, if there is any, and copies its range out. */
 bool memory_take_registered(struct object *context, struct range *r);
 /* Whether a range of the table has a byte of these. */

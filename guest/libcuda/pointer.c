@@ -40,7 +40,7 @@ static int known(void *data, uint32_t attribute, uint64_t address, const struct 
 		put64(data, address);
 		break;
 	case SYNC_MEMOPS:
-		put_bool(data, false);
+		put_bool(data, range->sync);
 		break;
 	case BUFFER_ID:
 		put64(data, range->id);
@@ -111,7 +111,7 @@ static int ask(void *data, uint32_t attribute, uint64_t address)
 {
 	struct range range;
 	uint8_t value[64];
-	if (memory_find(address, &range) && range.type != MEMORY_RESERVED)
+	if (memory_find(address, &range) && (range.type != MEMORY_RESERVED || attribute == SYNC_MEMOPS))
 		return known(data, attribute, address, &range);
 	/* Mapped memory and what the driver made by itself: the host knows. A context there is none of ours. */
 	if (!memory_find(address, &range))
@@ -150,9 +150,13 @@ EXPORT int cuPointerGetAttributes(unsigned int count, uint32_t *attributes, void
 
 EXPORT int cuPointerSetAttribute(const void *value, uint32_t attribute, uint64_t address)
 {
-	struct range range;
+	uint32_t sync;
 	int r = enter();
-	if (!r && (!value || attribute != SYNC_MEMOPS || !memory_find(address, &range)))
+	if (!r && (!value || attribute != SYNC_MEMOPS))
 		r = CUDA_ERROR_INVALID_VALUE;
-	return r; /* copies of this library are ordered with the host as the attribute asks, or more strictly */
+	if (r)
+		return r;
+	memcpy(&sync, value, sizeof sync);
+	/* It is only told back: copies of this library are ordered with the host as it asks, or more strictly. */
+	return memory_set_sync(address, sync) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }

@@ -38,6 +38,14 @@ int main() {
     CUdeviceptr alias;
     CU(cuMemHostGetDevicePointer(&alias, pinned, 0));
     EXPECT(alias == (CUdeviceptr)pinned, "the device knows pinned memory by another address");
+    for (unsigned ask : {1u, 0u}) {
+        unsigned sync = 0;
+        CU(cuPointerSetAttribute(&ask, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, p));
+        CU(cuPointerGetAttribute(&sync, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, p + 8));
+        EXPECT(sync == ask, "SYNC_MEMOPS is %u, and was set to %u", sync, ask);
+    }
+    unsigned ask = 1;
+    EXPECT_CU(cuPointerSetAttribute(&ask, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, (CUdeviceptr)&plain), CUDA_ERROR_INVALID_VALUE);
     CU(cuMemFreeHost(pinned));
     CU(cuMemFree(p));
     EXPECT_CU(cuMemFree(p), CUDA_ERROR_INVALID_VALUE);
