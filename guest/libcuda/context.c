@@ -37,6 +37,12 @@ struct context *context_new(void)
 	return c;
 }
 
+void context_free(struct context *c)
+{
+	free(c->coredump);
+	free(c);
+}
+
 void context_set(struct object *context)
 {
 	thread.context = context;
@@ -247,7 +253,7 @@ EXPORT int cuCtxCreate_v2(void **context, unsigned int flags, int device)
 	void *handle;
 	r = wire_cuCtxCreate_v2(&handle, flags, device);
 	if (r) {
-		free(c);
+		context_free(c);
 		return r;
 	}
 	struct object *o = handle;
@@ -290,7 +296,7 @@ EXPORT int cuCtxDestroy_v2(void *context)
 	memory_forget_context(o);
 	context_leave(o);
 	r = wire_cuCtxDestroy_v2(o);
-	free(c);
+	context_free(c);
 	return r;
 }
 

@@ -15,6 +15,7 @@ struct context {
 	unsigned life; /* of a primary context: what was made of libraries in an earlier one is gone */
 	_Atomic uint64_t idle, stream_idle; /* see idle.c: of all streams, of the default stream */
 	int primary; /* belongs to its device and is shared */
+	struct coredump *coredump; /* settings of its own, see coredump.c */
 	struct storage_entry *storage; /* context-local storage, see storage.c */
 	struct object *green; /* the green context that it stands for, or NULL */
 	struct object *primary_object; /* of a green context: the primary context, which owns its memory */
@@ -28,8 +29,9 @@ void storage_clear(struct object *context);
 int context_note(int result);
 /* A number for a context or a stream. A context's is also its default stream's, so they are counted together. */
 uint64_t unique_id(void);
-/* A new context's data, which the caller frees; NULL when out of memory. */
+/* A new context's data, for context_free; NULL when out of memory. */
 struct context *context_new(void);
+void context_free(struct context *c);
 /* Takes a context that ends off the calling thread. */
 void context_leave(struct object *context);
 /* The context to which memory belongs that the calling thread allocates, or NULL. */

@@ -100,13 +100,13 @@ EXPORT int cuGreenCtxCreate(void **green, void *desc, int device, unsigned int f
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	r = cuDevicePrimaryCtxRetain(&primary, device);
 	if (r) {
-		free(c);
+		context_free(c);
 		return r;
 	}
 	r = wire_green_create(&handle, &ctx, desc, device, flags);
 	if (r) {
 		cuDevicePrimaryCtxRelease_v2(device);
-		free(c);
+		context_free(c);
 		return r;
 	}
 	struct object *o = ctx, *g = handle;
@@ -132,7 +132,7 @@ EXPORT int cuGreenCtxDestroy(void *green)
 	storage_clear(o);
 	context_leave(o);
 	r = wire_green_destroy(g, o);
-	free(c);
+	context_free(c);
 	int released = cuDevicePrimaryCtxRelease_v2(device);
 	return r ? r : released;
 }

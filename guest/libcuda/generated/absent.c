@@ -13,10 +13,6 @@ EXPORT int cuCheckpointProcessGetState(void) { static int once; return not_suppo
 EXPORT int cuCheckpointProcessLock(void) { static int once; return not_supported("cuCheckpointProcessLock", &once); }
 EXPORT int cuCheckpointProcessRestore(void) { static int once; return not_supported("cuCheckpointProcessRestore", &once); }
 EXPORT int cuCheckpointProcessUnlock(void) { static int once; return not_supported("cuCheckpointProcessUnlock", &once); }
-EXPORT int cuCoredumpGetAttribute(void) { static int once; return not_supported("cuCoredumpGetAttribute", &once); }
-EXPORT int cuCoredumpGetAttributeGlobal(void) { static int once; return not_supported("cuCoredumpGetAttributeGlobal", &once); }
-EXPORT int cuCoredumpSetAttribute(void) { static int once; return not_supported("cuCoredumpSetAttribute", &once); }
-EXPORT int cuCoredumpSetAttributeGlobal(void) { static int once; return not_supported("cuCoredumpSetAttributeGlobal", &once); }
 EXPORT int cuCtxCreate(void) { static int once; return not_supported("cuCtxCreate", &once); }
 EXPORT int cuDestroyExternalMemory(void) { static int once; return not_supported("cuDestroyExternalMemory", &once); }
 EXPORT int cuDestroyExternalSemaphore(void) { static int once; return not_supported("cuDestroyExternalSemaphore", &once); }
