@@ -93,6 +93,7 @@ func (s *server) onMemFreeAsync(api driver.API, p driver.DevicePtr, stream drive
 	r := api.MemFreeAsync(p, stream)
 	if r == driver.Success {
 		s.memory.forget(p)
+		s.frees(stream)
 	}
 	return r
 }

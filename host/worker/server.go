@@ -5,6 +5,7 @@ package worker
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/orion-vgpu/orion/host/carrier"
@@ -275,6 +276,36 @@ func (s *server) end(result driver.Result, reason string) {
 type dirtyStreams struct {
 	list []driver.Stream
 	many bool
+	// freed are those that have freed memory of a pool since. A pool gives back what it holds beyond its threshold
+	// in the driver's own waits, and in no others.
+	freed     []driver.Stream
+	freedMany bool
+}
+
+// frees notes that a stream of the current context frees memory of a pool.
+func (s *server) frees(stream driver.Stream) {
+	s.touch(stream)
+	d := s.dirty[s.current]
+	switch {
+	case d.freedMany || slices.Contains(d.freed, stream):
+	case len(d.freed) == fewStreams:
+		d.freedMany = true
+	default:
+		d.freed = append(d.freed, stream)
+	}
+}
+
+// trims says whether the wait for a stream is to be the driver's own.
+func (s *server) trims(stream driver.Stream) bool {
+	d := s.dirty[s.current]
+	if d == nil {
+		return false
+	}
+	i := slices.Index(d.freed, stream)
+	if i >= 0 {
+		d.freed = slices.Delete(d.freed, i, i+1)
+	}
+	return i >= 0 || d.freedMany
 }
 
 const fewStreams = 8

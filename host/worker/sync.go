@@ -18,7 +18,7 @@ func (s *server) fence(api driver.API, stream driver.Stream, reply *reply) drive
 	if t.slot == 0 {
 		return driver.ErrorInvalidValue
 	}
-	if s.prints || !s.gpuFlags {
+	if s.prints || !s.gpuFlags || s.trims(stream) {
 		return s.await(reply, func(w driver.API) driver.Result { return w.StreamSynchronize(stream) })
 	}
 	if r := api.StreamQuery(stream); r != driver.ErrorNotReady {
@@ -50,7 +50,7 @@ func (s *server) await(reply *reply, call func(driver.API) driver.Result) driver
 // answers; otherwise a waiter asks the driver.
 func (s *server) onCtxWait(api driver.API, reply *reply) driver.Result {
 	d := s.dirty[s.current]
-	if d == nil || len(s.captures) > 0 || s.prints || d.many || len(s.greens.contexts) > 0 {
+	if d == nil || len(s.captures) > 0 || s.prints || d.many || d.freedMany || len(d.freed) > 0 || len(s.greens.contexts) > 0 {
 		// A green context's streams may have been named under another context.
 		return s.waitContext(reply, d)
 	}

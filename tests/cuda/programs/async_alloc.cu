@@ -54,6 +54,18 @@ int main() {
     props.location.id = 0;
     cudaMemPool_t own;
     CHECK(cudaMemPoolCreate(&own, &props));
+    // What a pool holds beyond its threshold, which is 0 at first, goes back to the system in a wait.
+    for (bool whole : {false, true}) {
+        void *p;
+        CHECK(cudaMallocFromPoolAsync(&p, 8 << 20, own, s));
+        CHECK(cudaMemPoolGetAttribute(own, cudaMemPoolAttrReservedMemCurrent, &got));
+        EXPECT(got >= 8 << 20, "%llu bytes are reserved", (unsigned long long)got);
+        CHECK(cudaMemsetAsync(p, 1, 8 << 20, s));
+        CHECK(cudaFreeAsync(p, s));
+        CHECK(whole ? cudaDeviceSynchronize() : cudaStreamSynchronize(s));
+        CHECK(cudaMemPoolGetAttribute(own, cudaMemPoolAttrReservedMemCurrent, &got));
+        EXPECT(got == 0, "%llu bytes are reserved after a wait for %s", (unsigned long long)got, whole ? "the device" : "the stream");
+    }
     unsigned *v;
     CHECK(cudaMallocFromPoolAsync((void **)&v, 4000, own, s));
     fill<<<8, 128, 0, s>>>(v, 1000, 5);
