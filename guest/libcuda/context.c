@@ -7,6 +7,7 @@
 #include "call.h"
 #include "device.h"
 #include "idle.h"
+#include "hostpool.h"
 #include "log.h"
 #include "memory.h"
 #include "register.h"
@@ -170,6 +171,8 @@ static int primary_release(int device, bool reset)
 		registered_forget_context(ended);
 		r = wire_primary_reset(device);
 		memory_forget_context(ended);
+		if (!device)
+			host_pools_reset();
 	}
 	pthread_mutex_unlock(&lock);
 	if (ended)

@@ -138,7 +138,8 @@ EXPORT int cuDeviceGetAttribute(int *value, int attribute, int device)
 	       HOST_POINTER_FOR_REGISTERED = 91, DIRECT_MANAGED_FROM_HOST = 101, HOST_REGISTER_READ_ONLY = 113,
 	       GPU_DIRECT_RDMA = 116, MEMPOOL_HANDLE_TYPES = 119, DEFERRED_MAPPING = 121,
 	       DMA_BUF = 124, HANDLE_FABRIC = 128,
-	       UNIFIED_FUNCTIONS = 129, NUMA_HOST = 130, HOST_NUMA_POOLS = 142, MULTICAST = 132 };
+	       UNIFIED_FUNCTIONS = 129, NUMA_CONFIG = 130, NUMA_ID = 131, MULTICAST = 132, HOST_NUMA_VIRTUAL = 141, HOST_NUMA_POOLS = 142,
+	       HOST_POOLS = 144, HOST_VIRTUAL = 145, HOST_DMA_BUF = 146 };
 	struct device *d;
 	int r = device_get(device, &d);
 	if (!r && !value)
@@ -159,8 +160,14 @@ EXPORT int cuDeviceGetAttribute(int *value, int attribute, int device)
 	case HANDLE_FABRIC:
 	case UNIFIED_FUNCTIONS:
 	case MULTICAST:
-	case HOST_NUMA_POOLS:
+	case HOST_NUMA_VIRTUAL:
+	case HOST_VIRTUAL:
+	case HOST_DMA_BUF:
 		*value = 0;
+		break;
+	case HOST_NUMA_POOLS: /* hostpool.c */
+	case HOST_POOLS:
+		*value = 1;
 		break;
 	case CONCURRENT_MANAGED: /* where both reach the same memory, and neither waits for the other's stores */
 		*value = *value && *region32(WIRE_HDR_CARRIER) == WIRE_CARRIER_MEMORY;
@@ -174,7 +181,10 @@ EXPORT int cuDeviceGetAttribute(int *value, int attribute, int device)
 	case MANAGED:
 		*value = 1;
 		break;
-	case NUMA_HOST:
+	case NUMA_CONFIG: /* the GPU's memory is no node of this machine's */
+		*value = 0;
+		break;
+	case NUMA_ID:
 		*value = -1;
 		break;
 	}

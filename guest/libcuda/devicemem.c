@@ -5,6 +5,8 @@
 #include "context.h"
 #include "copy.h"
 #include "device.h"
+#include "exported.h"
+#include "hostpool.h"
 #include "log.h"
 #include "memory.h"
 #include "object.h"
@@ -92,6 +94,10 @@ EXPORT int cuMemFree_v2(uint64_t address)
 		return r;
 	if (!memory_find(address, &range) || range.base != address)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (range.pooled) {
+		r = cuCtxSynchronize_v2(thread.context);
+		return r ? r : host_pool_free(address, NULL);
+	}
 	if (range.type == MEMORY_MANAGED) {
 		return !range.owner && memory_remove(address, &range) ? host_release(&range) : CUDA_ERROR_INVALID_VALUE;
 	}
@@ -119,6 +125,8 @@ static int alloc_async(uint64_t *address, size_t size, void *pool, void *stream)
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r)
 		return r;
+	if (host_pool_is(pool))
+		return host_pool_alloc(address, size, pool, stream);
 	struct pooled p = {size, pool, stream};
 	if (!size) { /* whether there is nothing to have, or an error, the driver says */
 		r = alloc_pooled(&p, address);
@@ -158,6 +166,8 @@ static int free_async(uint64_t address, void *stream)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!memory_find(address, &range) || range.base != address || !range.asynchronous)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (range.pooled)
+		return host_pool_free(address, stream);
 	r = wire_mem_free_async(address, stream);
 	if (!r && !range.graph)
 		memory_remove(address, &range);
@@ -210,12 +220,19 @@ EXPORT int cuMemGetAddressRange_v2(uint64_t *base, size_t *size, uint64_t addres
 /* Physical memory and address ranges, mapped onto one another. */
 EXPORT int cuMemCreate(uint64_t *handle, size_t size, const void *prop, uint64_t flags)
 {
+	enum { LOCATION = 8, DEVICE = 1 };
+	static int once;
 	void *h;
+	uint32_t place;
 	int r = enter();
-	if (!r && !handle)
+	if (!r && (!handle || !prop))
 		r = CUDA_ERROR_INVALID_VALUE;
-	if (!r)
-		r = wire_mem_create(&h, size, prop, flags);
+	if (r)
+		return r;
+	memcpy(&place, (const uint8_t *)prop + LOCATION, sizeof place);
+	if (place > DEVICE) /* the program could not reach it */
+		return not_supported("cuMemCreate of memory of the host", &once);
+	r = wire_mem_create(&h, size, prop, flags);
 	if (!r)
 		*handle = (uint64_t)(uintptr_t)h;
 	return r;

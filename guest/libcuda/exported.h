@@ -9,8 +9,14 @@
 
 int cuCtxGetId(void *context, uint64_t *id);
 int cuCtxSynchronize_v2(void *context);
+int cuDeviceGetAttribute(int *value, int attribute, int device);
 int cuDevicePrimaryCtxRelease_v2(int device);
 int cuDevicePrimaryCtxRetain(void **context, int device);
+int cuEventCreate(void **event, unsigned int flags);
+int cuEventDestroy_v2(void *event);
+int cuEventQuery(void *event);
+int cuEventRecord(void *event, void *stream);
+int cuEventSynchronize(void *event);
 int cuGraphAddBatchMemOpNode(void **node, void *graph, void *const *deps, size_t n, const void *params);
 int cuGraphAddChildGraphNode(void **node, void *graph, void *const *deps, size_t n, void *child);
 int cuGraphAddDependencies_v2(void *graph, void *const *from, void *const *to, const void *edges, size_t n);
@@ -55,3 +61,4 @@ int cuModuleGetFunctionCount(unsigned int *count, void *module);
 int cuModuleLoadData(void **module, const void *image);
 int cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, void *function, int block_size, size_t shared);
 int cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, void *function, int block_size, size_t shared, unsigned flags);
+int cuStreamWaitEvent(void *stream, void *event, unsigned int flags);

@@ -66,7 +66,7 @@ EXPORT int cuMemFreeHost(void *p)
 	int r = enter_context();
 	if (r || !p)
 		return r;
-	if (!memory_find((uint64_t)(uintptr_t)p, &range) || range.base != (uint64_t)(uintptr_t)p || range.type != MEMORY_PINNED ||
+	if (!memory_find((uint64_t)(uintptr_t)p, &range) || range.base != (uint64_t)(uintptr_t)p || range.type != MEMORY_PINNED || range.pooled ||
 	    !memory_remove(range.base, &range))
 		return CUDA_ERROR_INVALID_VALUE;
 	return host_release(&range);

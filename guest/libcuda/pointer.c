@@ -3,6 +3,7 @@
 #include "call.h"
 #include "context.h"
 #include "generated/calls.h"
+#include "hostpool.h"
 #include "memory.h"
 #include "object.h"
 #include "state.h"
@@ -78,7 +79,7 @@ static int known(void *data, uint32_t attribute, uint64_t address, const struct 
 		put32(data, READ_WRITE);
 		break;
 	case MEMPOOL_HANDLE:
-		put64(data, 0);
+		put64(data, (uint64_t)(uintptr_t)host_pool_of(range));
 		break;
 	default:
 		return CUDA_ERROR_INVALID_VALUE;

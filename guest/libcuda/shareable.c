@@ -125,7 +125,7 @@ EXPORT int cuMemPoolExportPointer(void *data, uint64_t address)
 {
 	struct range range;
 	int r = enter();
-	if (!r && (!data || !memory_find(address, &range) || range.base != address || !range.asynchronous))
+	if (!r && (!data || !memory_find(address, &range) || range.base != address || !range.asynchronous || range.pooled))
 		r = CUDA_ERROR_INVALID_VALUE;
 	return r ? r : wire_share_pointer(address, data);
 }

@@ -3123,12 +3123,6 @@ int wire_cuMemGetDefaultMemPool(void **pool_out, const void *location, unsigned 
 	return r;
 }
 
-EXPORT int cuMemGetDefaultMemPool(void **pool_out, const void *location, unsigned int kind)
-{
-	int r = enter();
-	return r ? r : wire_cuMemGetDefaultMemPool(pool_out, location, kind);
-}
-
 int wire_cuMemGetMemPool(void **pool, const void *location, unsigned int kind)
 {
 	if (!pool)
@@ -3148,12 +3142,6 @@ int wire_cuMemGetMemPool(void **pool, const void *location, unsigned int kind)
 		*pool = handle_from_id(KIND_POOL, reply_u64(&c));
 	}
 	return r;
-}
-
-EXPORT int cuMemGetMemPool(void **pool, const void *location, unsigned int kind)
-{
-	int r = enter();
-	return r ? r : wire_cuMemGetMemPool(pool, location, kind);
 }
 
 int wire_cuMemMap(uint64_t ptr, uint64_t size, uint64_t offset, void *handle, uint64_t flags)
@@ -3208,12 +3196,6 @@ int wire_cuMemPoolCreate(void **pool, const void *poolProps)
 	return r;
 }
 
-EXPORT int cuMemPoolCreate(void **pool, const void *poolProps)
-{
-	int r = enter();
-	return r ? r : wire_cuMemPoolCreate(pool, poolProps);
-}
-
 int wire_cuMemPoolDestroy(void *pool)
 {
 	uint64_t pool_wire;
@@ -3230,12 +3212,6 @@ int wire_cuMemPoolDestroy(void *pool)
 		object_free(pool);
 	}
 	return r;
-}
-
-EXPORT int cuMemPoolDestroy(void *pool)
-{
-	int r = enter();
-	return r ? r : wire_cuMemPoolDestroy(pool);
 }
 
 int wire_cuMemPoolGetAccess(unsigned int *flags, void *memPool, const void *location)
@@ -3262,12 +3238,6 @@ int wire_cuMemPoolGetAccess(unsigned int *flags, void *memPool, const void *loca
 	return r;
 }
 
-EXPORT int cuMemPoolGetAccess(unsigned int *flags, void *memPool, const void *location)
-{
-	int r = enter();
-	return r ? r : wire_cuMemPoolGetAccess(flags, memPool, location);
-}
-
 int wire_cuMemPoolGetAttribute(void *pool, unsigned int attr, void *value)
 {
 	uint64_t pool_wire;
@@ -3287,12 +3257,6 @@ int wire_cuMemPoolGetAttribute(void *pool, unsigned int attr, void *value)
 		reply_blob(&c, value, 8);
 	}
 	return r;
-}
-
-EXPORT int cuMemPoolGetAttribute(void *pool, unsigned int attr, void *value)
-{
-	int r = enter();
-	return r ? r : wire_cuMemPoolGetAttribute(pool, attr, value);
 }
 
 int wire_cuMemPoolSetAccess(void *pool, const void *access, uint64_t count)
@@ -3315,12 +3279,6 @@ int wire_cuMemPoolSetAccess(void *pool, const void *access, uint64_t count)
 	return r;
 }
 
-EXPORT int cuMemPoolSetAccess(void *pool, const void *access, uint64_t count)
-{
-	int r = enter();
-	return r ? r : wire_cuMemPoolSetAccess(pool, access, count);
-}
-
 int wire_cuMemPoolSetAttribute(void *pool, unsigned int attr, const void *value)
 {
 	uint64_t pool_wire;
@@ -3341,12 +3299,6 @@ int wire_cuMemPoolSetAttribute(void *pool, unsigned int attr, const void *value)
 	return r;
 }
 
-EXPORT int cuMemPoolSetAttribute(void *pool, unsigned int attr, const void *value)
-{
-	int r = enter();
-	return r ? r : wire_cuMemPoolSetAttribute(pool, attr, value);
-}
-
 int wire_cuMemPoolTrimTo(void *pool, uint64_t minBytesToKeep)
 {
 	uint64_t pool_wire;
@@ -3361,12 +3313,6 @@ int wire_cuMemPoolTrimTo(void *pool, uint64_t minBytesToKeep)
 	call_u64(&c, minBytesToKeep);
 	r = call_end(&c);
 	return r;
-}
-
-EXPORT int cuMemPoolTrimTo(void *pool, uint64_t minBytesToKeep)
-{
-	int r = enter();
-	return r ? r : wire_cuMemPoolTrimTo(pool, minBytesToKeep);
 }
 
 int wire_cuMemPrefetchAsync(uint64_t devPtr, uint64_t count, int dstDevice, void *stream)
@@ -3468,12 +3414,6 @@ int wire_cuMemSetMemPool(const void *location, unsigned int kind, void *pool)
 	call_u64(&c, pool_wire);
 	r = call_end(&c);
 	return r;
-}
-
-EXPORT int cuMemSetMemPool(const void *location, unsigned int kind, void *pool)
-{
-	int r = enter();
-	return r ? r : wire_cuMemSetMemPool(location, kind, pool);
 }
 
 int wire_cuMemUnmap(uint64_t ptr, uint64_t size)

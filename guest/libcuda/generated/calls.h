@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ORION_SPEC_HASH 0xde07076093ffd69dull
+#define ORION_SPEC_HASH 0xea8bb673d35a2535ull
 
 enum kind {
 	KIND_CTX = 1,
