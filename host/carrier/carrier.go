@@ -133,7 +133,7 @@ func (c *Carrier) Finish() {
 	c.close(nil)
 }
 
-// Answered has the answers looked for at once: one has been given.
+// Answered has answers and requests looked for at once: there is one.
 func (c *Carrier) Answered() {
 	select {
 	case c.wake <- struct{}{}:

@@ -56,6 +56,9 @@ func (c *hostCalls) ask(id uint64) uint32 {
 	binary.LittleEndian.PutUint64(entry, id)
 	c.head = n + 1
 	c.region.store32(wire.StatusCallHead, c.head)
+	if c.region.answered != nil {
+		c.region.answered()
+	}
 	return n
 }
 
