@@ -47,6 +47,15 @@ int stream_fence(void *stream)
 	return r ? r : call_deferred();
 }
 
+void copies_beside(void)
+{
+	if (session.beside)
+		return;
+	session.beside = true;
+	if (thread.context && !session.captures)
+		stream_fence((void *)1); /* its error comes again with the next wait */
+}
+
 bool stream_capturing(void *stream)
 {
 	unsigned status;
@@ -92,8 +101,10 @@ int copy_in(uint64_t dst, const void *src, size_t n, void *stream, bool wait)
 		r = wire_copy_in(dst, stream, src, n);
 	else
 		r = upload(dst, src, n, stream);
-	/* What the host can read itself has to be there when a blocking copy returns. */
-	return r ? r : known_range(dst, n) && !(wait && pinned_at((void *)(uintptr_t)dst, n)) ? call_deferred() : stream_fence(stream);
+	/* When a blocking copy returns, it has to be there for all who do not come after it in this stream: the host, if
+	 * it can read it, and what goes on beside. */
+	bool seen = wait && (session.beside || pinned_at((void *)(uintptr_t)dst, n));
+	return r ? r : known_range(dst, n) && !seen ? call_deferred() : stream_fence(stream);
 }
 
 /* A download through two pieces: while one is copied out here, the GPU fills the other. */

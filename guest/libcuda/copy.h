@@ -15,6 +15,11 @@ bool known_range(uint64_t address, uint64_t n);
 /* Waits for a stream, and returns its error or a deferred one. */
 int stream_fence(void *stream);
 
+/* From now on there is somebody who does not come after what the default stream copies: a stream that does not wait for it,
+ * another context, another program. Blocking copies of pageable memory, which otherwise return as soon as the memory has
+ * been read, then wait to be complete, as those under way do here. */
+void copies_beside(void);
+
 int copy_in(uint64_t dst, const void *src, size_t n, void *stream, bool wait);
 int copy_out(void *dst, uint64_t src, size_t n, void *stream, bool wait);
 /* A copy whose direction the addresses tell. */

@@ -7,6 +7,7 @@
 
 #include "call.h"
 #include "context.h"
+#include "copy.h"
 #include "device.h"
 #include "exported.h"
 #include "generated/calls.h"
@@ -164,6 +165,6 @@ EXPORT int cuGreenCtxStreamCreate(void **stream, void *green, unsigned int flags
 	if (!r)
 		r = wire_cuGreenCtxStreamCreate(stream, g, flags, priority);
 	if (!r)
-		stream_note(*stream, green_context(g), flags, priority);
+		stream_note(*stream, green_context(g), flags, priority), copies_beside();
 	return r;
 }

@@ -5,6 +5,7 @@
  */
 #include "call.h"
 #include "context.h"
+#include "copy.h"
 #include "eventword.h"
 #include "generated/calls.h"
 #include "log.h"
@@ -27,7 +28,10 @@ EXPORT int cuIpcGetMemHandle(struct ipc_handle *handle, uint64_t address)
 	int r = enter_context();
 	if (!r && (!handle || !memory_find(address, &range) || range.type != MEMORY_DEVICE || range.asynchronous))
 		r = CUDA_ERROR_INVALID_VALUE;
-	return r ? r : wire_share_memory(range.base, handle->token);
+	if (r)
+		return r;
+	copies_beside();
+	return wire_share_memory(range.base, handle->token);
 }
 
 /* Counts memory that has been opened. The caller holds the lock. A CUresult. */
@@ -55,6 +59,7 @@ EXPORT int cuIpcOpenMemHandle_v2(uint64_t *address, struct ipc_handle handle, un
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r)
 		return r;
+	copies_beside();
 	pthread_mutex_lock(&opened);
 	r = wire_take_memory(handle.token, flags, address, &size);
 	if (!r && (r = note(*address, size)))

@@ -13,6 +13,7 @@
 
 #include "call.h"
 #include "context.h"
+#include "copy.h"
 #include "generated/calls.h"
 #include "log.h"
 #include "memory.h"
@@ -60,8 +61,14 @@ static int token_read(int fd, uint8_t *token)
 	return pread(fd, token, TOKEN_BYTES, 0) == TOKEN_BYTES ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
-/* Other kinds of handles are of other systems, or need a fabric. */
-static int type_check(unsigned type) { return type == POSIX_FILE ? CUDA_SUCCESS : CUDA_ERROR_NOT_SUPPORTED; }
+/* For what is about to be shared. Other kinds of handles are of other systems, or need a fabric. */
+static int type_check(unsigned type)
+{
+	if (type != POSIX_FILE)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	copies_beside();
+	return CUDA_SUCCESS;
+}
 
 EXPORT int cuMemExportToShareableHandle(void *fd, uint64_t handle, unsigned int type, uint64_t flags)
 {

@@ -56,6 +56,7 @@ struct session {
 	int device_count;
 	struct device devices[WIRE_MAX_DEVICES];
 	char id[WIRE_SESSION_BYTES];
+	_Atomic bool beside; /* somebody does not wait for the default stream: another program, or a stream of this one */
 	_Atomic int captures; /* under way in this process: capture.h */
 	_Atomic uint32_t async_seen;
 };

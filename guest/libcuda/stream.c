@@ -38,6 +38,8 @@ static int stream_new(void **stream, unsigned flags, int priority)
 	if (r)
 		return r;
 	stream_note(*stream, thread.context, flags, priority);
+	if (flags & STREAM_NON_BLOCKING)
+		copies_beside();
 	return CUDA_SUCCESS;
 }
 
