@@ -241,7 +241,7 @@ func (f *fakeDriver) tidy() {
 func fakeServer(r *region) (*server, *fakeDriver) {
 	cfg := Config{VGPUs: []VGPU{{MemoryBytes: 1 << 20}}}
 	f := &fakeDriver{region: r, memory: newMemory(cfg.VGPUs)}
-	return &server{cfg: cfg, log: slog.New(slog.DiscardHandler), region: r, api: f, handles: newHandleTable(),
-		memory: f.memory, waiters: newWaiters(f), watch: newWatch(f), calls: &hostCalls{region: r},
-		console: newConsole(r), captures: map[driver.Stream]bool{}, dirty: map[driver.Context]*dirtyStreams{}, linked: map[driver.LinkState][]byte{}, placed: map[driver.HostPtr]placement{}, words: map[driver.Event]eventWord{}, objects: newObjects(), mail: newMail(-1)}, f
+	s := newServer(cfg, r, f, f, f.memory)
+	s.log = slog.New(slog.DiscardHandler)
+	return s, f
 }

@@ -88,12 +88,11 @@ func start(cfg Config, p *Prepared, open Backend, log *slog.Logger) (*server, er
 		}
 	}
 	opened := time.Now()
-	con := newConsole(reg)
-	p.console.Store(con)
 	mem := newMemory(cfg.VGPUs)
-	s := &server{cfg: cfg, log: log, region: reg, api: newCharging(p.api, mem), home: p.home, handles: newHandleTable(), memory: mem,
-		waiters: newWaiters(p.drv), watch: newWatch(p.drv), monitor: newMonitor(p.drv, cfg.VGPUs), calls: &hostCalls{region: reg}, console: con,
-		captures: map[driver.Stream]bool{}, dirty: map[driver.Context]*dirtyStreams{}, linked: map[driver.LinkState][]byte{}, placed: map[driver.HostPtr]placement{}, words: map[driver.Event]eventWord{}, objects: newObjects(), mail: newMail(SocketFD)}
+	s := newServer(cfg, reg, p.drv, newCharging(p.api, mem), mem)
+	s.log, s.home, s.mail = log, p.home, newMail(SocketFD)
+	con := s.console
+	p.console.Store(con)
 	s.opened = opened.Sub(begin)
 	if err := s.writeHeader(); err != nil {
 		return nil, err

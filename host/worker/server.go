@@ -62,6 +62,16 @@ type server struct {
 	asyncSeq     uint32
 }
 
+// newServer is a server without a log, a home context and a client's socket.
+func newServer(cfg Config, r *region, drv driver.Driver, api driver.API, m *memory) *server {
+	return &server{
+		cfg: cfg, region: r, api: api, handles: newHandleTable(), memory: m,
+		waiters: newWaiters(drv), watch: newWatch(drv), monitor: newMonitor(drv, cfg.VGPUs), calls: &hostCalls{region: r}, console: newConsole(r),
+		captures: map[driver.Stream]bool{}, dirty: map[driver.Context]*dirtyStreams{}, words: map[driver.Event]eventWord{},
+		linked: map[driver.LinkState][]byte{}, placed: map[driver.HostPtr]placement{}, objects: newObjects(), mail: newMail(-1),
+	}
+}
+
 // serve runs commands until the client is gone or breaks the protocol.
 func (s *server) serve(r *consumer) error {
 	a := newArgs()
