@@ -86,16 +86,13 @@ EXPORT int cuMemAllocPitch_v2(uint64_t *address, size_t *pitch, size_t width, si
 	return note(*address, p.pitch * height, PLAIN);
 }
 
-EXPORT int cuMemFree_v2(uint64_t address)
+static int free_plain(uint64_t address)
 {
 	struct range range;
-	int r = enter_context();
-	if (r || !address)
-		return r;
 	if (!memory_find(address, &range) || range.base != address)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (range.pooled) {
-		r = cuCtxSynchronize_v2(thread.context);
+		int r = cuCtxSynchronize_v2(thread.context);
 		return r ? r : host_pool_free(address, NULL);
 	}
 	if (range.type == MEMORY_MANAGED) {
@@ -103,8 +100,18 @@ EXPORT int cuMemFree_v2(uint64_t address)
 	}
 	if (range.type != MEMORY_DEVICE || !(range.graph || memory_remove(address, &range)))
 		return CUDA_ERROR_INVALID_VALUE;
-	r = wire_mem_free(address);
+	int r = wire_mem_free(address);
 	return r ? r : call_deferred();
+}
+
+EXPORT int cuMemFree_v2(uint64_t address)
+{
+	struct object *mine = thread.context;
+	int r = enter_context_for(address);
+	if (!r && address)
+		r = free_plain(address);
+	thread.context = mine;
+	return r;
 }
 
 struct pooled {

@@ -60,16 +60,22 @@ EXPORT int cuMemHostAlloc(void **p, size_t size, unsigned int flags)
 
 EXPORT int cuMemAllocHost_v2(void **p, size_t size) { return cuMemHostAlloc(p, size, 0); }
 
-EXPORT int cuMemFreeHost(void *p)
+static int free_pinned(uint64_t base)
 {
 	struct range range;
-	int r = enter_context();
-	if (r || !p)
-		return r;
-	if (!memory_find((uint64_t)(uintptr_t)p, &range) || range.base != (uint64_t)(uintptr_t)p || range.type != MEMORY_PINNED || range.pooled ||
-	    !memory_remove(range.base, &range))
+	if (!memory_find(base, &range) || range.base != base || range.type != MEMORY_PINNED || range.pooled || !memory_remove(base, &range))
 		return CUDA_ERROR_INVALID_VALUE;
 	return host_release(&range);
+}
+
+EXPORT int cuMemFreeHost(void *p)
+{
+	struct object *mine = thread.context;
+	int r = enter_context_for((uint64_t)(uintptr_t)p);
+	if (!r && p)
+		r = free_pinned((uint64_t)(uintptr_t)p);
+	thread.context = mine;
+	return r;
 }
 
 EXPORT int cuMemAllocManaged(uint64_t *address, size_t size, unsigned int flags)

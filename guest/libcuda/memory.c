@@ -146,6 +146,14 @@ bool memory_remove(uint64_t address, struct range *r)
 	return found;
 }
 
+int enter_context_for_(const char *function, uint64_t address)
+{
+	struct range range;
+	if (!thread.context && session.state == SESSION_LIVE && memory_find(address, &range))
+		thread.context = range.context;
+	return enter_context_of(function);
+}
+
 void memory_forget_context(struct object *context)
 {
 	pthread_rwlock_wrlock(&table.lock);

@@ -39,6 +39,10 @@ bool memory_take_registered(struct object *context, struct range *r);
 bool memory_overlaps(uint64_t address, uint64_t size);
 /* Removes the range that starts at address and copies it out. */
 bool memory_remove(uint64_t address, struct range *r);
+/* enter_context for calls that free memory: it knows its context, which becomes current where none is. The caller
+ * sets thread.context back. */
+#define enter_context_for(address) enter_context_for_(__func__, address)
+int enter_context_for_(const char *function, uint64_t address);
 /* Removes all ranges of a context, which has ended, and gives their pinned memory back to the heap. */
 void memory_forget_context(struct object *context);
 

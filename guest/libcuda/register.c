@@ -250,20 +250,24 @@ static int unregister(struct range range)
 	return r ? r : freed;
 }
 
-EXPORT int cuMemHostUnregister(void *p)
+static int unregister_at(uint64_t base)
 {
-	uint64_t base = (uint64_t)(uintptr_t)p;
 	struct range range;
-	int r = enter_context();
-	if (!r && !p)
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (r)
-		return r;
 	if (!memory_find(base, &range) || range.type != MEMORY_REGISTERED)
 		return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
 	if (!memory_remove(base, &range)) /* it is the middle of what is registered */
 		return CUDA_ERROR_INVALID_VALUE;
 	return unregister(range);
+}
+
+EXPORT int cuMemHostUnregister(void *p)
+{
+	struct object *mine = thread.context;
+	int r = enter_context_for((uint64_t)(uintptr_t)p);
+	if (!r)
+		r = p ? unregister_at((uint64_t)(uintptr_t)p) : CUDA_ERROR_INVALID_VALUE;
+	thread.context = mine;
+	return r;
 }
 
 void registered_forget_context(struct object *context)

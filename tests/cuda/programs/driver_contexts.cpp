@@ -13,6 +13,8 @@ CUcontext current() {
 int main() {
     CUcontext contexts[3], popped;
     CUmodule modules[3];
+    void *pinned = nullptr;
+    std::vector<char> registered(1 << 16);
     CUfunction functions[3];
     CUdeviceptr memory[3];
     int n = 32;
@@ -27,6 +29,8 @@ int main() {
         CU(cuMemcpyHtoD(factor, &value, sizeof value));
         memory[i] = device_ints(std::vector<int>(n, 2));
     }
+    CU(cuMemHostAlloc(&pinned, 4096, 0));
+    CU(cuMemHostRegister(registered.data(), registered.size(), 0));
     EXPECT(contexts[0] != contexts[1] && contexts[1] != contexts[2], "contexts are the same");
     for (int i : {1, 0, 2, 1}) {
         CU(cuCtxPushCurrent(contexts[i]));
@@ -52,6 +56,14 @@ int main() {
     CUdeviceptr p;
     EXPECT_CU(cuMemAlloc(&p, 16), CUDA_ERROR_INVALID_CONTEXT);
     EXPECT_CU(cuCtxPopCurrent(&popped), CUDA_ERROR_INVALID_CONTEXT);
+    // Memory knows its context: Numba frees what it has left once it has popped all contexts.
+    CU(cuMemFree(memory[0]));
+    CU(cuMemFreeHost(pinned));
+    CU(cuMemHostUnregister(registered.data()));
+    EXPECT(current() == nullptr, "freeing memory has made a context current");
+    CU(cuCtxSetCurrent(contexts[0]));
+    EXPECT_CU(cuMemFree(memory[0]), CUDA_ERROR_INVALID_VALUE);
+    EXPECT_CU(cuMemHostUnregister(registered.data()), CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
     // Destroying one leaves the others.
     CU(cuCtxDestroy(contexts[1]));
     CU(cuCtxSetCurrent(contexts[2]));
