@@ -338,6 +338,14 @@ EXPORT int cuCtxSetCurrent(void *context)
 	return r;
 }
 
+int enter_context_of_object_(const char *function, const void *handle, int kind)
+{
+	struct object *o = thread.context || session.state != SESSION_LIVE ? NULL : object_get(handle, kind);
+	if (o)
+		thread.context = object_get(o->context, KIND_CTX); /* which may have ended */
+	return enter_context_of(function);
+}
+
 EXPORT int cuCtxGetCurrent(void **context)
 {
 	int r = enter();

@@ -66,3 +66,8 @@ static inline bool handle_id(const void *handle, int kind, uint64_t *id)
 	*id = object_id(o);
 	return true;
 }
+
+/* enter_context for calls that need only the context of an object, which becomes current where none is. The caller
+ * sets thread.context back. */
+#define enter_context_of_object(handle, kind) enter_context_of_object_(__func__, handle, kind)
+int enter_context_of_object_(const char *function, const void *handle, int kind);

@@ -240,22 +240,34 @@ static int get_context_v2(void *stream, void **context, void **green)
 
 static int query(void *stream)
 {
-	int r = enter_context();
+	struct object *mine = thread.context;
+	int r = enter_context_of_object(stream, KIND_STREAM);
 	if (!r && (capture_strict() || !idle_stream(stream)))
 		r = wire_cuStreamQuery(stream);
-	return r ? r : call_deferred();
+	if (!r)
+		r = call_deferred();
+	thread.context = mine;
+	return r;
 }
 
 static int synchronize(void *stream)
 {
-	int r = enter_context();
-	return r ? r : stream_fence(stream);
+	struct object *mine = thread.context;
+	int r = enter_context_of_object(stream, KIND_STREAM);
+	if (!r)
+		r = stream_fence(stream);
+	thread.context = mine;
+	return r;
 }
 
-/* An exported function on a stream, and its variant for per-thread default streams. */
+/* An exported function on a stream, and its variant for per-thread default streams, which are made in a context. */
 #define STREAM_CALL(name, params, function, ...)                                                       \
 	EXPORT int name params { return function(stream_arg(stream), ##__VA_ARGS__); }                  \
-	EXPORT int name##_ptsz params { return enter_context() ? enter_context() : function(stream_per_thread(stream), ##__VA_ARGS__); }
+	EXPORT int name##_ptsz params                                                                   \
+	{                                                                                                \
+		int r = stream && stream != (void *)2 ? CUDA_SUCCESS : enter_context();                  \
+		return r ? r : function(stream_per_thread(stream), ##__VA_ARGS__);                       \
+	}
 
 STREAM_CALL(cuStreamGetPriority, (void *stream, int *priority), get_priority, priority)
 STREAM_CALL(cuStreamGetFlags, (void *stream, unsigned int *flags), get_flags, flags)

@@ -610,8 +610,12 @@ int wire_cuArrayDestroy(void *array)
 
 EXPORT int cuArrayDestroy(void *array)
 {
-	int r = enter_context();
-	return r ? r : wire_cuArrayDestroy(array);
+	struct object *mine = thread.context;
+	int r = enter_context_of_object(array, KIND_ARRAY);
+	if (!r)
+		r = wire_cuArrayDestroy(array);
+	thread.context = mine;
+	return r;
 }
 
 int wire_cuArrayGetDescriptor_v2(void *pArrayDescriptor, void *array)
@@ -3647,8 +3651,12 @@ int wire_cuMipmappedArrayDestroy(void *mipmappedArray)
 
 EXPORT int cuMipmappedArrayDestroy(void *mipmappedArray)
 {
-	int r = enter_context();
-	return r ? r : wire_cuMipmappedArrayDestroy(mipmappedArray);
+	struct object *mine = thread.context;
+	int r = enter_context_of_object(mipmappedArray, KIND_MIPMAP);
+	if (!r)
+		r = wire_cuMipmappedArrayDestroy(mipmappedArray);
+	thread.context = mine;
+	return r;
 }
 
 int wire_cuMipmappedArrayGetLevel(void **pLevelArray, void *mipmappedArray, unsigned int level)
@@ -4986,8 +4994,12 @@ int wire_cuTexRefDestroy(void *texRef)
 
 EXPORT int cuTexRefDestroy(void *texRef)
 {
-	int r = enter_context();
-	return r ? r : wire_cuTexRefDestroy(texRef);
+	struct object *mine = thread.context;
+	int r = enter_context_of_object(texRef, KIND_TEXREF);
+	if (!r)
+		r = wire_cuTexRefDestroy(texRef);
+	thread.context = mine;
+	return r;
 }
 
 int wire_cuTexRefGetAddressMode(unsigned int *pam, void *texRef, int dim)

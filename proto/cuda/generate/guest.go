@@ -101,11 +101,25 @@ func exported(s *source, f *cuda.Func) {
 	if noContext(f) {
 		enter = "enter()"
 	}
+	if o := frees(f); o != nil && !noContext(f) { // an object knows its context
+		s.p("EXPORT int %s(%s)\n{\n\tstruct object *mine = thread.context;\n\tint r = enter_context_of_object(%s, %s);\n\tif (!r)\n\t\tr = wire_%s(%s);\n\tthread.context = mine;\n\treturn r;\n}\n", f.Symbol, cParams(f), ident(o.Name), kindConst(o.Type), f.Symbol, cArgs(f, "stream_legacy"))
+		return
+	}
 	s.p("EXPORT int %s(%s)\n{\n\tint r = %s;\n\treturn r ? r : wire_%s(%s);\n}", f.Symbol, cParams(f), enter, f.Symbol, cArgs(f, "stream_legacy"))
 	if f.Thread == "_ptsz" {
 		s.p("EXPORT int %s_ptsz(%s)\n{\n\tint r = %s;\n\treturn r ? r : wire_%s(%s);\n}", f.Symbol, cParams(f), enter, f.Symbol, cArgs(f, "stream_per_thread"))
 	}
 	s.p("")
+}
+
+// frees is the object that a function frees, nil for others.
+func frees(f *cuda.Func) *cuda.Param {
+	for i := range f.Params {
+		if f.Params[i].Dir == "free" {
+			return &f.Params[i]
+		}
+	}
+	return nil
 }
 
 // noContext says whether a function works on a thread without a current context.

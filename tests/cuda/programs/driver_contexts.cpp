@@ -31,6 +31,12 @@ int main() {
     }
     CU(cuMemHostAlloc(&pinned, 4096, 0));
     CU(cuMemHostRegister(registered.data(), registered.size(), 0));
+    CUstream stream;
+    CUarray array;
+    CUDA_ARRAY_DESCRIPTOR line = {16, 0, CU_AD_FORMAT_FLOAT, 1};
+    CU(cuStreamCreate(&stream, 0));
+    CU(cuArrayCreate(&array, &line));
+    CU(cuMemsetD32Async(memory[2], 2, n, stream));
     EXPECT(contexts[0] != contexts[1] && contexts[1] != contexts[2], "contexts are the same");
     for (int i : {1, 0, 2, 1}) {
         CU(cuCtxPushCurrent(contexts[i]));
@@ -60,7 +66,13 @@ int main() {
     CU(cuMemFree(memory[0]));
     CU(cuMemFreeHost(pinned));
     CU(cuMemHostUnregister(registered.data()));
-    EXPECT(current() == nullptr, "freeing memory has made a context current");
+    // So do streams and arrays.
+    CU(cuStreamSynchronize(stream));
+    CU(cuStreamQuery(stream));
+    CU(cuStreamDestroy(stream));
+    CU(cuArrayDestroy(array));
+    EXPECT_CU(cuStreamSynchronize(nullptr), CUDA_ERROR_INVALID_CONTEXT);
+    EXPECT(current() == nullptr, "a call has left a context current");
     CU(cuCtxSetCurrent(contexts[0]));
     EXPECT_CU(cuMemFree(memory[0]), CUDA_ERROR_INVALID_VALUE);
     EXPECT_CU(cuMemHostUnregister(registered.data()), CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
