@@ -167,10 +167,8 @@ static int free_async(uint64_t address, void *stream)
 {
 	struct range range;
 	int r = enter_context();
-	if (r)
+	if (r || !address) /* an allocation of no bytes has address 0 */
 		return r;
-	if (!address)
-		return CUDA_ERROR_INVALID_VALUE;
 	if (!memory_find(address, &range) || range.base != address || !range.asynchronous)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (range.pooled)
