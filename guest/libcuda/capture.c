@@ -52,17 +52,14 @@ static struct capture **find(void *stream)
 	return at;
 }
 
-int capture_may_end(void *stream, bool wants_graph)
+int capture_may_end(void *stream, bool *own)
 {
-	int r = CUDA_SUCCESS;
 	pthread_mutex_lock(&lock);
 	const struct capture *c = *find(stream);
-	if (c && c->mode != CAPTURE_RELAXED && c->thread != thread_number())
-		r = CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
-	else if (!wants_graph && !(c && c->given)) /* nobody would have the graph that it makes */
-		r = CUDA_ERROR_INVALID_VALUE;
+	bool wrong = c && c->mode != CAPTURE_RELAXED && c->thread != thread_number();
+	*own = c && !c->given;
 	pthread_mutex_unlock(&lock);
-	return r;
+	return wrong ? CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD : CUDA_SUCCESS;
 }
 
 void capture_ended(void *stream, bool well)

@@ -13,8 +13,8 @@ enum { CAPTURE_GLOBAL, CAPTURE_THREAD_LOCAL, CAPTURE_RELAXED, CAPTURE_MODES };
 
 /* Notes that the calling thread captures a stream, into a graph of the program's if one is given. False if out of memory. */
 bool capture_begun(void *stream, void *given, unsigned mode);
-/* Whether the calling thread may end the capture of a stream, and without wanting the graph. A CUresult. */
-int capture_may_end(void *stream, bool wants_graph);
+/* Whether the calling thread may end the capture of a stream, which tells whether its graph is its own. A CUresult. */
+int capture_may_end(void *stream, bool *own);
 /* The capture of a stream has ended, well or with an error, or the stream has. */
 void capture_ended(void *stream, bool well);
 /* The graph that a stream is being captured into, which lives until the capture ends, and after if it ends well. A CUresult. */

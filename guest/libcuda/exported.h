@@ -29,6 +29,7 @@ int cuGraphAddMemFreeNode(void **node, void *graph, void *const *deps, size_t n,
 int cuGraphAddMemcpyNode(void **node, void *graph, void *const *deps, size_t n, const void *params, void *context);
 int cuGraphAddMemsetNode(void **node, void *graph, void *const *deps, size_t n, const void *params, void *context);
 int cuGraphBatchMemOpNodeSetParams(void *node, const void *params);
+int cuGraphDestroy(void *graph);
 int cuGraphDestroyNode(void *node);
 int cuGraphEventRecordNodeSetEvent(void *node, void *event);
 int cuGraphEventWaitNodeSetEvent(void *node, void *event);

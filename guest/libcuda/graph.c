@@ -4,6 +4,7 @@
 
 #include "call.h"
 #include "capture.h"
+#include "exported.h"
 #include "generated/calls.h"
 #include "graph.h"
 #include "object.h"
@@ -42,18 +43,23 @@ static int begin_capture_to(void *stream, void *graph, void *const *nodes, const
 	return r;
 }
 
+/* Who may not end a capture ends it all the same, and its own graph with it, as does who does not want that graph. */
 static int end_capture(void *stream, void **graph)
 {
-	void *made; /* a program knows the graph that it gave, and need not want it */
+	void *made;
+	bool own;
 	int r = enter_context();
-	if (!r)
-		r = capture_may_end(stream, graph != NULL);
 	if (r)
 		return r;
-	r = wire_cuStreamEndCapture(stream, graph ? graph : &made);
+	int refused = capture_may_end(stream, &own);
+	r = wire_cuStreamEndCapture(stream, &made);
 	if (!r || (r >= CUDA_ERROR_STREAM_CAPTURE_INVALIDATED && r <= CUDA_ERROR_STREAM_CAPTURE_ISOLATION && r != CUDA_ERROR_STREAM_CAPTURE_UNMATCHED))
 		capture_ended(stream, !r);
-	return r;
+	if (!r && own && (refused || !graph))
+		r = cuGraphDestroy(made);
+	else if (!r && !refused && graph)
+		*graph = made;
+	return refused ? refused : r;
 }
 
 static int is_capturing(void *stream, unsigned *status)

@@ -46,6 +46,17 @@ static void attempt(cudaStreamCaptureMode mode, bool other, cudaStreamCaptureMod
     if (graph) CHECK(cudaGraphDestroy(graph));
 }
 
+// expect_over ends a capture that has ended.
+static void expect_over(const char *how) {
+    cudaGraph_t none;
+    cudaStreamCaptureStatus status;
+    CHECK(cudaStreamIsCapturing(s, &status));
+    EXPECT(status == cudaStreamCaptureStatusNone, "%s, the stream is still captured: %d", how, status);
+    cudaError_t r = cudaStreamEndCapture(s, &none);
+    cudaGetLastError();
+    EXPECT(r == cudaErrorIllegalState, "%s, the next end gives %s", how, cudaGetErrorName(r));
+}
+
 int main() {
     const cudaStreamCaptureMode global = cudaStreamCaptureModeGlobal, local = cudaStreamCaptureModeThreadLocal,
                                 relaxed = cudaStreamCaptureModeRelaxed;
@@ -87,7 +98,7 @@ int main() {
         CHECK(cudaStreamDestroy(s2));
     }).join();
     add<<<1, 1, 0, s>>>(v, 2);
-    // Only who began it may end it, unless it is relaxed.
+    // Only who began it may end it, unless it is relaxed. It is over even so, and its graph is lost.
     cudaError_t r;
     std::thread([&] {
         cudaGraph_t none;
@@ -95,8 +106,13 @@ int main() {
         cudaGetLastError();
     }).join();
     EXPECT(r == cudaErrorStreamCaptureWrongThread, "the end in another thread gives %s", cudaGetErrorName(r));
-    if (cudaStreamEndCapture(s, &graph) == cudaSuccess) CHECK(cudaGraphDestroy(graph)); // or it has been spoilt
-    cudaGetLastError();
+    expect_over("ended in another thread");
+    // Who does not want the graph need not take it.
+    CHECK(cudaStreamBeginCapture(s, local));
+    add<<<1, 1, 0, s>>>(v, 2);
+    CHECK(cudaLaunchHostFunc(s, [](void *) {}, nullptr));
+    CHECK(cudaStreamEndCapture(s, nullptr));
+    expect_over("ended without a graph");
     CHECK(cudaStreamBeginCapture(s, relaxed));
     add<<<1, 1, 0, s>>>(v, 2);
     std::thread([&] { CHECK(cudaStreamEndCapture(s, &graph)); }).join();
