@@ -35,7 +35,13 @@ static int get_param(void *handle, size_t index, size_t *offset, size_t *size)
 }
 
 EXPORT int cuFuncGetParamInfo(void *function, size_t index, size_t *offset, size_t *size) { return get_param(function, index, offset, size); }
-EXPORT int cuKernelGetParamInfo(void *kernel, size_t index, size_t *offset, size_t *size) { return get_param(kernel, index, offset, size); }
+
+/* A kernel is of no context, but NVIDIA's driver looks it up in the current one. */
+EXPORT int cuKernelGetParamInfo(void *kernel, size_t index, size_t *offset, size_t *size)
+{
+	int r = enter_context();
+	return r ? r : get_param(kernel, index, offset, size);
+}
 
 static int get_name(const char **name, void *handle)
 {
