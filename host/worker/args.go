@@ -126,8 +126,9 @@ func (a *args) bounded(v uint64) uint64 {
 	return v
 }
 
+// length checks bytes that have to be there: nil will do for none.
 func (a *args) length(b []byte, want uint64) {
-	if b == nil || uint64(len(b)) != want {
+	if uint64(len(b)) != want {
 		a.malformed = true
 	}
 }

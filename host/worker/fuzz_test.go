@@ -4,6 +4,7 @@ package worker
 
 import (
 	"encoding/binary"
+	"math"
 	"strings"
 	"testing"
 
@@ -141,6 +142,40 @@ func TestCommandIsCopied(t *testing.T) {
 	}
 	if *reg.word64(wire.RingHead) != uint64(len(b)) {
 		t.Error("the client does not learn that its room is free")
+	}
+}
+
+// stridesDriver notes the strides of a tensor map.
+type stridesDriver struct {
+	driver.API
+	strides []byte
+}
+
+func (d *stridesDriver) TensorMapEncodeTiled(_ []byte, _, _ uint32, _ driver.DevicePtr, _, strides, _, _ []byte, _, _, _, _ uint32) driver.Result {
+	d.strides = strides
+	return driver.Success
+}
+
+// A tensor map of one dimension has no strides: where a program keeps none, or that it keeps none, is told on.
+func TestBlobOfNoBytes(t *testing.T) {
+	t.Parallel()
+	s, fake := fakeServer(anyRegion(t))
+	defer close(s.waiters.jobs)
+	defer fake.tidy()
+	d := &stridesDriver{API: s.api}
+	s.api = d
+	encode := func(strides uint64) error {
+		d.strides = []byte{1}
+		return play(s, fake, frame(cuda.OpCuTensorMapEncodeTiled, 0, 1, words(7, 1, 4096, 8, 40, strides, 4, 2, 4, 1, 0, 0, 0, 0)), 0)
+	}
+	if err := encode(0); err != nil || d.strides == nil || len(d.strides) != 0 {
+		t.Errorf("somewhere: %v, %v", d.strides, err)
+	}
+	if err := encode(math.MaxUint64); err != nil || d.strides != nil {
+		t.Errorf("nowhere: %v, %v", d.strides, err)
+	}
+	if encode(8) == nil {
+		t.Error("strides of more bytes than there are are taken")
 	}
 }
 

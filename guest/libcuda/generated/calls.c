@@ -1155,7 +1155,10 @@ int wire_cuDeviceGetHostAtomicCapabilities(void *capabilities, const void *opera
 	if (r) {
 		return r;
 	}
-	call_blob(&c, operations, operations_bytes);
+	if (operations)
+		call_blob(&c, operations, operations_bytes);
+	else
+		call_u64(&c, UINT64_MAX);
 	call_u64(&c, count);
 	call_u64(&c, (uint32_t)dev);
 	r = call_end(&c);
@@ -1206,7 +1209,10 @@ int wire_cuDeviceGetP2PAtomicCapabilities(void *capabilities, const void *operat
 	if (r) {
 		return r;
 	}
-	call_blob(&c, operations, operations_bytes);
+	if (operations)
+		call_blob(&c, operations, operations_bytes);
+	else
+		call_u64(&c, UINT64_MAX);
 	call_u64(&c, count);
 	call_u64(&c, (uint32_t)srcDevice);
 	call_u64(&c, (uint32_t)dstDevice);
@@ -3277,7 +3283,10 @@ int wire_cuMemPoolSetAccess(void *pool, const void *access, uint64_t count)
 		return r;
 	}
 	call_u64(&c, pool_wire);
-	call_blob(&c, access, access_bytes);
+	if (access)
+		call_blob(&c, access, access_bytes);
+	else
+		call_u64(&c, UINT64_MAX);
 	call_u64(&c, count);
 	r = call_end(&c);
 	return r;
@@ -3388,7 +3397,10 @@ int wire_cuMemSetAccess(uint64_t ptr, uint64_t size, const void *desc, uint64_t 
 	}
 	call_u64(&c, ptr);
 	call_u64(&c, size);
-	call_blob(&c, desc, desc_bytes);
+	if (desc)
+		call_blob(&c, desc, desc_bytes);
+	else
+		call_u64(&c, UINT64_MAX);
 	call_u64(&c, count);
 	r = call_end(&c);
 	return r;
@@ -4134,7 +4146,10 @@ int wire_cuStreamBatchMemOp(void *stream, unsigned int count, const void *paramA
 	}
 	call_u64(&c, stream_wire);
 	call_u64(&c, count);
-	call_blob(&c, paramArray, paramArray_bytes);
+	if (paramArray)
+		call_blob(&c, paramArray, paramArray_bytes);
+	else
+		call_u64(&c, UINT64_MAX);
 	call_u64(&c, flags);
 	r = call_end(&c);
 	return r;
@@ -4166,7 +4181,10 @@ int wire_cuStreamBatchMemOp_v2(void *stream, unsigned int count, const void *par
 	}
 	call_u64(&c, stream_wire);
 	call_u64(&c, count);
-	call_blob(&c, paramArray, paramArray_bytes);
+	if (paramArray)
+		call_blob(&c, paramArray, paramArray_bytes);
+	else
+		call_u64(&c, UINT64_MAX);
 	call_u64(&c, flags);
 	r = call_end(&c);
 	return r;
@@ -4806,13 +4824,28 @@ int wire_cuTensorMapEncodeIm2col(void *tensorMap, unsigned int tensorDataType, u
 	call_u64(&c, tensorDataType);
 	call_u64(&c, tensorRank);
 	call_u64(&c, globalAddress);
-	call_blob(&c, globalDim, globalDim_bytes);
-	call_blob(&c, globalStrides, globalStrides_bytes);
-	call_blob(&c, pixelBoxLowerCorner, pixelBoxLowerCorner_bytes);
-	call_blob(&c, pixelBoxUpperCorner, pixelBoxUpperCorner_bytes);
+	if (globalDim)
+		call_blob(&c, globalDim, globalDim_bytes);
+	else
+		call_u64(&c, UINT64_MAX);
+	if (globalStrides)
+		call_blob(&c, globalStrides, globalStrides_bytes);
+	else
+		call_u64(&c, UINT64_MAX);
+	if (pixelBoxLowerCorner)
+		call_blob(&c, pixelBoxLowerCorner, pixelBoxLowerCorner_bytes);
+	else
+		call_u64(&c, UINT64_MAX);
+	if (pixelBoxUpperCorner)
+		call_blob(&c, pixelBoxUpperCorner, pixelBoxUpperCorner_bytes);
+	else
+		call_u64(&c, UINT64_MAX);
 	call_u64(&c, channelsPerPixel);
 	call_u64(&c, pixelsPerColumn);
-	call_blob(&c, elementStrides, elementStrides_bytes);
+	if (elementStrides)
+		call_blob(&c, elementStrides, elementStrides_bytes);
+	else
+		call_u64(&c, UINT64_MAX);
 	call_u64(&c, interleave);
 	call_u64(&c, swizzle);
 	call_u64(&c, l2Promotion);
@@ -4851,13 +4884,22 @@ int wire_cuTensorMapEncodeIm2colWide(void *tensorMap, unsigned int tensorDataTyp
 	call_u64(&c, tensorDataType);
 	call_u64(&c, tensorRank);
 	call_u64(&c, globalAddress);
-	call_blob(&c, globalDim, globalDim_bytes);
-	call_blob(&c, globalStrides, globalStrides_bytes);
+	if (globalDim)
+		call_blob(&c, globalDim, globalDim_bytes);
+	else
+		call_u64(&c, UINT64_MAX);
+	if (globalStrides)
+		call_blob(&c, globalStrides, globalStrides_bytes);
+	else
+		call_u64(&c, UINT64_MAX);
 	call_u64(&c, (uint32_t)pixelBoxLowerCornerWidth);
 	call_u64(&c, (uint32_t)pixelBoxUpperCornerWidth);
 	call_u64(&c, channelsPerPixel);
 	call_u64(&c, pixelsPerColumn);
-	call_blob(&c, elementStrides, elementStrides_bytes);
+	if (elementStrides)
+		call_blob(&c, elementStrides, elementStrides_bytes);
+	else
+		call_u64(&c, UINT64_MAX);
 	call_u64(&c, interleave);
 	call_u64(&c, mode);
 	call_u64(&c, swizzle);
@@ -4900,10 +4942,22 @@ int wire_cuTensorMapEncodeTiled(void *tensorMap, unsigned int tensorDataType, un
 	call_u64(&c, tensorDataType);
 	call_u64(&c, tensorRank);
 	call_u64(&c, globalAddress);
-	call_blob(&c, globalDim, globalDim_bytes);
-	call_blob(&c, globalStrides, globalStrides_bytes);
-	call_blob(&c, boxDim, boxDim_bytes);
-	call_blob(&c, elementStrides, elementStrides_bytes);
+	if (globalDim)
+		call_blob(&c, globalDim, globalDim_bytes);
+	else
+		call_u64(&c, UINT64_MAX);
+	if (globalStrides)
+		call_blob(&c, globalStrides, globalStrides_bytes);
+	else
+		call_u64(&c, UINT64_MAX);
+	if (boxDim)
+		call_blob(&c, boxDim, boxDim_bytes);
+	else
+		call_u64(&c, UINT64_MAX);
+	if (elementStrides)
+		call_blob(&c, elementStrides, elementStrides_bytes);
+	else
+		call_u64(&c, UINT64_MAX);
 	call_u64(&c, interleave);
 	call_u64(&c, swizzle);
 	call_u64(&c, l2Promotion);

@@ -590,7 +590,7 @@ const (
 func (t *Thread) Array3DCreate(pAllocateArray []byte) (pHandle driver.Array, r driver.Result) {
 	f := t.frame
 	f.args[0] = f.out(0, 0)
-	f.args[1] = address(pAllocateArray)
+	f.args[1] = blob(pAllocateArray)
 	r = t.call(symArray3DCreate_v2, 2)
 	runtime.KeepAlive(pAllocateArray)
 	pHandle = driver.Array(f.outs[0])
@@ -600,7 +600,7 @@ func (t *Thread) Array3DCreate(pAllocateArray []byte) (pHandle driver.Array, r d
 // Array3DGetDescriptor calls cuArray3DGetDescriptor_v2.
 func (t *Thread) Array3DGetDescriptor(pArrayDescriptor []byte, array driver.Array) driver.Result {
 	f := t.frame
-	f.args[0] = address(pArrayDescriptor)
+	f.args[0] = blob(pArrayDescriptor)
 	f.args[1] = uint64(array)
 	r := t.call(symArray3DGetDescriptor_v2, 2)
 	runtime.KeepAlive(pArrayDescriptor)
@@ -611,7 +611,7 @@ func (t *Thread) Array3DGetDescriptor(pArrayDescriptor []byte, array driver.Arra
 func (t *Thread) ArrayCreate(pAllocateArray []byte) (pHandle driver.Array, r driver.Result) {
 	f := t.frame
 	f.args[0] = f.out(0, 0)
-	f.args[1] = address(pAllocateArray)
+	f.args[1] = blob(pAllocateArray)
 	r = t.call(symArrayCreate_v2, 2)
 	runtime.KeepAlive(pAllocateArray)
 	pHandle = driver.Array(f.outs[0])
@@ -629,7 +629,7 @@ func (t *Thread) ArrayDestroy(array driver.Array) driver.Result {
 // ArrayGetDescriptor calls cuArrayGetDescriptor_v2.
 func (t *Thread) ArrayGetDescriptor(pArrayDescriptor []byte, array driver.Array) driver.Result {
 	f := t.frame
-	f.args[0] = address(pArrayDescriptor)
+	f.args[0] = blob(pArrayDescriptor)
 	f.args[1] = uint64(array)
 	r := t.call(symArrayGetDescriptor_v2, 2)
 	runtime.KeepAlive(pArrayDescriptor)
@@ -639,7 +639,7 @@ func (t *Thread) ArrayGetDescriptor(pArrayDescriptor []byte, array driver.Array)
 // ArrayGetMemoryRequirements calls cuArrayGetMemoryRequirements.
 func (t *Thread) ArrayGetMemoryRequirements(memoryRequirements []byte, array driver.Array, device driver.Device) driver.Result {
 	f := t.frame
-	f.args[0] = address(memoryRequirements)
+	f.args[0] = blob(memoryRequirements)
 	f.args[1] = uint64(array)
 	f.args[2] = uint64(uint32(device))
 	r := t.call(symArrayGetMemoryRequirements, 3)
@@ -661,7 +661,7 @@ func (t *Thread) ArrayGetPlane(array driver.Array, planeIdx uint32) (pPlaneArray
 // ArrayGetSparseProperties calls cuArrayGetSparseProperties.
 func (t *Thread) ArrayGetSparseProperties(sparseProperties []byte, array driver.Array) driver.Result {
 	f := t.frame
-	f.args[0] = address(sparseProperties)
+	f.args[0] = blob(sparseProperties)
 	f.args[1] = uint64(array)
 	r := t.call(symArrayGetSparseProperties, 2)
 	runtime.KeepAlive(sparseProperties)
@@ -727,7 +727,7 @@ func (t *Thread) CtxGetCacheConfig() (pconfig uint32, r driver.Result) {
 func (t *Thread) CtxGetDevResource(ctx driver.Context, resource []byte, kind uint32) driver.Result {
 	f := t.frame
 	f.args[0] = uint64(ctx)
-	f.args[1] = address(resource)
+	f.args[1] = blob(resource)
 	f.args[2] = uint64(kind)
 	r := t.call(symCtxGetDevResource, 3)
 	runtime.KeepAlive(resource)
@@ -746,7 +746,7 @@ func (t *Thread) CtxGetDevice() (device driver.Device, r driver.Result) {
 // CtxGetExecAffinity calls cuCtxGetExecAffinity.
 func (t *Thread) CtxGetExecAffinity(pExecAffinity []byte, kind uint32) driver.Result {
 	f := t.frame
-	f.args[0] = address(pExecAffinity)
+	f.args[0] = blob(pExecAffinity)
 	f.args[1] = uint64(kind)
 	r := t.call(symCtxGetExecAffinity, 2)
 	runtime.KeepAlive(pExecAffinity)
@@ -850,7 +850,7 @@ func (t *Thread) CtxWaitEvent(ctx driver.Context, event driver.Event) driver.Res
 func (t *Thread) DevResourceGenerateDesc(resources []byte, nbResources uint32) (phDesc driver.ResourceDesc, r driver.Result) {
 	f := t.frame
 	f.args[0] = f.out(0, 0)
-	f.args[1] = address(resources)
+	f.args[1] = blob(resources)
 	f.args[2] = uint64(nbResources)
 	r = t.call(symDevResourceGenerateDesc, 3)
 	runtime.KeepAlive(resources)
@@ -861,10 +861,10 @@ func (t *Thread) DevResourceGenerateDesc(resources []byte, nbResources uint32) (
 // DevSmResourceSplitByCount calls cuDevSmResourceSplitByCount.
 func (t *Thread) DevSmResourceSplitByCount(result []byte, nbGroupsIn uint32, input []byte, remaining []byte, useFlags uint32, minCount uint32) (nbGroups uint32, r driver.Result) {
 	f := t.frame
-	f.args[0] = address(result)
+	f.args[0] = blob(result)
 	f.args[1] = f.out(0, uint64(nbGroupsIn))
-	f.args[2] = address(input)
-	f.args[3] = address(remaining)
+	f.args[2] = blob(input)
+	f.args[3] = blob(remaining)
 	f.args[4] = uint64(useFlags)
 	f.args[5] = uint64(minCount)
 	r = t.call(symDevSmResourceSplitByCount, 6)
@@ -920,7 +920,7 @@ func (t *Thread) DeviceGetDefaultMemPool(dev driver.Device) (pool_out driver.Mem
 func (t *Thread) DeviceGetDevResource(device driver.Device, resource []byte, kind uint32) driver.Result {
 	f := t.frame
 	f.args[0] = uint64(uint32(device))
-	f.args[1] = address(resource)
+	f.args[1] = blob(resource)
 	f.args[2] = uint64(kind)
 	r := t.call(symDeviceGetDevResource, 3)
 	runtime.KeepAlive(resource)
@@ -943,7 +943,7 @@ func (t *Thread) DeviceGetGraphMemAttribute(device driver.Device, attr uint32, v
 	f := t.frame
 	f.args[0] = uint64(uint32(device))
 	f.args[1] = uint64(attr)
-	f.args[2] = address(value)
+	f.args[2] = blob(value)
 	r := t.call(symDeviceGetGraphMemAttribute, 3)
 	runtime.KeepAlive(value)
 	return r
@@ -952,8 +952,8 @@ func (t *Thread) DeviceGetGraphMemAttribute(device driver.Device, attr uint32, v
 // DeviceGetHostAtomicCapabilities calls cuDeviceGetHostAtomicCapabilities.
 func (t *Thread) DeviceGetHostAtomicCapabilities(capabilities []byte, operations []byte, count uint32, dev driver.Device) driver.Result {
 	f := t.frame
-	f.args[0] = address(capabilities)
-	f.args[1] = address(operations)
+	f.args[0] = blob(capabilities)
+	f.args[1] = blob(operations)
 	f.args[2] = uint64(count)
 	f.args[3] = uint64(uint32(dev))
 	r := t.call(symDeviceGetHostAtomicCapabilities, 4)
@@ -975,7 +975,7 @@ func (t *Thread) DeviceGetMemPool(dev driver.Device) (pool driver.MemPool, r dri
 // DeviceGetName calls cuDeviceGetName.
 func (t *Thread) DeviceGetName(name []byte, length int32, dev driver.Device) driver.Result {
 	f := t.frame
-	f.args[0] = address(name)
+	f.args[0] = blob(name)
 	f.args[1] = uint64(uint32(length))
 	f.args[2] = uint64(uint32(dev))
 	r := t.call(symDeviceGetName, 3)
@@ -986,8 +986,8 @@ func (t *Thread) DeviceGetName(name []byte, length int32, dev driver.Device) dri
 // DeviceGetP2PAtomicCapabilities calls cuDeviceGetP2PAtomicCapabilities.
 func (t *Thread) DeviceGetP2PAtomicCapabilities(capabilities []byte, operations []byte, count uint32, srcDevice driver.Device, dstDevice driver.Device) driver.Result {
 	f := t.frame
-	f.args[0] = address(capabilities)
-	f.args[1] = address(operations)
+	f.args[0] = blob(capabilities)
+	f.args[1] = blob(operations)
 	f.args[2] = uint64(count)
 	f.args[3] = uint64(uint32(srcDevice))
 	f.args[4] = uint64(uint32(dstDevice))
@@ -1024,7 +1024,7 @@ func (t *Thread) DeviceGetTexture1DLinearMaxWidth(format uint32, numChannels uin
 // DeviceGetUuid calls cuDeviceGetUuid_v2.
 func (t *Thread) DeviceGetUuid(uuid []byte, dev driver.Device) driver.Result {
 	f := t.frame
-	f.args[0] = address(uuid)
+	f.args[0] = blob(uuid)
 	f.args[1] = uint64(uint32(dev))
 	r := t.call(symDeviceGetUuid_v2, 2)
 	runtime.KeepAlive(uuid)
@@ -1070,7 +1070,7 @@ func (t *Thread) DeviceSetGraphMemAttribute(device driver.Device, attr uint32, v
 	f := t.frame
 	f.args[0] = uint64(uint32(device))
 	f.args[1] = uint64(attr)
-	f.args[2] = address(value)
+	f.args[2] = blob(value)
 	r := t.call(symDeviceSetGraphMemAttribute, 3)
 	runtime.KeepAlive(value)
 	return r
@@ -1254,7 +1254,7 @@ func (t *Thread) GraphAddBatchMemOpNode(graph driver.Graph, dependencies []drive
 	f.args[1] = uint64(graph)
 	f.args[2] = address(dependencies)
 	f.args[3] = uint64(numDependencies)
-	f.args[4] = address(nodeParams)
+	f.args[4] = blob(nodeParams)
 	r = t.call(symGraphAddBatchMemOpNode, 5)
 	runtime.KeepAlive(dependencies)
 	runtime.KeepAlive(nodeParams)
@@ -1295,7 +1295,7 @@ func (t *Thread) GraphAddDependenciesV2(graph driver.Graph, from []driver.GraphN
 	f.args[0] = uint64(graph)
 	f.args[1] = address(from)
 	f.args[2] = address(to)
-	f.args[3] = address(edgeData)
+	f.args[3] = blob(edgeData)
 	f.args[4] = uint64(numDependencies)
 	r := t.call(symGraphAddDependencies_v2, 5)
 	runtime.KeepAlive(from)
@@ -1352,7 +1352,7 @@ func (t *Thread) GraphAddMemAllocNode(graph driver.Graph, dependencies []driver.
 	f.args[1] = uint64(graph)
 	f.args[2] = address(dependencies)
 	f.args[3] = uint64(numDependencies)
-	f.args[4] = address(nodeParams)
+	f.args[4] = blob(nodeParams)
 	r = t.call(symGraphAddMemAllocNode, 5)
 	runtime.KeepAlive(dependencies)
 	runtime.KeepAlive(nodeParams)
@@ -1381,7 +1381,7 @@ func (t *Thread) GraphAddMemcpyNode(graph driver.Graph, dependencies []driver.Gr
 	f.args[1] = uint64(graph)
 	f.args[2] = address(dependencies)
 	f.args[3] = uint64(numDependencies)
-	f.args[4] = address(copyParams)
+	f.args[4] = blob(copyParams)
 	f.args[5] = uint64(ctx)
 	r = t.call(symGraphAddMemcpyNode, 6)
 	runtime.KeepAlive(dependencies)
@@ -1397,7 +1397,7 @@ func (t *Thread) GraphAddMemsetNode(graph driver.Graph, dependencies []driver.Gr
 	f.args[1] = uint64(graph)
 	f.args[2] = address(dependencies)
 	f.args[3] = uint64(numDependencies)
-	f.args[4] = address(memsetParams)
+	f.args[4] = blob(memsetParams)
 	f.args[5] = uint64(ctx)
 	r = t.call(symGraphAddMemsetNode, 6)
 	runtime.KeepAlive(dependencies)
@@ -1410,7 +1410,7 @@ func (t *Thread) GraphAddMemsetNode(graph driver.Graph, dependencies []driver.Gr
 func (t *Thread) GraphBatchMemOpNodeGetParams(node driver.GraphNode, nodeParams_out []byte) driver.Result {
 	f := t.frame
 	f.args[0] = uint64(node)
-	f.args[1] = address(nodeParams_out)
+	f.args[1] = blob(nodeParams_out)
 	r := t.call(symGraphBatchMemOpNodeGetParams, 2)
 	runtime.KeepAlive(nodeParams_out)
 	return r
@@ -1420,7 +1420,7 @@ func (t *Thread) GraphBatchMemOpNodeGetParams(node driver.GraphNode, nodeParams_
 func (t *Thread) GraphBatchMemOpNodeSetParams(node driver.GraphNode, nodeParams []byte) driver.Result {
 	f := t.frame
 	f.args[0] = uint64(node)
-	f.args[1] = address(nodeParams)
+	f.args[1] = blob(nodeParams)
 	r := t.call(symGraphBatchMemOpNodeSetParams, 2)
 	runtime.KeepAlive(nodeParams)
 	return r
@@ -1538,7 +1538,7 @@ func (t *Thread) GraphExecBatchMemOpNodeSetParams(graphExec driver.GraphExec, no
 	f := t.frame
 	f.args[0] = uint64(graphExec)
 	f.args[1] = uint64(node)
-	f.args[2] = address(nodeParams)
+	f.args[2] = blob(nodeParams)
 	r := t.call(symGraphExecBatchMemOpNodeSetParams, 3)
 	runtime.KeepAlive(nodeParams)
 	return r
@@ -1597,7 +1597,7 @@ func (t *Thread) GraphExecMemcpyNodeSetParams(graphExec driver.GraphExec, node d
 	f := t.frame
 	f.args[0] = uint64(graphExec)
 	f.args[1] = uint64(node)
-	f.args[2] = address(copyParams)
+	f.args[2] = blob(copyParams)
 	f.args[3] = uint64(ctx)
 	r := t.call(symGraphExecMemcpyNodeSetParams, 4)
 	runtime.KeepAlive(copyParams)
@@ -1609,7 +1609,7 @@ func (t *Thread) GraphExecMemsetNodeSetParams(graphExec driver.GraphExec, node d
 	f := t.frame
 	f.args[0] = uint64(graphExec)
 	f.args[1] = uint64(node)
-	f.args[2] = address(memsetParams)
+	f.args[2] = blob(memsetParams)
 	f.args[3] = uint64(ctx)
 	r := t.call(symGraphExecMemsetNodeSetParams, 4)
 	runtime.KeepAlive(memsetParams)
@@ -1634,7 +1634,7 @@ func (t *Thread) GraphExecUpdateV2(graphExec driver.GraphExec, graph driver.Grap
 	f := t.frame
 	f.args[0] = uint64(graphExec)
 	f.args[1] = uint64(graph)
-	f.args[2] = address(resultInfo)
+	f.args[2] = blob(resultInfo)
 	r := t.call(symGraphExecUpdate_v2, 3)
 	runtime.KeepAlive(resultInfo)
 	return r
@@ -1665,7 +1665,7 @@ func (t *Thread) GraphKernelNodeGetAttribute(node driver.GraphNode, attr uint32,
 	f := t.frame
 	f.args[0] = uint64(node)
 	f.args[1] = uint64(attr)
-	f.args[2] = address(value_out)
+	f.args[2] = blob(value_out)
 	r := t.call(symGraphKernelNodeGetAttribute, 3)
 	runtime.KeepAlive(value_out)
 	return r
@@ -1676,7 +1676,7 @@ func (t *Thread) GraphKernelNodeSetAttribute(node driver.GraphNode, attr uint32,
 	f := t.frame
 	f.args[0] = uint64(node)
 	f.args[1] = uint64(attr)
-	f.args[2] = address(value)
+	f.args[2] = blob(value)
 	r := t.call(symGraphKernelNodeSetAttribute, 3)
 	runtime.KeepAlive(value)
 	return r
@@ -1695,7 +1695,7 @@ func (t *Thread) GraphLaunch(graph driver.GraphExec, stream driver.Stream) drive
 func (t *Thread) GraphMemAllocNodeGetParams(node driver.GraphNode, params_out []byte) driver.Result {
 	f := t.frame
 	f.args[0] = uint64(node)
-	f.args[1] = address(params_out)
+	f.args[1] = blob(params_out)
 	r := t.call(symGraphMemAllocNodeGetParams, 2)
 	runtime.KeepAlive(params_out)
 	return r
@@ -1715,7 +1715,7 @@ func (t *Thread) GraphMemFreeNodeGetParams(node driver.GraphNode) (dptr_out driv
 func (t *Thread) GraphMemcpyNodeGetParams(node driver.GraphNode, nodeParams []byte) driver.Result {
 	f := t.frame
 	f.args[0] = uint64(node)
-	f.args[1] = address(nodeParams)
+	f.args[1] = blob(nodeParams)
 	r := t.call(symGraphMemcpyNodeGetParams, 2)
 	runtime.KeepAlive(nodeParams)
 	return r
@@ -1725,7 +1725,7 @@ func (t *Thread) GraphMemcpyNodeGetParams(node driver.GraphNode, nodeParams []by
 func (t *Thread) GraphMemcpyNodeSetParams(node driver.GraphNode, nodeParams []byte) driver.Result {
 	f := t.frame
 	f.args[0] = uint64(node)
-	f.args[1] = address(nodeParams)
+	f.args[1] = blob(nodeParams)
 	r := t.call(symGraphMemcpyNodeSetParams, 2)
 	runtime.KeepAlive(nodeParams)
 	return r
@@ -1735,7 +1735,7 @@ func (t *Thread) GraphMemcpyNodeSetParams(node driver.GraphNode, nodeParams []by
 func (t *Thread) GraphMemsetNodeGetParams(node driver.GraphNode, nodeParams []byte) driver.Result {
 	f := t.frame
 	f.args[0] = uint64(node)
-	f.args[1] = address(nodeParams)
+	f.args[1] = blob(nodeParams)
 	r := t.call(symGraphMemsetNodeGetParams, 2)
 	runtime.KeepAlive(nodeParams)
 	return r
@@ -1745,7 +1745,7 @@ func (t *Thread) GraphMemsetNodeGetParams(node driver.GraphNode, nodeParams []by
 func (t *Thread) GraphMemsetNodeSetParams(node driver.GraphNode, nodeParams []byte) driver.Result {
 	f := t.frame
 	f.args[0] = uint64(node)
-	f.args[1] = address(nodeParams)
+	f.args[1] = blob(nodeParams)
 	r := t.call(symGraphMemsetNodeSetParams, 2)
 	runtime.KeepAlive(nodeParams)
 	return r
@@ -1822,7 +1822,7 @@ func (t *Thread) GraphRemoveDependenciesV2(graph driver.Graph, from []driver.Gra
 	f.args[0] = uint64(graph)
 	f.args[1] = address(from)
 	f.args[2] = address(to)
-	f.args[3] = address(edgeData)
+	f.args[3] = blob(edgeData)
 	f.args[4] = uint64(numDependencies)
 	r := t.call(symGraphRemoveDependencies_v2, 5)
 	runtime.KeepAlive(from)
@@ -1875,7 +1875,7 @@ func (t *Thread) GreenCtxDestroy(ctx driver.GreenContext) driver.Result {
 func (t *Thread) GreenCtxGetDevResource(ctx driver.GreenContext, resource []byte, kind uint32) driver.Result {
 	f := t.frame
 	f.args[0] = uint64(ctx)
-	f.args[1] = address(resource)
+	f.args[1] = blob(resource)
 	f.args[2] = uint64(kind)
 	r := t.call(symGreenCtxGetDevResource, 3)
 	runtime.KeepAlive(resource)
@@ -2146,10 +2146,10 @@ func (t *Thread) MemAlloc(bytesize uint64) (dptr driver.DevicePtr, r driver.Resu
 // MemBatchDecompressAsync calls cuMemBatchDecompressAsync.
 func (t *Thread) MemBatchDecompressAsync(paramsArray []byte, count uint64, flags uint32, errorIndex []byte, stream driver.Stream) driver.Result {
 	f := t.frame
-	f.args[0] = address(paramsArray)
+	f.args[0] = blob(paramsArray)
 	f.args[1] = uint64(count)
 	f.args[2] = uint64(flags)
-	f.args[3] = address(errorIndex)
+	f.args[3] = blob(errorIndex)
 	f.args[4] = uint64(stream)
 	r := t.call(symMemBatchDecompressAsync, 5)
 	runtime.KeepAlive(paramsArray)
@@ -2162,7 +2162,7 @@ func (t *Thread) MemCreate(size uint64, prop []byte, flags uint64) (handle drive
 	f := t.frame
 	f.args[0] = f.out(0, 0)
 	f.args[1] = uint64(size)
-	f.args[2] = address(prop)
+	f.args[2] = blob(prop)
 	f.args[3] = uint64(flags)
 	r = t.call(symMemCreate, 4)
 	runtime.KeepAlive(prop)
@@ -2191,7 +2191,7 @@ func (t *Thread) MemFree(dptr driver.DevicePtr) driver.Result {
 func (t *Thread) MemGetAccess(location []byte, ptr driver.DevicePtr) (flags uint64, r driver.Result) {
 	f := t.frame
 	f.args[0] = f.out(0, 0)
-	f.args[1] = address(location)
+	f.args[1] = blob(location)
 	f.args[2] = uint64(ptr)
 	r = t.call(symMemGetAccess, 3)
 	runtime.KeepAlive(location)
@@ -2215,7 +2215,7 @@ func (t *Thread) MemGetAddressRange(dptr driver.DevicePtr) (pbase driver.DeviceP
 func (t *Thread) MemGetAllocationGranularity(prop []byte, option uint32) (granularity uint64, r driver.Result) {
 	f := t.frame
 	f.args[0] = f.out(0, 0)
-	f.args[1] = address(prop)
+	f.args[1] = blob(prop)
 	f.args[2] = uint64(option)
 	r = t.call(symMemGetAllocationGranularity, 3)
 	runtime.KeepAlive(prop)
@@ -2226,7 +2226,7 @@ func (t *Thread) MemGetAllocationGranularity(prop []byte, option uint32) (granul
 // MemGetAllocationPropertiesFromHandle calls cuMemGetAllocationPropertiesFromHandle.
 func (t *Thread) MemGetAllocationPropertiesFromHandle(prop []byte, handle driver.MemHandle) driver.Result {
 	f := t.frame
-	f.args[0] = address(prop)
+	f.args[0] = blob(prop)
 	f.args[1] = uint64(handle)
 	r := t.call(symMemGetAllocationPropertiesFromHandle, 2)
 	runtime.KeepAlive(prop)
@@ -2237,7 +2237,7 @@ func (t *Thread) MemGetAllocationPropertiesFromHandle(prop []byte, handle driver
 func (t *Thread) MemGetDefaultMemPool(location []byte, kind uint32) (pool_out driver.MemPool, r driver.Result) {
 	f := t.frame
 	f.args[0] = f.out(0, 0)
-	f.args[1] = address(location)
+	f.args[1] = blob(location)
 	f.args[2] = uint64(kind)
 	r = t.call(symMemGetDefaultMemPool, 3)
 	runtime.KeepAlive(location)
@@ -2260,7 +2260,7 @@ func (t *Thread) MemGetInfo() (free uint64, total uint64, r driver.Result) {
 func (t *Thread) MemGetMemPool(location []byte, kind uint32) (pool driver.MemPool, r driver.Result) {
 	f := t.frame
 	f.args[0] = f.out(0, 0)
-	f.args[1] = address(location)
+	f.args[1] = blob(location)
 	f.args[2] = uint64(kind)
 	r = t.call(symMemGetMemPool, 3)
 	runtime.KeepAlive(location)
@@ -2312,7 +2312,7 @@ func (t *Thread) MemMap(ptr driver.DevicePtr, size uint64, offset uint64, handle
 // MemMapArrayAsync calls cuMemMapArrayAsync.
 func (t *Thread) MemMapArrayAsync(mapInfoList []byte, count uint32, stream driver.Stream) driver.Result {
 	f := t.frame
-	f.args[0] = address(mapInfoList)
+	f.args[0] = blob(mapInfoList)
 	f.args[1] = uint64(count)
 	f.args[2] = uint64(stream)
 	r := t.call(symMemMapArrayAsync, 3)
@@ -2324,7 +2324,7 @@ func (t *Thread) MemMapArrayAsync(mapInfoList []byte, count uint32, stream drive
 func (t *Thread) MemPoolCreate(poolProps []byte) (pool driver.MemPool, r driver.Result) {
 	f := t.frame
 	f.args[0] = f.out(0, 0)
-	f.args[1] = address(poolProps)
+	f.args[1] = blob(poolProps)
 	r = t.call(symMemPoolCreate, 2)
 	runtime.KeepAlive(poolProps)
 	pool = driver.MemPool(f.outs[0])
@@ -2344,7 +2344,7 @@ func (t *Thread) MemPoolGetAccess(memPool driver.MemPool, location []byte) (flag
 	f := t.frame
 	f.args[0] = f.out(0, 0)
 	f.args[1] = uint64(memPool)
-	f.args[2] = address(location)
+	f.args[2] = blob(location)
 	r = t.call(symMemPoolGetAccess, 3)
 	runtime.KeepAlive(location)
 	flags = uint32(f.outs[0])
@@ -2356,7 +2356,7 @@ func (t *Thread) MemPoolGetAttribute(pool driver.MemPool, attr uint32, value []b
 	f := t.frame
 	f.args[0] = uint64(pool)
 	f.args[1] = uint64(attr)
-	f.args[2] = address(value)
+	f.args[2] = blob(value)
 	r := t.call(symMemPoolGetAttribute, 3)
 	runtime.KeepAlive(value)
 	return r
@@ -2366,7 +2366,7 @@ func (t *Thread) MemPoolGetAttribute(pool driver.MemPool, attr uint32, value []b
 func (t *Thread) MemPoolSetAccess(pool driver.MemPool, access []byte, count uint64) driver.Result {
 	f := t.frame
 	f.args[0] = uint64(pool)
-	f.args[1] = address(access)
+	f.args[1] = blob(access)
 	f.args[2] = uint64(count)
 	r := t.call(symMemPoolSetAccess, 3)
 	runtime.KeepAlive(access)
@@ -2378,7 +2378,7 @@ func (t *Thread) MemPoolSetAttribute(pool driver.MemPool, attr uint32, value []b
 	f := t.frame
 	f.args[0] = uint64(pool)
 	f.args[1] = uint64(attr)
-	f.args[2] = address(value)
+	f.args[2] = blob(value)
 	r := t.call(symMemPoolSetAttribute, 3)
 	runtime.KeepAlive(value)
 	return r
@@ -2419,7 +2419,7 @@ func (t *Thread) MemPrefetchAsyncV2(devPtr driver.DevicePtr, count uint64, locat
 // MemRangeGetAttribute calls cuMemRangeGetAttribute.
 func (t *Thread) MemRangeGetAttribute(data []byte, dataSize uint64, attribute uint32, devPtr driver.DevicePtr, count uint64) driver.Result {
 	f := t.frame
-	f.args[0] = address(data)
+	f.args[0] = blob(data)
 	f.args[1] = uint64(dataSize)
 	f.args[2] = uint64(attribute)
 	f.args[3] = uint64(devPtr)
@@ -2452,7 +2452,7 @@ func (t *Thread) MemSetAccess(ptr driver.DevicePtr, size uint64, desc []byte, co
 	f := t.frame
 	f.args[0] = uint64(ptr)
 	f.args[1] = uint64(size)
-	f.args[2] = address(desc)
+	f.args[2] = blob(desc)
 	f.args[3] = uint64(count)
 	r := t.call(symMemSetAccess, 4)
 	runtime.KeepAlive(desc)
@@ -2462,7 +2462,7 @@ func (t *Thread) MemSetAccess(ptr driver.DevicePtr, size uint64, desc []byte, co
 // MemSetMemPool calls cuMemSetMemPool.
 func (t *Thread) MemSetMemPool(location []byte, kind uint32, pool driver.MemPool) driver.Result {
 	f := t.frame
-	f.args[0] = address(location)
+	f.args[0] = blob(location)
 	f.args[1] = uint64(kind)
 	f.args[2] = uint64(pool)
 	r := t.call(symMemSetMemPool, 3)
@@ -2482,7 +2482,7 @@ func (t *Thread) MemUnmap(ptr driver.DevicePtr, size uint64) driver.Result {
 // Memcpy2DAsync calls cuMemcpy2DAsync_v2.
 func (t *Thread) Memcpy2DAsync(pCopy []byte, stream driver.Stream) driver.Result {
 	f := t.frame
-	f.args[0] = address(pCopy)
+	f.args[0] = blob(pCopy)
 	f.args[1] = uint64(stream)
 	r := t.call(symMemcpy2DAsync_v2, 2)
 	runtime.KeepAlive(pCopy)
@@ -2492,7 +2492,7 @@ func (t *Thread) Memcpy2DAsync(pCopy []byte, stream driver.Stream) driver.Result
 // Memcpy3DAsync calls cuMemcpy3DAsync_v2.
 func (t *Thread) Memcpy3DAsync(pCopy []byte, stream driver.Stream) driver.Result {
 	f := t.frame
-	f.args[0] = address(pCopy)
+	f.args[0] = blob(pCopy)
 	f.args[1] = uint64(stream)
 	r := t.call(symMemcpy3DAsync_v2, 2)
 	runtime.KeepAlive(pCopy)
@@ -2502,7 +2502,7 @@ func (t *Thread) Memcpy3DAsync(pCopy []byte, stream driver.Stream) driver.Result
 // Memcpy3DPeerAsync calls cuMemcpy3DPeerAsync.
 func (t *Thread) Memcpy3DPeerAsync(pCopy []byte, stream driver.Stream) driver.Result {
 	f := t.frame
-	f.args[0] = address(pCopy)
+	f.args[0] = blob(pCopy)
 	f.args[1] = uint64(stream)
 	r := t.call(symMemcpy3DPeerAsync, 2)
 	runtime.KeepAlive(pCopy)
@@ -2631,7 +2631,7 @@ func (t *Thread) MemsetD8Async(dstDevice driver.DevicePtr, uc uint8, n uint64, s
 func (t *Thread) MipmappedArrayCreate(pMipmappedArrayDesc []byte, numMipmapLevels uint32) (pHandle driver.MipmappedArray, r driver.Result) {
 	f := t.frame
 	f.args[0] = f.out(0, 0)
-	f.args[1] = address(pMipmappedArrayDesc)
+	f.args[1] = blob(pMipmappedArrayDesc)
 	f.args[2] = uint64(numMipmapLevels)
 	r = t.call(symMipmappedArrayCreate, 3)
 	runtime.KeepAlive(pMipmappedArrayDesc)
@@ -2661,7 +2661,7 @@ func (t *Thread) MipmappedArrayGetLevel(mipmappedArray driver.MipmappedArray, le
 // MipmappedArrayGetMemoryRequirements calls cuMipmappedArrayGetMemoryRequirements.
 func (t *Thread) MipmappedArrayGetMemoryRequirements(memoryRequirements []byte, mipmap driver.MipmappedArray, device driver.Device) driver.Result {
 	f := t.frame
-	f.args[0] = address(memoryRequirements)
+	f.args[0] = blob(memoryRequirements)
 	f.args[1] = uint64(mipmap)
 	f.args[2] = uint64(uint32(device))
 	r := t.call(symMipmappedArrayGetMemoryRequirements, 3)
@@ -2672,7 +2672,7 @@ func (t *Thread) MipmappedArrayGetMemoryRequirements(memoryRequirements []byte, 
 // MipmappedArrayGetSparseProperties calls cuMipmappedArrayGetSparseProperties.
 func (t *Thread) MipmappedArrayGetSparseProperties(sparseProperties []byte, mipmap driver.MipmappedArray) driver.Result {
 	f := t.frame
-	f.args[0] = address(sparseProperties)
+	f.args[0] = blob(sparseProperties)
 	f.args[1] = uint64(mipmap)
 	r := t.call(symMipmappedArrayGetSparseProperties, 2)
 	runtime.KeepAlive(sparseProperties)
@@ -2781,7 +2781,7 @@ func (t *Thread) MulticastBindMem(mcHandle driver.MemHandle, mcOffset uint64, me
 func (t *Thread) MulticastCreate(prop []byte) (mcHandle driver.MemHandle, r driver.Result) {
 	f := t.frame
 	f.args[0] = f.out(0, 0)
-	f.args[1] = address(prop)
+	f.args[1] = blob(prop)
 	r = t.call(symMulticastCreate, 2)
 	runtime.KeepAlive(prop)
 	mcHandle = driver.MemHandle(f.outs[0])
@@ -2792,7 +2792,7 @@ func (t *Thread) MulticastCreate(prop []byte) (mcHandle driver.MemHandle, r driv
 func (t *Thread) MulticastGetGranularity(prop []byte, option uint32) (granularity uint64, r driver.Result) {
 	f := t.frame
 	f.args[0] = f.out(0, 0)
-	f.args[1] = address(prop)
+	f.args[1] = blob(prop)
 	f.args[2] = uint64(option)
 	r = t.call(symMulticastGetGranularity, 3)
 	runtime.KeepAlive(prop)
@@ -2853,7 +2853,7 @@ func (t *Thread) OccupancyMaxActiveClusters(fn driver.Function, config []byte) (
 	f := t.frame
 	f.args[0] = f.out(0, 0)
 	f.args[1] = uint64(fn)
-	f.args[2] = address(config)
+	f.args[2] = blob(config)
 	r = t.call(symOccupancyMaxActiveClusters, 3)
 	runtime.KeepAlive(config)
 	numClusters = int32(f.outs[0])
@@ -2865,7 +2865,7 @@ func (t *Thread) OccupancyMaxPotentialClusterSize(fn driver.Function, config []b
 	f := t.frame
 	f.args[0] = f.out(0, 0)
 	f.args[1] = uint64(fn)
-	f.args[2] = address(config)
+	f.args[2] = blob(config)
 	r = t.call(symOccupancyMaxPotentialClusterSize, 3)
 	runtime.KeepAlive(config)
 	clusterSize = int32(f.outs[0])
@@ -2885,7 +2885,7 @@ func (t *Thread) ParamSetTexRef(hfunc driver.Function, texunit int32, texRef dri
 // PointerGetAttribute calls cuPointerGetAttribute.
 func (t *Thread) PointerGetAttribute(data []byte, attribute uint32, ptr driver.DevicePtr) driver.Result {
 	f := t.frame
-	f.args[0] = address(data)
+	f.args[0] = blob(data)
 	f.args[1] = uint64(attribute)
 	f.args[2] = uint64(ptr)
 	r := t.call(symPointerGetAttribute, 3)
@@ -2898,7 +2898,7 @@ func (t *Thread) StreamBatchMemOp(stream driver.Stream, count uint32, paramArray
 	f := t.frame
 	f.args[0] = uint64(stream)
 	f.args[1] = uint64(count)
-	f.args[2] = address(paramArray)
+	f.args[2] = blob(paramArray)
 	f.args[3] = uint64(flags)
 	r := t.call(symStreamBatchMemOp, 4)
 	runtime.KeepAlive(paramArray)
@@ -2910,7 +2910,7 @@ func (t *Thread) StreamBatchMemOpV2(stream driver.Stream, count uint32, paramArr
 	f := t.frame
 	f.args[0] = uint64(stream)
 	f.args[1] = uint64(count)
-	f.args[2] = address(paramArray)
+	f.args[2] = blob(paramArray)
 	f.args[3] = uint64(flags)
 	r := t.call(symStreamBatchMemOp_v2, 4)
 	runtime.KeepAlive(paramArray)
@@ -2923,7 +2923,7 @@ func (t *Thread) StreamBeginCaptureToGraph(stream driver.Stream, graph driver.Gr
 	f.args[0] = uint64(stream)
 	f.args[1] = uint64(graph)
 	f.args[2] = address(dependencies)
-	f.args[3] = address(dependencyData)
+	f.args[3] = blob(dependencyData)
 	f.args[4] = uint64(numDependencies)
 	f.args[5] = uint64(mode)
 	r := t.call(symStreamBeginCaptureToGraph, 6)
@@ -2984,7 +2984,7 @@ func (t *Thread) StreamGetAttribute(stream driver.Stream, attr uint32, value []b
 	f := t.frame
 	f.args[0] = uint64(stream)
 	f.args[1] = uint64(attr)
-	f.args[2] = address(value)
+	f.args[2] = blob(value)
 	r := t.call(symStreamGetAttribute, 3)
 	runtime.KeepAlive(value)
 	return r
@@ -3013,7 +3013,7 @@ func (t *Thread) StreamSetAttribute(stream driver.Stream, attr uint32, param []b
 	f := t.frame
 	f.args[0] = uint64(stream)
 	f.args[1] = uint64(attr)
-	f.args[2] = address(param)
+	f.args[2] = blob(param)
 	r := t.call(symStreamSetAttribute, 3)
 	runtime.KeepAlive(param)
 	return r
@@ -3044,7 +3044,7 @@ func (t *Thread) StreamUpdateCaptureDependenciesV2(stream driver.Stream, depende
 	f := t.frame
 	f.args[0] = uint64(stream)
 	f.args[1] = address(dependencies)
-	f.args[2] = address(dependencyData)
+	f.args[2] = blob(dependencyData)
 	f.args[3] = uint64(numDependencies)
 	f.args[4] = uint64(flags)
 	r := t.call(symStreamUpdateCaptureDependencies_v2, 5)
@@ -3155,7 +3155,7 @@ func (t *Thread) StreamWriteValue64V2(stream driver.Stream, addr driver.DevicePt
 func (t *Thread) SurfObjectCreate(pResDesc []byte) (pSurfObject uint64, r driver.Result) {
 	f := t.frame
 	f.args[0] = f.out(0, 0)
-	f.args[1] = address(pResDesc)
+	f.args[1] = blob(pResDesc)
 	r = t.call(symSurfObjectCreate, 2)
 	runtime.KeepAlive(pResDesc)
 	pSurfObject = uint64(f.outs[0])
@@ -3173,7 +3173,7 @@ func (t *Thread) SurfObjectDestroy(surfObject uint64) driver.Result {
 // SurfObjectGetResourceDesc calls cuSurfObjectGetResourceDesc.
 func (t *Thread) SurfObjectGetResourceDesc(pResDesc []byte, surfObject uint64) driver.Result {
 	f := t.frame
-	f.args[0] = address(pResDesc)
+	f.args[0] = blob(pResDesc)
 	f.args[1] = uint64(surfObject)
 	r := t.call(symSurfObjectGetResourceDesc, 2)
 	runtime.KeepAlive(pResDesc)
@@ -3203,17 +3203,17 @@ func (t *Thread) SurfRefSetArray(surfRef driver.SurfRef, array driver.Array, fla
 // TensorMapEncodeIm2col calls cuTensorMapEncodeIm2col.
 func (t *Thread) TensorMapEncodeIm2col(tensorMap []byte, tensorDataType uint32, tensorRank uint32, globalAddress driver.DevicePtr, globalDim []byte, globalStrides []byte, pixelBoxLowerCorner []byte, pixelBoxUpperCorner []byte, channelsPerPixel uint32, pixelsPerColumn uint32, elementStrides []byte, interleave uint32, swizzle uint32, l2Promotion uint32, oobFill uint32) driver.Result {
 	f := t.frame
-	f.args[0] = address(tensorMap)
+	f.args[0] = blob(tensorMap)
 	f.args[1] = uint64(tensorDataType)
 	f.args[2] = uint64(tensorRank)
 	f.args[3] = uint64(globalAddress)
-	f.args[4] = address(globalDim)
-	f.args[5] = address(globalStrides)
-	f.args[6] = address(pixelBoxLowerCorner)
-	f.args[7] = address(pixelBoxUpperCorner)
+	f.args[4] = blob(globalDim)
+	f.args[5] = blob(globalStrides)
+	f.args[6] = blob(pixelBoxLowerCorner)
+	f.args[7] = blob(pixelBoxUpperCorner)
 	f.args[8] = uint64(channelsPerPixel)
 	f.args[9] = uint64(pixelsPerColumn)
-	f.args[10] = address(elementStrides)
+	f.args[10] = blob(elementStrides)
 	f.args[11] = uint64(interleave)
 	f.args[12] = uint64(swizzle)
 	f.args[13] = uint64(l2Promotion)
@@ -3231,17 +3231,17 @@ func (t *Thread) TensorMapEncodeIm2col(tensorMap []byte, tensorDataType uint32, 
 // TensorMapEncodeIm2colWide calls cuTensorMapEncodeIm2colWide.
 func (t *Thread) TensorMapEncodeIm2colWide(tensorMap []byte, tensorDataType uint32, tensorRank uint32, globalAddress driver.DevicePtr, globalDim []byte, globalStrides []byte, pixelBoxLowerCornerWidth int32, pixelBoxUpperCornerWidth int32, channelsPerPixel uint32, pixelsPerColumn uint32, elementStrides []byte, interleave uint32, mode uint32, swizzle uint32, l2Promotion uint32, oobFill uint32) driver.Result {
 	f := t.frame
-	f.args[0] = address(tensorMap)
+	f.args[0] = blob(tensorMap)
 	f.args[1] = uint64(tensorDataType)
 	f.args[2] = uint64(tensorRank)
 	f.args[3] = uint64(globalAddress)
-	f.args[4] = address(globalDim)
-	f.args[5] = address(globalStrides)
+	f.args[4] = blob(globalDim)
+	f.args[5] = blob(globalStrides)
 	f.args[6] = uint64(uint32(pixelBoxLowerCornerWidth))
 	f.args[7] = uint64(uint32(pixelBoxUpperCornerWidth))
 	f.args[8] = uint64(channelsPerPixel)
 	f.args[9] = uint64(pixelsPerColumn)
-	f.args[10] = address(elementStrides)
+	f.args[10] = blob(elementStrides)
 	f.args[11] = uint64(interleave)
 	f.args[12] = uint64(mode)
 	f.args[13] = uint64(swizzle)
@@ -3258,14 +3258,14 @@ func (t *Thread) TensorMapEncodeIm2colWide(tensorMap []byte, tensorDataType uint
 // TensorMapEncodeTiled calls cuTensorMapEncodeTiled.
 func (t *Thread) TensorMapEncodeTiled(tensorMap []byte, tensorDataType uint32, tensorRank uint32, globalAddress driver.DevicePtr, globalDim []byte, globalStrides []byte, boxDim []byte, elementStrides []byte, interleave uint32, swizzle uint32, l2Promotion uint32, oobFill uint32) driver.Result {
 	f := t.frame
-	f.args[0] = address(tensorMap)
+	f.args[0] = blob(tensorMap)
 	f.args[1] = uint64(tensorDataType)
 	f.args[2] = uint64(tensorRank)
 	f.args[3] = uint64(globalAddress)
-	f.args[4] = address(globalDim)
-	f.args[5] = address(globalStrides)
-	f.args[6] = address(boxDim)
-	f.args[7] = address(elementStrides)
+	f.args[4] = blob(globalDim)
+	f.args[5] = blob(globalStrides)
+	f.args[6] = blob(boxDim)
+	f.args[7] = blob(elementStrides)
 	f.args[8] = uint64(interleave)
 	f.args[9] = uint64(swizzle)
 	f.args[10] = uint64(l2Promotion)
@@ -3282,7 +3282,7 @@ func (t *Thread) TensorMapEncodeTiled(tensorMap []byte, tensorDataType uint32, t
 // TensorMapReplaceAddress calls cuTensorMapReplaceAddress.
 func (t *Thread) TensorMapReplaceAddress(tensorMap []byte, globalAddress driver.DevicePtr) driver.Result {
 	f := t.frame
-	f.args[0] = address(tensorMap)
+	f.args[0] = blob(tensorMap)
 	f.args[1] = uint64(globalAddress)
 	r := t.call(symTensorMapReplaceAddress, 2)
 	runtime.KeepAlive(tensorMap)
@@ -3293,9 +3293,9 @@ func (t *Thread) TensorMapReplaceAddress(tensorMap []byte, globalAddress driver.
 func (t *Thread) TexObjectCreate(pResDesc []byte, pTexDesc []byte, pResViewDesc []byte) (pTexObject uint64, r driver.Result) {
 	f := t.frame
 	f.args[0] = f.out(0, 0)
-	f.args[1] = address(pResDesc)
-	f.args[2] = address(pTexDesc)
-	f.args[3] = address(pResViewDesc)
+	f.args[1] = blob(pResDesc)
+	f.args[2] = blob(pTexDesc)
+	f.args[3] = blob(pResViewDesc)
 	r = t.call(symTexObjectCreate, 4)
 	runtime.KeepAlive(pResDesc)
 	runtime.KeepAlive(pTexDesc)
@@ -3315,7 +3315,7 @@ func (t *Thread) TexObjectDestroy(texObject uint64) driver.Result {
 // TexObjectGetResourceDesc calls cuTexObjectGetResourceDesc.
 func (t *Thread) TexObjectGetResourceDesc(pResDesc []byte, texObject uint64) driver.Result {
 	f := t.frame
-	f.args[0] = address(pResDesc)
+	f.args[0] = blob(pResDesc)
 	f.args[1] = uint64(texObject)
 	r := t.call(symTexObjectGetResourceDesc, 2)
 	runtime.KeepAlive(pResDesc)
@@ -3325,7 +3325,7 @@ func (t *Thread) TexObjectGetResourceDesc(pResDesc []byte, texObject uint64) dri
 // TexObjectGetResourceViewDesc calls cuTexObjectGetResourceViewDesc.
 func (t *Thread) TexObjectGetResourceViewDesc(pResViewDesc []byte, texObject uint64) driver.Result {
 	f := t.frame
-	f.args[0] = address(pResViewDesc)
+	f.args[0] = blob(pResViewDesc)
 	f.args[1] = uint64(texObject)
 	r := t.call(symTexObjectGetResourceViewDesc, 2)
 	runtime.KeepAlive(pResViewDesc)
@@ -3335,7 +3335,7 @@ func (t *Thread) TexObjectGetResourceViewDesc(pResViewDesc []byte, texObject uin
 // TexObjectGetTextureDesc calls cuTexObjectGetTextureDesc.
 func (t *Thread) TexObjectGetTextureDesc(pTexDesc []byte, texObject uint64) driver.Result {
 	f := t.frame
-	f.args[0] = address(pTexDesc)
+	f.args[0] = blob(pTexDesc)
 	f.args[1] = uint64(texObject)
 	r := t.call(symTexObjectGetTextureDesc, 2)
 	runtime.KeepAlive(pTexDesc)
@@ -3393,7 +3393,7 @@ func (t *Thread) TexRefGetArray(texRef driver.TexRef) (phArray driver.Array, r d
 // TexRefGetBorderColor calls cuTexRefGetBorderColor.
 func (t *Thread) TexRefGetBorderColor(pBorderColor []byte, texRef driver.TexRef) driver.Result {
 	f := t.frame
-	f.args[0] = address(pBorderColor)
+	f.args[0] = blob(pBorderColor)
 	f.args[1] = uint64(texRef)
 	r := t.call(symTexRefGetBorderColor, 2)
 	runtime.KeepAlive(pBorderColor)
@@ -3488,7 +3488,7 @@ func (t *Thread) TexRefGetMipmappedArray(texRef driver.TexRef) (phMipmappedArray
 func (t *Thread) TexRefSetAddress2DV2(texRef driver.TexRef, desc []byte, dptr driver.DevicePtr, pitch uint64) driver.Result {
 	f := t.frame
 	f.args[0] = uint64(texRef)
-	f.args[1] = address(desc)
+	f.args[1] = blob(desc)
 	f.args[2] = uint64(dptr)
 	f.args[3] = uint64(pitch)
 	r := t.call(symTexRefSetAddress2D_v2, 4)
@@ -3500,7 +3500,7 @@ func (t *Thread) TexRefSetAddress2DV2(texRef driver.TexRef, desc []byte, dptr dr
 func (t *Thread) TexRefSetAddress2DV3(texRef driver.TexRef, desc []byte, dptr driver.DevicePtr, pitch uint64) driver.Result {
 	f := t.frame
 	f.args[0] = uint64(texRef)
-	f.args[1] = address(desc)
+	f.args[1] = blob(desc)
 	f.args[2] = uint64(dptr)
 	f.args[3] = uint64(pitch)
 	r := t.call(symTexRefSetAddress2D_v3, 4)
@@ -3544,7 +3544,7 @@ func (t *Thread) TexRefSetArray(texRef driver.TexRef, array driver.Array, flags 
 func (t *Thread) TexRefSetBorderColor(texRef driver.TexRef, pBorderColor []byte) driver.Result {
 	f := t.frame
 	f.args[0] = uint64(texRef)
-	f.args[1] = address(pBorderColor)
+	f.args[1] = blob(pBorderColor)
 	r := t.call(symTexRefSetBorderColor, 2)
 	runtime.KeepAlive(pBorderColor)
 	return r

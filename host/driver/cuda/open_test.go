@@ -65,3 +65,39 @@ int cuMemAlloc_v2(unsigned long *p, unsigned long n) { *p = n + 1; return n == 7
 		t.Errorf("a function that the driver lacks: %v", r)
 	}
 }
+
+// The driver tells a pointer to no bytes from NULL: the strides of a tensor map of one dimension must be somewhere.
+func TestBlobsOfNoBytesAreSomewhere(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "libcuda.so.1")
+	cc := exec.Command("cc", "-shared", "-fPIC", "-x", "c", "-o", path, "-")
+	cc.Stdin = strings.NewReader(`
+int cuInit(unsigned flags) { return 0; }
+int cuDeviceGetCount(int *n) { *n = 1; return 0; }
+int cuTensorMapEncodeTiled(char *map, int type, int rank, void *address, const unsigned long *dim, const void *strides, const int *box) {
+	if (!map || !dim || !strides || !box)
+		return 1;
+	map[127] = (char)(dim[0] + box[0]);
+	return 0;
+}
+`)
+	if out, err := cc.CombinedOutput(); err != nil {
+		t.Skipf("no C compiler: %v\n%s", err, out)
+	}
+	d, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	api, err := d.NewThread()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer api.Close()
+	tensorMap, dim, box := make([]byte, 128), []byte{0: 40, 7: 0}, []byte{0: 2, 3: 0}
+	if r := api.TensorMapEncodeTiled(tensorMap, 7, 1, 4096, dim, dim[8:], box, box, 0, 0, 0, 0); r != 0 || tensorMap[127] != 42 {
+		t.Errorf("strides of no bytes: %v, %d", r, tensorMap[127])
+	}
+	if r := api.TensorMapEncodeTiled(tensorMap, 7, 1, 4096, dim, nil, box, box, 0, 0, 0, 0); r != 1 {
+		t.Errorf("no strides: %v", r)
+	}
+}

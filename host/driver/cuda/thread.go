@@ -161,4 +161,8 @@ func address[T any](b []T) uint64 {
 	return uint64(uintptr(unsafe.Pointer(&b[0])))
 }
 
+// blob is address for bytes of a program's: where it pointed to none, so does this, and is 0 for nil alone. The driver
+// wants the strides of a tensor map of one dimension, of which there are none, to be somewhere.
+func blob(b []byte) uint64 { return uint64(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) }
+
 func wordFloat(w uint64) float32 { return math.Float32frombits(uint32(w)) }

@@ -52,7 +52,7 @@ func backendCall(s *source, f *cuda.Func) {
 		case p.Type == "cstr":
 			s.p("\tf.args[%d] = f.cstr(%s)", i, name)
 		case isBlob(p):
-			s.p("\tf.args[%d] = address(%s)", i, name)
+			s.p("\tf.args[%d] = blob(%s)", i, name)
 			keep = append(keep, name)
 		case isArray(p):
 			s.p("\tf.args[%d] = address(%s)", i, name)

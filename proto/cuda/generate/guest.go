@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/orion-vgpu/orion/proto/cuda"
@@ -122,6 +123,12 @@ func frees(f *cuda.Func) *cuda.Param {
 	return nil
 }
 
+// mayBeEmpty says whether a blob of the API's may have no bytes, of which the driver may want to know where they are.
+func mayBeEmpty(f *cuda.Func, p cuda.Param) bool {
+	_, err := strconv.Atoi(p.Len)
+	return err != nil && !f.Command
+}
+
 // noContext says whether a function works on a thread without a current context.
 func noContext(f *cuda.Func) bool {
 	return strings.HasPrefix(f.Symbol, "cuDevice") || strings.HasPrefix(f.Symbol, "cuMemPool") ||
@@ -213,7 +220,7 @@ func encoder(s *source, f *cuda.Func) {
 			s.p("\tcall_u64(&c, (uint64_t)*%s);", name)
 		case p.Type == "cstr":
 			s.p("\tcall_blob(&c, %s, %s_bytes);", name, name)
-		case isBlob(p) && p.Nullable:
+		case isBlob(p) && (p.Nullable || mayBeEmpty(f, p)):
 			s.p("\tif (%s)\n\t\tcall_blob(&c, %s, %s_bytes);\n\telse\n\t\tcall_u64(&c, UINT64_MAX);", name, name, name)
 		case isBlob(p):
 			s.p("\tcall_blob(&c, %s, %s_bytes);", name, name)

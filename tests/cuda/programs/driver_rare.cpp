@@ -59,10 +59,29 @@ static void decompress() {
     CU(cuMemFree(p));
 }
 
+// A tensor map of one dimension has no strides, but the driver wants to know where they would be.
+static void tensor_map() {
+    auto encode = late<CUresult(void *, int, unsigned, void *, const unsigned long long *, const unsigned long long *, const unsigned *,
+                                const unsigned *, int, int, int, int)>("cuTensorMapEncodeTiled");
+    struct alignas(64) {
+        char bytes[128];
+    } map = {};
+    const int FLOAT32 = 7, TENSOR_MAPS = 127;
+    unsigned long long dim[] = {1024}, strides[] = {0};
+    unsigned box[] = {32}, steps[] = {1};
+    CUdeviceptr p;
+    CU(cuMemAlloc(&p, 4096));
+    CUresult r = encode(&map, FLOAT32, 1, (void *)p, dim, strides, box, steps, 0, 0, 0, 0);
+    EXPECT(r == CUDA_SUCCESS || !attribute(TENSOR_MAPS), "a map of one dimension gives %d", (int)r);
+    encode(&map, FLOAT32, 1, (void *)p, dim, nullptr, box, steps, 0, 0, 0, 0); // which the driver may mind, and nobody else
+    CU(cuMemFree(p));
+}
+
 int main() {
     CUcontext context = start();
     int version;
     CU(cuDriverGetVersion(&version));
+    if (version >= 12000) tensor_map();
     if (version >= 12010) multicast();
     if (version >= 12080) decompress();
 
