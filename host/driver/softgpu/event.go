@@ -111,7 +111,7 @@ func (t *thread) EventRecordWithFlags(h driver.Event, sh driver.Stream, flags ui
 	if r != driver.Success {
 		return r
 	}
-	s, r := t.stream(sh)
+	s, r := t.streamAnywhere(sh)
 	if r != driver.Success {
 		return r
 	}

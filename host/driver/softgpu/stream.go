@@ -184,6 +184,18 @@ func (t *thread) stream(h driver.Stream) (*stream, driver.Result) {
 	return s, s.ctx.result()
 }
 
+// streamAnywhere is stream for calls that need no current context if the stream is not a default one.
+func (t *thread) streamAnywhere(h driver.Stream) (*stream, driver.Result) {
+	if t.current == nil && h > driver.StreamPerThread {
+		s, r := find[*stream](t.d, h)
+		if r != driver.Success {
+			return nil, r
+		}
+		return s, s.ctx.result()
+	}
+	return t.stream(h)
+}
+
 // enqueue puts an operation into a stream, or into the graph that the stream is being captured into.
 func (t *thread) enqueue(h driver.Stream, op operation) driver.Result {
 	s, r := t.stream(h)

@@ -34,7 +34,9 @@ int main() {
     CUstream stream;
     CUarray array;
     CUDA_ARRAY_DESCRIPTOR line = {16, 0, CU_AD_FORMAT_FLOAT, 1};
+    CUevent event;
     CU(cuStreamCreate(&stream, 0));
+    CU(cuEventCreate(&event, CU_EVENT_DEFAULT));
     CU(cuArrayCreate(&array, &line));
     CU(cuMemsetD32Async(memory[2], 2, n, stream));
     EXPECT(contexts[0] != contexts[1] && contexts[1] != contexts[2], "contexts are the same");
@@ -66,7 +68,11 @@ int main() {
     CU(cuMemFree(memory[0]));
     CU(cuMemFreeHost(pinned));
     CU(cuMemHostUnregister(registered.data()));
-    // So do streams and arrays.
+    // So do streams, events and arrays.
+    CU(cuEventRecord(event, stream));
+    CU(cuEventSynchronize(event));
+    CU(cuEventQuery(event));
+    CU(cuEventDestroy(event));
     CU(cuStreamSynchronize(stream));
     CU(cuStreamQuery(stream));
     CU(cuStreamDestroy(stream));
