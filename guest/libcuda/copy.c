@@ -21,7 +21,7 @@
 #include "stage.h"
 #include "state.h"
 
-enum { INLINE_BYTES = 32 << 10, UPLOAD_PIECE = 1 << 20 };
+enum { INLINE_BYTES = 32 << 10, UPLOAD_PIECE = 1 << 20, CASUAL_BYTES = 64 << 10 };
 
 enum place place_of(uint64_t address)
 {
@@ -102,8 +102,10 @@ int copy_in(uint64_t dst, const void *src, size_t n, void *stream, bool wait)
 	else
 		r = upload(dst, src, n, stream);
 	/* When a blocking copy returns, it has to be there for all who do not come after it in this stream: the host, if
-	 * it can read it, and what goes on beside. */
-	bool seen = wait && (session.beside || pinned_at((void *)(uintptr_t)dst, n));
+	 * it can read it, and what goes on beside. Nothing waits for a thread's default stream but the legacy one. What
+	 * came before a copy of more than CASUAL_BYTES is complete then, too: the host may see that of host functions. */
+	bool legacy = !stream || stream == (void *)1;
+	bool seen = wait && (session.beside || !legacy || n > CASUAL_BYTES || pinned_at((void *)(uintptr_t)dst, n));
 	return r ? r : known_range(dst, n) && !seen ? call_deferred() : stream_fence(stream);
 }
 

@@ -1,11 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Copies of the driver: typed by name, by unified address, of rectangles and
-// boxes with offsets.
+// boxes with offsets; and what a blocking one waits for.
+#include <atomic>
+#include <chrono>
+#include <thread>
+
 #include "driver.h"
+
+// A blocking upload of more than 64 KiB comes after all that the default stream waits for.
+static void uploads_in_order() {
+    const int n = 1 << 16;
+    std::vector<int> v(n, 7);
+    CUdeviceptr p = device_ints(std::vector<int>(n, 1));
+    std::atomic<bool> done{false};
+    CUstream blocking, apart;
+    CU(cuStreamCreate(&blocking, CU_STREAM_DEFAULT));
+    CU(cuLaunchHostFunc(blocking, [](void *p) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        *(std::atomic<bool> *)p = true;
+    }, &done));
+    CU(cuMemcpyHtoD(p, v.data(), n * sizeof(int)));
+    EXPECT(done, "the upload returned before the host function");
+    CU(cuStreamSynchronize(nullptr)); // for its own end, by what CUDA promises
+    CU(cuStreamCreate(&apart, CU_STREAM_NON_BLOCKING));
+    std::vector<int> got(n);
+    CU(cuMemcpyDtoHAsync(got.data(), p, n * sizeof(int), apart));
+    CU(cuStreamSynchronize(apart));
+    expect_same("uploaded", got, v);
+    CU(cuStreamDestroy(blocking));
+    CU(cuStreamDestroy(apart));
+    CU(cuMemFree(p));
+}
 
 int main() {
     start();
+    uploads_in_order();
     const int n = 1000;
     std::vector<int> a(n), got(n);
     for (int i = 0; i < n; i++) a[i] = i * 7 - 3;

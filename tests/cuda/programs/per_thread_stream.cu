@@ -34,6 +34,19 @@ void work(int id) {
     CHECK(cudaFree(v));
 }
 
+// hand_over uploads behind work of this thread's, and has another thread read it.
+static void hand_over(int *never, int *seen) {
+    int *v = device_array<int>(64);
+    for (int i = 1; i <= 5; i++) {
+        std::vector<int> in(64, i), got;
+        wait_for<<<1, 1>>>(never, seen, 5000000);
+        CHECK(cudaMemcpy(v, in.data(), 256, cudaMemcpyHostToDevice));
+        std::thread([&] { got = to_host(v, 64); }).join();
+        expect_same("handed over", got, in);
+    }
+    CHECK(cudaFree(v));
+}
+
 int main() {
     int *flag, *seen = device_array<int>(1);
     CHECK(cudaHostAlloc(&flag, sizeof *flag, cudaHostAllocMapped));
@@ -44,6 +57,9 @@ int main() {
     std::vector<std::thread> threads;
     for (int i = 0; i < 4; i++) threads.emplace_back(work, i);
     for (std::thread &t : threads) t.join();
+
+    *(volatile int *)flag = 0;
+    hand_over(flag, seen);
 
     // This thread's default stream is held up; another thread's is not.
     unsigned *v = to_device(std::vector<unsigned>(64, 1));
