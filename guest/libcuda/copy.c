@@ -31,10 +31,15 @@ enum place place_of(uint64_t address)
 	return !memory_find(address, &range) ? PLACE_HOST : range.type == MEMORY_REGISTERED ? PLACE_PINNED : PLACE_DEVICE;
 }
 
+static bool find_range(uint64_t address, uint64_t n, struct range *range)
+{
+	return memory_find(address, range) && n <= range->base + range->size - address;
+}
+
 bool known_range(uint64_t address, uint64_t n)
 {
 	struct range range;
-	return memory_find(address, &range) && n <= range.base + range.size - address;
+	return find_range(address, n, &range);
 }
 
 int stream_fence(void *stream)
@@ -203,14 +208,19 @@ static int copy_peer(uint64_t dst, void *dst_context, uint64_t src, void *src_co
 	return r ? r : stream_fence(stream);
 }
 
+/* Memory of a pool of the host. For driver 580 it is no device's, so that copies say what it is, or that it is unified. */
+static bool of_host_pool(const struct range *range) { return range->pooled && range->type == MEMORY_PINNED; }
+
 /* A copy that is not asynchronous by its name is ordered among devices as cuMemcpyPeer is. */
 static int copy_device(uint64_t dst, uint64_t src, size_t n, void *stream, bool wait)
 {
 	struct range to, from;
 	if (!n)
 		return CUDA_SUCCESS;
-	bool known = known_range(dst, n) && known_range(src, n);
-	if (known && wait && memory_find(dst, &to) && memory_find(src, &from) && to.device != from.device)
+	bool dst_known = find_range(dst, n, &to), src_known = find_range(src, n, &from), known = dst_known && src_known;
+	if ((dst_known && of_host_pool(&to)) || (src_known && of_host_pool(&from)))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (known && wait && to.device != from.device)
 		return copy_peer(dst, to.context, src, from.context, n, stream);
 	int r = wire_cuMemcpyDtoDAsync_v2(dst, src, n, stream);
 	return r ? r : known ? call_deferred() : stream_fence(stream);

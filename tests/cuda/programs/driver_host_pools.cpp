@@ -68,7 +68,7 @@ static void works(const char *name, CUmemoryPool pool) {
         v = allocate(pool, s);
         CU(cuMemsetD32Async((CUdeviceptr)v, i, N, s));
         times(v, 2, s);
-        CU(cuMemcpyDtoDAsync(sums + i * 64 * sizeof(int), (CUdeviceptr)(v + N - 64), 64 * sizeof(int), s));
+        CU(cuMemcpyAsync(sums + i * 64 * sizeof(int), (CUdeviceptr)(v + N - 64), 64 * sizeof(int), s));
         CU(cuMemFreeAsync((CUdeviceptr)v, s));
     }
     CU(cuStreamSynchronize(s));
@@ -103,6 +103,19 @@ static void works(const char *name, CUmemoryPool pool) {
     CU(cuStreamSynchronize(s));
 }
 
+// copies has pools of the host be host memory to copies between devices.
+static void copies(CUmemoryPool pool) {
+    CUdeviceptr d = device_ints(std::vector<int>(64, 1)), v = (CUdeviceptr)allocate(pool, s);
+    CU(cuStreamSynchronize(s));
+    EXPECT_CU(cuMemcpyDtoDAsync(d, v, 64 * sizeof(int), s), CUDA_ERROR_INVALID_VALUE);
+    CU(cuMemcpyAsync(v, d, 64 * sizeof(int), s));
+    CU(cuStreamSynchronize(s));
+    EXPECT(((int *)v)[63] == 1, "the copy left %d", ((int *)v)[63]);
+    CU(cuMemFreeAsync(v, s));
+    CU(cuStreamSynchronize(s));
+    CU(cuMemFree(d));
+}
+
 static int device_attribute(int which) {
     int v = 0;
     return cuDeviceGetAttribute(&v, (CUdevice_attribute)which, 0) == CUDA_SUCCESS ? v : 0;
@@ -128,6 +141,7 @@ int main() {
         access.location.type = CU_MEM_LOCATION_TYPE_DEVICE;
         access.flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
         CU(cuMemPoolSetAccess(pool, &access, 1));
+        copies(pool);
         works(place == HOST ? "host" : "node of the host", pool);
     }
     CUmemPoolProps p = props(PINNED, HOST, 1);
