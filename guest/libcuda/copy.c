@@ -9,6 +9,7 @@
 
 #include "call.h"
 #include "capture.h"
+#include "channel.h"
 #include "copybox.h"
 #include "crew.h"
 #include "exported.h"
@@ -54,11 +55,16 @@ int stream_fence(void *stream)
 
 void copies_beside(void)
 {
+	enum { ENOUGH_NS = 100000000 };
 	if (session.beside)
 		return;
 	session.beside = true;
-	if (thread.context && !session.captures)
-		stream_fence((void *)1); /* its error comes again with the next wait */
+	if (!session.casual || !thread.context || session.captures)
+		return;
+	/* Not for ever: behind those copies, a kernel may be waiting for what is about to go on beside. */
+	for (uint64_t begin = monotonic_ns(); monotonic_ns() - begin < ENOUGH_NS;)
+		if (idle_stream((void *)1) || wire_cuStreamQuery((void *)1) != CUDA_ERROR_NOT_READY)
+			return; /* its error comes again with the next wait */
 }
 
 bool stream_capturing(void *stream)
@@ -110,6 +116,8 @@ int copy_in(uint64_t dst, const void *src, size_t n, void *stream, bool wait)
 	 * it can read it, and what goes on beside. Nothing waits for a thread's default stream but the legacy one. What
 	 * came before a copy of more than CASUAL_BYTES is complete then, too: the host may see that of host functions. */
 	bool legacy = !stream || stream == (void *)1;
+	if (wait && !session.casual)
+		session.casual = true; /* before the look at beside, as copies_beside does it the other way round */
 	bool seen = wait && (session.beside || !legacy || n > CASUAL_BYTES || pinned_at((void *)(uintptr_t)dst, n));
 	return r ? r : known_range(dst, n) && !seen ? call_deferred() : stream_fence(stream);
 }

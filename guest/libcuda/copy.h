@@ -17,7 +17,7 @@ int stream_fence(void *stream);
 
 /* From now on there is somebody who does not come after what the default stream copies: a stream that does not wait for it,
  * another context, another program. Blocking copies of pageable memory, which otherwise return as soon as the memory has
- * been read, then wait to be complete, as those under way do here. */
+ * been read, then wait to be complete, as those under way do here, within reason. */
 void copies_beside(void);
 
 int copy_in(uint64_t dst, const void *src, size_t n, void *stream, bool wait);

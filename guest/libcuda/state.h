@@ -57,6 +57,7 @@ struct session {
 	struct device devices[WIRE_MAX_DEVICES];
 	char id[WIRE_SESSION_BYTES];
 	_Atomic bool beside; /* somebody does not wait for the default stream: another program, or a stream of this one */
+	_Atomic bool casual; /* a blocking copy may have returned before it was complete */
 	_Atomic int captures; /* under way in this process: capture.h */
 	_Atomic uint32_t async_seen;
 };
