@@ -20,7 +20,8 @@ type region struct {
 	fd     int
 	offset uint64 // of the region in the file
 
-	answered func() // told of each answer that this process gives, and of each request; may be nil
+	answered func()              // told of each answer that this process gives, and of each request; may be nil
+	lost     func(driver.Result) // told of each answer which says that a context is lost; may be nil
 }
 
 // mapRegion maps size bytes of fd from offset on at base, and nowhere else: addresses in it mean the same to

@@ -70,6 +70,9 @@ func (t ticket) send(result driver.Result) {
 	if t.slot == 0 {
 		return
 	}
+	if result.Sticky() && t.region.lost != nil {
+		t.region.lost(result)
+	}
 	word := t.region.word64(t.slot + wire.SlotSeq)
 	for {
 		old := atomic.LoadUint64(word)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/orion-vgpu/orion/host/carrier"
@@ -56,6 +57,8 @@ type server struct {
 
 	carrier *carrier.Carrier // nil where the client shares the region
 
+	lost sync.Once // tells of a lost context
+
 	opened, registered time.Duration // what opening the driver took, 0 on standby, and registering the region
 
 	launchConfig driver.LaunchConfig // reused by every launch
@@ -96,6 +99,9 @@ func (s *server) serve(r *consumer) error {
 		}
 		if result != driver.Success && result != pending && result != driver.ErrorNotReady {
 			s.log.Debug("a command failed", "command", opName(c.Op), "result", result.Error(), "queued", c.Slot == 0)
+		}
+		if result.Sticky() {
+			s.contextLost(result, opName(c.Op))
 		}
 		switch {
 		case result == pending:
@@ -257,6 +263,14 @@ func (s *server) setContext(id uint32) driver.Result {
 	}
 	s.contextID = id
 	return driver.Success
+}
+
+// contextLost tells in the session's log what was the first to say that kernels have failed: all that the program does
+// from then on fails by it.
+func (s *server) contextLost(r driver.Result, seen string) {
+	s.lost.Do(func() {
+		s.log.Warn("a context of the program is lost", "result", r.Error(), "seen", seen)
+	})
 }
 
 // reportAsync tells the client of a failure of a command that it did not wait for.
