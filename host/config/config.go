@@ -137,40 +137,33 @@ func (c *Config) settle(s *keyfile.Schema) error {
 	return nil
 }
 
-func socketPaths(p *[]string) func(string) error {
-	return func(v string) error {
-		*p = nil
-		for path := range strings.SplitSeq(v, ",") {
-			path = strings.TrimSpace(path)
-			if path == "" && v == "" {
-				break
-			}
-			if !filepath.IsAbs(path) || len(path) > keyfile.MaxSocketPath {
-				return fmt.Errorf("want absolute paths of at most %d bytes, separated by commas", keyfile.MaxSocketPath)
-			}
-			*p = append(*p, path)
-		}
-		return nil
-	}
-}
-
-var gpuID = regexp.MustCompile(`^([0-9]{1,3}|GPU-[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$`)
-
-func gpuIDs(p *[]string) func(string) error {
+// list sets p to what a key names between commas, each checked; want says what is right. An empty value is no element.
+func list(p *[]string, right func(string) bool, want string) func(string) error {
 	return func(v string) error {
 		*p = nil
 		if v == "" {
 			return nil
 		}
-		for id := range strings.SplitSeq(v, ",") {
-			id = strings.TrimSpace(id)
-			if !gpuID.MatchString(id) {
-				return fmt.Errorf("want indices or UUIDs as nvidia-smi -L prints them, separated by commas")
+		for element := range strings.SplitSeq(v, ",") {
+			element = strings.TrimSpace(element)
+			if !right(element) {
+				return fmt.Errorf("want %s, separated by commas", want)
 			}
-			*p = append(*p, id)
+			*p = append(*p, element)
 		}
 		return nil
 	}
+}
+
+func socketPaths(p *[]string) func(string) error {
+	return list(p, func(path string) bool { return filepath.IsAbs(path) && len(path) <= keyfile.MaxSocketPath },
+		fmt.Sprintf("absolute paths of at most %d bytes", keyfile.MaxSocketPath))
+}
+
+var gpuID = regexp.MustCompile(`^([0-9]{1,3}|GPU-[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$`)
+
+func gpuIDs(p *[]string) func(string) error {
+	return list(p, gpuID.MatchString, "indices or UUIDs as nvidia-smi -L prints them")
 }
 
 func nodeName(p *string) func(string) error {

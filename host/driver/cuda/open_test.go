@@ -3,8 +3,6 @@
 package cuda
 
 import (
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -12,12 +10,7 @@ import (
 // A node on which the client's libraries are installed for all programs must say so, and not serve itself.
 func TestOpenRefusesOrionsOwnLibrary(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "libcuda.so.1")
-	cc := exec.Command("cc", "-shared", "-fPIC", "-x", "c", "-o", path, "-")
-	cc.Stdin = strings.NewReader("int orion_session(void) { return 0; }\n")
-	if out, err := cc.CombinedOutput(); err != nil {
-		t.Skipf("no C compiler: %v\n%s", err, out)
-	}
+	path := libraryInC(t, "int orion_session(void) { return 0; }\n")
 	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "Orion's client library") {
 		t.Errorf("open: %v", err)
 	}
@@ -33,25 +26,11 @@ func TestOpenNamesAMissingLibrary(t *testing.T) {
 // A library that lacks functions is a driver older than they are: each is refused when it is called.
 func TestOldDriverRefusesNewFunctions(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "libcuda.so.1")
-	cc := exec.Command("cc", "-shared", "-fPIC", "-x", "c", "-o", path, "-")
-	cc.Stdin = strings.NewReader(`
+	api := driverInC(t, `
 int cuInit(unsigned flags) { return 0; }
 int cuDeviceGetCount(int *n) { *n = 3; return 0; }
 int cuMemAlloc_v2(unsigned long *p, unsigned long n) { *p = n + 1; return n == 7 ? 2 : 0; }
 `)
-	if out, err := cc.CombinedOutput(); err != nil {
-		t.Skipf("no C compiler: %v\n%s", err, out)
-	}
-	d, err := Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	api, err := d.NewThread()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer api.Close()
 	if n, r := api.DeviceGetCount(); n != 3 || r != 0 {
 		t.Errorf("count: %d, %v", n, r)
 	}
@@ -69,9 +48,7 @@ int cuMemAlloc_v2(unsigned long *p, unsigned long n) { *p = n + 1; return n == 7
 // The driver tells a pointer to no bytes from NULL: the strides of a tensor map of one dimension must be somewhere.
 func TestBlobsOfNoBytesAreSomewhere(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "libcuda.so.1")
-	cc := exec.Command("cc", "-shared", "-fPIC", "-x", "c", "-o", path, "-")
-	cc.Stdin = strings.NewReader(`
+	api := driverInC(t, `
 int cuInit(unsigned flags) { return 0; }
 int cuDeviceGetCount(int *n) { *n = 1; return 0; }
 int cuTensorMapEncodeTiled(char *map, int type, int rank, void *address, const unsigned long *dim, const void *strides, const int *box) {
@@ -81,18 +58,6 @@ int cuTensorMapEncodeTiled(char *map, int type, int rank, void *address, const u
 	return 0;
 }
 `)
-	if out, err := cc.CombinedOutput(); err != nil {
-		t.Skipf("no C compiler: %v\n%s", err, out)
-	}
-	d, err := Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	api, err := d.NewThread()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer api.Close()
 	tensorMap, dim, box := make([]byte, 128), []byte{0: 40, 7: 0}, []byte{0: 2, 3: 0}
 	if r := api.TensorMapEncodeTiled(tensorMap, 7, 1, 4096, dim, dim[8:], box, box, 0, 0, 0, 0); r != 0 || tensorMap[127] != 42 {
 		t.Errorf("strides of no bytes: %v, %d", r, tensorMap[127])

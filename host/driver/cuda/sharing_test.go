@@ -4,9 +4,6 @@ package cuda
 
 import (
 	"io"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/orion-vgpu/orion/host/driver"
@@ -15,9 +12,7 @@ import (
 // TestSharing: handles go to the driver by value, its files come and go by number.
 func TestSharing(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "libcuda.so.1")
-	cc := exec.Command("cc", "-shared", "-fPIC", "-x", "c", "-o", path, "-")
-	cc.Stdin = strings.NewReader(`
+	api := driverInC(t, `
 #include <string.h>
 #include <unistd.h>
 struct handle { unsigned char b[64]; };
@@ -44,18 +39,6 @@ int cuMemImportFromShareableHandle(unsigned long *h, void *fd, int type) {
 int cuMemPoolExportPointer(struct handle *d, unsigned long p) { put(d->b, (int)p); return 0; }
 int cuMemPoolImportPointer(unsigned long *p, void *pool, struct handle *d) { *p = 0x8000; return pool == (void *)6 && is(d->b, 7) ? 0 : 1; }
 `)
-	if out, err := cc.CombinedOutput(); err != nil {
-		t.Skipf("no C compiler: %v\n%s", err, out)
-	}
-	d, err := Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	api, err := d.NewThread()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer api.Close()
 	s, r := api.IpcGetMem(5)
 	if r != driver.Success || len(s.Data) != 64 || s.Data[63] != 68 {
 		t.Fatalf("IpcGetMem = %v, %v", s.Data, r)
