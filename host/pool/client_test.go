@@ -18,6 +18,7 @@ import (
 	"github.com/orion-vgpu/orion/controller/store"
 	"github.com/orion-vgpu/orion/host/gpu"
 	poolv1 "github.com/orion-vgpu/orion/proto/pool/v1"
+	"github.com/orion-vgpu/orion/tests/loopback"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -31,7 +32,7 @@ type controller struct {
 }
 
 func newController(t *testing.T) *controller {
-	c := &controller{t: t, address: "127.0.0.1:0"}
+	c := &controller{t: t, address: loopback.Listen()}
 	c.start()
 	t.Cleanup(func() { c.stop() })
 	return c

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -19,6 +20,9 @@ import (
 	"github.com/orion-vgpu/orion/proto/wire"
 	"github.com/orion-vgpu/orion/tests/machine"
 )
+
+// nowhere is the address by TCP for machines whose programs are this process, which knows where to connect.
+var nowhere = netip.MustParseAddrPort("127.0.0.1:1")
 
 // machines is a server with virtual machines, by TCP and hybrid vsock.
 type machines struct {
@@ -91,7 +95,7 @@ func deviceHello(nonce [wire.NonceBytes]byte) wire.Hello {
 func TestSliceByTCPAndVsock(t *testing.T) {
 	t.Parallel()
 	m := serveMachines(t)
-	vm := m.host.Add(t, "vm", 5, 256<<20, "", 1)
+	vm := m.host.Add(t, "vm", 5, 256<<20, nowhere)
 	for i, way := range [][2]string{{"tcp", m.tcp}, {"unix", m.vsock(t)}} {
 		nonce := vm.Nonce()
 		w, conn := greet(t, way[0], way[1], deviceHello(nonce))
@@ -115,7 +119,7 @@ func TestSliceByTCPAndVsock(t *testing.T) {
 func TestSliceRefusals(t *testing.T) {
 	t.Parallel()
 	m := serveMachines(t)
-	vm, other := m.host.Add(t, "vm", 5, 64<<20, "", 1), m.host.Add(t, "other", 6, 64<<20, "", 1)
+	vm, other := m.host.Add(t, "vm", 5, 64<<20, nowhere), m.host.Add(t, "other", 6, 64<<20, nowhere)
 	vsock := m.vsock(t)
 	stale := vm.Nonce()
 	first, _ := greet(t, "tcp", m.tcp, deviceHello(stale))
@@ -161,7 +165,7 @@ func TestSliceRefusals(t *testing.T) {
 func TestCIDs(t *testing.T) {
 	t.Parallel()
 	m := serveMachines(t)
-	vm, other := m.host.Add(t, "vm", 5, 64<<20, "", 1), m.host.Add(t, "other", 6, 64<<20, "", 1)
+	vm, other := m.host.Add(t, "vm", 5, 64<<20, nowhere), m.host.Add(t, "other", 6, 64<<20, nowhere)
 	in := func(cid uint32) *entrance.Conn { return &entrance.Conn{Kind: entrance.Vsock, CID: cid} }
 	var r *refusal
 	if _, err := m.memory(in(5), deviceHello(other.Nonce())); !errors.As(err, &r) || r.status != 801 {
@@ -220,7 +224,7 @@ func TestGarbageByTCP(t *testing.T) {
 func TestEndDomain(t *testing.T) {
 	t.Parallel()
 	m := serveMachines(t)
-	vm, other := m.host.Add(t, "vm", 5, 256<<20, "", 1), m.host.Add(t, "other", 6, 256<<20, "", 1)
+	vm, other := m.host.Add(t, "vm", 5, 256<<20, nowhere), m.host.Add(t, "other", 6, 256<<20, nowhere)
 	a, conn := greet(t, "tcp", m.tcp, deviceHello(vm.Nonce()))
 	waiting, crash := greet(t, "tcp", m.tcp, deviceHello(vm.Nonce()))
 	b, _ := greet(t, "tcp", m.tcp, deviceHello(other.Nonce()))
@@ -249,7 +253,7 @@ func TestAdoptionOfSlices(t *testing.T) {
 	t.Parallel()
 	dir, pool, host := t.TempDir(), &fakePool{}, machine.NewHost(t)
 	first := serveMachinesIn(t, dir, pool, host)
-	vm, gone := host.Add(t, "vm", 5, 256<<20, "", 1), host.Add(t, "gone", 6, 256<<20, "", 1)
+	vm, gone := host.Add(t, "vm", 5, 256<<20, nowhere), host.Add(t, "gone", 6, 256<<20, nowhere)
 	kept, conn := greet(t, "tcp", first.tcp, deviceHello(vm.Nonce()))
 	ended, endedConn := greet(t, "tcp", first.tcp, deviceHello(vm.Nonce()))
 	lost, _ := greet(t, "tcp", first.tcp, deviceHello(gone.Nonce()))
@@ -280,7 +284,7 @@ func TestAdoptionOfSlices(t *testing.T) {
 
 func TestManySlicesStayFlat(t *testing.T) {
 	m := serveMachines(t)
-	vm := m.host.Add(t, "vm", 5, 128<<20, "", 1)
+	vm := m.host.Add(t, "vm", 5, 128<<20, nowhere)
 	one := func() {
 		w, conn := greet(t, "tcp", m.tcp, deviceHello(vm.Nonce()))
 		if w.Status != 0 {
@@ -306,7 +310,7 @@ func TestDomainEndsBeforeItsSessionIsListed(t *testing.T) {
 	t.Parallel()
 	pool := &fakePool{}
 	m := serveMachinesIn(t, t.TempDir(), pool, machine.NewHost(t))
-	vm := m.host.Add(t, "vm", 5, 256<<20, "", 1)
+	vm := m.host.Add(t, "vm", 5, 256<<20, nowhere)
 	pool.note = func(event, _ string) {
 		if event == "grant" {
 			vm.End()

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/orion-vgpu/orion/tests/loopback"
 )
 
 // Options describe a pool. Zero values stand for the defaults.
@@ -111,16 +113,16 @@ func (c *Chain) write(t testing.TB, name, text string) string {
 	return path
 }
 
-var listens = regexp.MustCompile(`orion-controller listens.* address="?(127\.0\.0\.1:\d+)`)
+var listens = regexp.MustCompile(`orion-controller listens.* address="?(127[\d.]+:\d+)`)
 
-// startController has the kernel choose a port, which restarts then keep.
+// startController has the kernel choose a port, which restarts then keep, at an address of the chain's own.
 func (c *Chain) startController(t testing.TB) {
 	t.Helper()
 	conf := func(address string) string {
 		return c.write(t, "controller.conf", fmt.Sprintf("[controller]\nlisten_addr = %s\n[log]\nlog_to_file = false\nlog_level = %s\n",
 			address, c.opt.LogLevel))
 	}
-	c.Controller = c.daemon("controller", "orion-controller", "--config", conf("127.0.0.1:0"))
+	c.Controller = c.daemon("controller", "orion-controller", "--config", conf(loopback.Listen()))
 	if err := c.Controller.start(); err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,12 @@ func TestRandomCommands(t *testing.T) {
 	check := f.bystander(t)
 	first, only := seed()
 	sum := tally{ran: map[uint16]int{}}
-	for n, end := first, time.Now().Add(duration()); time.Now().Before(end); n++ {
+	const enough = 50                  // different commands; less of them and the test reaches nothing
+	goOn := func(end time.Time) bool { // on a busy machine longer, for them
+		now := time.Now()
+		return now.Before(end) || len(sum.ran) < enough && now.Before(end.Add(2*time.Minute))
+	}
+	for n, end := first, time.Now().Add(duration()); goOn(end); n++ {
 		if !t.Run(strconv.FormatUint(n, 10), func(t *testing.T) { f.hostile(t, n, &sum) }) || only {
 			break
 		}
@@ -54,8 +59,8 @@ func TestRandomCommands(t *testing.T) {
 	if !f.node.Running() {
 		t.Error("oriond has ended")
 	}
-	if !only && !t.Failed() && len(sum.ran) < 50 {
-		t.Error("hardly a command succeeded: the test reaches nothing")
+	if !only && !t.Failed() && len(sum.ran) < enough {
+		t.Error("hardly a command succeeded")
 	}
 }
 

@@ -7,6 +7,7 @@ package machine
 import (
 	"crypto/rand"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -41,20 +42,19 @@ func (h *Host) closeAfter(t testing.TB, r *ivshmem.Region) {
 
 // Machine is one of them.
 type Machine struct {
-	Name    string
-	CID     uint32
-	PCI     string // folder in place of /sys/bus/pci/devices
-	Path    string // of the region's file
-	Address string // of oriond for TCP
-	Port    uint16
+	Name string
+	CID  uint32
+	PCI  string         // folder in place of /sys/bus/pci/devices
+	Path string         // of the region's file
+	TCP  netip.AddrPort // of oriond
 
 	host   *Host
 	region *ivshmem.Region
 	nonce  [wire.NonceBytes]byte
 }
 
-// Add starts a machine whose programs reach oriond at an IP address and port.
-func (h *Host) Add(t testing.TB, name string, cid uint32, size uint64, address string, port int) *Machine {
+// Add starts a machine whose programs reach oriond by TCP at an address.
+func (h *Host) Add(t testing.TB, name string, cid uint32, size uint64, tcp netip.AddrPort) *Machine {
 	t.Helper()
 	file, err := ivshmem.NewName()
 	if err != nil {
@@ -65,7 +65,7 @@ func (h *Host) Add(t testing.TB, name string, cid uint32, size uint64, address s
 		t.Fatal(err)
 	}
 	h.closeAfter(t, region)
-	m := &Machine{Name: name, CID: cid, Address: address, Port: uint16(port), host: h, region: region,
+	m := &Machine{Name: name, CID: cid, TCP: tcp, host: h, region: region,
 		Path: filepath.Join(h.dir, file), PCI: filepath.Join(t.TempDir(), "devices")}
 	if err := m.plug(size); err != nil {
 		t.Fatal(err)
@@ -105,7 +105,7 @@ func (m *Machine) turn() error {
 	if _, err := rand.Read(m.nonce[:]); err != nil {
 		return err
 	}
-	return m.region.Write(ivshmem.Header{Port: m.Port, Nonce: m.nonce, Address: m.Address})
+	return m.region.Write(ivshmem.Header{Port: m.TCP.Port(), Nonce: m.nonce, Address: m.TCP.Addr().String()})
 }
 
 // Nonce returns what a client in the machine would read.

@@ -21,6 +21,7 @@ import (
 	"github.com/orion-vgpu/orion/controller/pool"
 	"github.com/orion-vgpu/orion/controller/store"
 	poolv1 "github.com/orion-vgpu/orion/proto/pool/v1"
+	"github.com/orion-vgpu/orion/tests/loopback"
 )
 
 // serve runs a controller with one node until stop is called, or the test ends.
@@ -156,7 +157,7 @@ func TestJSON(t *testing.T) {
 // TestWatch has the controller change, go away, and come back.
 func TestWatch(t *testing.T) {
 	t.Parallel()
-	p, at, stop := serve(t, "127.0.0.1:0")
+	p, at, stop := serve(t, loopback.Listen())
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var out buffer

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,6 +28,7 @@ import (
 	"github.com/orion-vgpu/orion/host/session/record"
 	"github.com/orion-vgpu/orion/proto/cuda"
 	"github.com/orion-vgpu/orion/tests/chain"
+	"github.com/orion-vgpu/orion/tests/loopback"
 	"github.com/orion-vgpu/orion/tests/machine"
 )
 
@@ -63,7 +65,7 @@ type vmHost struct {
 	*session.Server
 	domains *machine.Host
 	pool    *anyPool
-	port    int
+	address netip.AddrPort
 	dir     string
 	log     output
 	stop    func()
@@ -75,7 +77,8 @@ func newVMHost(t *testing.T) *vmHost {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &vmHost{domains: machine.NewHost(t), pool: &anyPool{gpus: gpus}, dir: t.TempDir()}
+	h := &vmHost{domains: machine.NewHost(t), pool: &anyPool{gpus: gpus}, dir: t.TempDir(),
+		address: netip.AddrPortFrom(loopback.Address(), 0)}
 	h.start(t)
 	t.Cleanup(func() {
 		h.stop()
@@ -90,14 +93,14 @@ func newVMHost(t *testing.T) *vmHost {
 	return h
 }
 
-// start runs oriond, on the port of the run before.
+// start runs oriond, at the address of the run before.
 func (h *vmHost) start(t *testing.T) {
 	t.Helper()
-	l, err := entrance.ListenTCP(fmt.Sprintf("127.0.0.1:%d", h.port))
+	l, err := entrance.ListenTCP(h.address.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.port = l.Addr().(*net.TCPAddr).Port
+	h.address = l.Addr().(*net.TCPAddr).AddrPort()
 	h.Server, err = session.Open(session.Options{
 		Socket: filepath.Join(h.dir, "o.sock"), NoListen: true, Listeners: []*entrance.Listener{l}, Domains: h.domains,
 		LogDir: filepath.Join(h.dir, "log"), WorkerLogLevel: "DEBUG", Node: "test", Release: "test", Spec: cuda.SpecHash, RegionBytes: 64 << 20,
@@ -128,13 +131,13 @@ type guest struct {
 
 func (h *vmHost) guest(t *testing.T, name string, size uint64) *guest {
 	t.Helper()
-	return h.guestBy(t, name, size, h.port)
+	return h.guestBy(t, name, size, h.address)
 }
 
-// guestBy is guest with another port of 127.0.0.1 for oriond's.
-func (h *vmHost) guestBy(t *testing.T, name string, size uint64, port int) *guest {
+// guestBy is guest with another address for oriond's.
+func (h *vmHost) guestBy(t *testing.T, name string, size uint64, oriond netip.AddrPort) *guest {
 	t.Helper()
-	g := &guest{Machine: h.domains.Add(t, name, uint32(3+len(name)), size, "127.0.0.1", port), host: h,
+	g := &guest{Machine: h.domains.Add(t, name, uint32(3+len(name)), size, oriond), host: h,
 		lib: filepath.Join(chain.Build(t), "lib"), program: chain.CC(t, filepath.Join("testdata", "device.c"))}
 	g.conf = filepath.Join(t.TempDir(), "client.conf")
 	text := fmt.Sprintf("[log]\nlog_to_file = false\nlog_level = DEBUG\n[client]\nsocket = %[1]s/none.sock\nrelay_socket = %[1]s/none.sock\n", h.dir)
@@ -230,7 +233,7 @@ func TestDevice(t *testing.T) {
 	if code := p.exit(t, time.Minute); code != 0 || p.out.String() != "right\n" {
 		t.Fatalf("ended with %d\n%s%s", code, &p.out, &p.err)
 	}
-	if !strings.Contains(p.err.String(), "by ivshmem device 0000:00:05.0 (resource2: ") || !strings.Contains(p.err.String(), "TCP at 127.0.0.1") {
+	if !strings.Contains(p.err.String(), "by ivshmem device 0000:00:05.0 (resource2: ") || !strings.Contains(p.err.String(), "TCP at "+h.address.Addr().String()) {
 		t.Errorf("the log does not tell the way:\n%s", &p.err)
 	}
 	g.waitUnused(t)
@@ -392,7 +395,7 @@ func TestDeviceLinkCut(t *testing.T) {
 		if err != nil {
 			return
 		}
-		to, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", h.port))
+		to, err := net.Dial("tcp", h.address.String())
 		if err != nil {
 			from.Close()
 			return
@@ -402,7 +405,7 @@ func TestDeviceLinkCut(t *testing.T) {
 		go io.Copy(to, from)
 		io.Copy(from, to)
 	}()
-	g := h.guestBy(t, "vm", 64<<20, l.Addr().(*net.TCPAddr).Port)
+	g := h.guestBy(t, "vm", 64<<20, l.Addr().(*net.TCPAddr).AddrPort())
 	p := g.run(t, "forever")
 	p.waitLine(t, "round")
 	for range 2 {

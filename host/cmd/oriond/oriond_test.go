@@ -17,6 +17,7 @@ import (
 
 	"github.com/orion-vgpu/orion/host/session/record"
 	"github.com/orion-vgpu/orion/proto/wire"
+	"github.com/orion-vgpu/orion/tests/loopback"
 )
 
 var http1 http.Client
@@ -102,7 +103,7 @@ func TestSessionsKill(t *testing.T) {
 
 func TestControllerAway(t *testing.T) {
 	t.Parallel()
-	c := startController(t, fmt.Sprintf("127.0.77.%d:0", 1+os.Getpid()%250)) // an address that nobody takes meanwhile
+	c := startController(t, loopback.Listen())
 	c.stop()
 	n := newNode(t, c.addr)
 	n.start(t)
