@@ -4,7 +4,7 @@
 #include "channel.h"
 #include "state.h"
 
-enum { ALIGN = 256, PIECES = 1024 };
+enum { PIECES = 1024 };
 
 /* Pieces in the order of their taking. Offsets are within the staging area. */
 static struct {
@@ -33,6 +33,13 @@ static bool reclaim(void)
 	return any;
 }
 
+/* Where a piece of n bytes goes that is to lie at start or behind it, within one part. */
+static uint64_t within_part(uint64_t start, uint64_t n)
+{
+	uint64_t left = stage_part() - start % stage_part();
+	return n <= left ? start : start + left;
+}
+
 /* Finds room for n bytes behind the newest piece or, past the end, before the oldest. */
 static bool place(uint64_t n, uint64_t *start)
 {
@@ -43,20 +50,19 @@ static bool place(uint64_t n, uint64_t *start)
 	if (stage.tail - stage.head == PIECES)
 		return false;
 	uint64_t oldest = stage.fifo[stage.head % PIECES].start;
+	*start = within_part(stage.next, n);
 	if (stage.next > oldest) {
-		*start = stage.next;
-		if (session.stage - stage.next >= n)
+		if (*start <= session.stage && session.stage - *start >= n)
 			return true;
 		*start = 0;
 		return n < oldest;
 	}
-	*start = stage.next;
-	return oldest - stage.next > n; /* next == oldest would look empty */
+	return *start < oldest && oldest - *start > n; /* next == oldest would look empty */
 }
 
 static bool try_locked(struct stage *s, uint64_t size)
 {
-	uint64_t start, n = (ALIGN + size + ALIGN - 1) & ~(uint64_t)(ALIGN - 1);
+	uint64_t start, n = (STAGE_ALIGN + size + STAGE_ALIGN - 1) & ~(uint64_t)(STAGE_ALIGN - 1);
 	reclaim();
 	if (!place(n, &start))
 		return false;
@@ -65,7 +71,7 @@ static bool try_locked(struct stage *s, uint64_t size)
 	stage.next = p->end;
 	atomic_store_explicit(flag_at(start), p->value - 1, memory_order_relaxed);
 	uint64_t base = (uint64_t)(uintptr_t)session.base + WIRE_STAGE_OFFSET + start;
-	*s = (struct stage){(void *)(uintptr_t)(base + ALIGN), base, p->value};
+	*s = (struct stage){(void *)(uintptr_t)(base + STAGE_ALIGN), base, p->value};
 	return true;
 }
 

@@ -15,13 +15,17 @@ struct stage {
 	uint32_t value;
 };
 
-/* The largest piece, in bytes: small regions have little staging, and several pieces must fit. */
-#define STAGE_PIECE stage_piece()
-static inline uint64_t stage_piece(void)
+/* Bytes of a part, as wire.StagePart has it: a worker registers staging part by part, so pieces lie within one. */
+static inline uint64_t stage_part(void)
 {
-	enum { LARGEST = 4 << 20, PIECES_AT_LEAST = 8 };
-	return session.stage < LARGEST * PIECES_AT_LEAST ? session.stage / PIECES_AT_LEAST : LARGEST;
+	enum { MOST = 4 << 20, AT_LEAST = 8 };
+	uint64_t part = session.stage / AT_LEAST;
+	return (part < MOST ? part : MOST) & ~(uint64_t)(WIRE_PAGE_SIZE - 1);
 }
+
+/* The largest piece, in bytes, with its flag before it. */
+enum { STAGE_ALIGN = 256 };
+#define STAGE_PIECE (stage_part() - STAGE_ALIGN)
 
 /* Takes a piece, waiting for room. A CUresult. The caller must soon have its flag written: it may hold no
  * other piece while it waits here. */

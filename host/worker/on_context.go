@@ -34,7 +34,7 @@ func (s *server) onPrimaryReset(api driver.API, d driver.Device) driver.Result {
 		return api.DevicePrimaryCtxReset(d)
 	}
 	// The region is registered in this context: what the client still has of it ends with the context, the
-	// slots and the staging are registered anew.
+	// slots are registered anew, and staging as it is used.
 	api.CtxSetCurrent(s.home)
 	var stay []driver.HostPtr
 	for host, bytes := range s.memory.hostRanges() {
@@ -52,9 +52,9 @@ func (s *server) onPrimaryReset(api driver.API, d driver.Device) driver.Result {
 	for at := range s.memory.fileRanges() {
 		s.onHostUnmap(api, uint64(at))
 	}
-	for _, part := range s.region.registered() {
-		api.MemHostUnregister(driver.HostPtr(uint64(s.region.base) + part[0]))
-	}
+	s.unstage()
+	slots, _ := s.region.slots()
+	api.MemHostUnregister(slots)
 	r := api.DevicePrimaryCtxReset(d)
 	home, again := api.DevicePrimaryCtxRetain(d) // a reset ends what the worker itself had of it
 	if again == driver.Success {

@@ -61,6 +61,7 @@ func (s *server) onWriteFlag(api driver.API, stream driver.Stream, flag driver.H
 	if !s.region.contains(flag, 4) || flag%4 != 0 {
 		return driver.ErrorInvalidValue
 	}
+	s.stage(flag, 4)
 	var r driver.Result
 	if s.gpuFlags {
 		if r = api.WriteFlag(stream, flag, value); r == driver.Success {

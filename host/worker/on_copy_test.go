@@ -12,7 +12,7 @@ import (
 func TestHostExtent(t *testing.T) {
 	t.Parallel()
 	const base, most = wire.DefaultBase, math.MaxUint64
-	s := &server{region: &region{base: base, size: wire.MinRegionSize}, memory: newMemory(nil)} // never touched
+	s := &server{region: &region{base: base, size: wire.MinRegionSize}, memory: newMemory(nil), staged: most} // never touched
 	first, room := uint64(base+wire.StageOffset), uint64(wire.MinRegionSize-wire.StageOffset)
 	for _, c := range []struct {
 		name                                             string

@@ -10,10 +10,14 @@ import (
 	"github.com/orion-vgpu/orion/host/driver"
 )
 
-// hosts says whether n bytes at an address are memory that a command may name: of the region, or of a file that the
-// client has had registered.
+// hosts says whether n bytes at an address are memory that a copy may name: of the region, where staging is then
+// ready for it, or of a file that the client has had registered.
 func (s *server) hosts(p driver.HostPtr, n uint64) bool {
-	return s.region.contains(p, n) || len(s.memory.files) > 0 && s.memory.inFile(p, n)
+	if s.region.contains(p, n) {
+		s.stage(p, n)
+		return true
+	}
+	return len(s.memory.files) > 0 && s.memory.inFile(p, n)
 }
 
 // onHostMap registers memory that the client shares with other processes: its file came by the socket. The

@@ -57,9 +57,9 @@ func (r *region) word64(offset uint64) *uint64 { return (*uint64)(r.pointer(offs
 func (r *region) load32(offset uint64) uint32     { return atomic.LoadUint32(r.word32(offset)) }
 func (r *region) store32(offset uint64, v uint32) { atomic.StoreUint32(r.word32(offset), v) }
 
-// registered are the parts of the region, offset and size, that the GPUs use from the start.
-func (r *region) registered() [2][2]uint64 {
-	return [2][2]uint64{{wire.SlotsOffset, wire.RingOffset - wire.SlotsOffset}, {wire.StageOffset, wire.StageBytes(r.size)}}
+// slots is the place of the reply slots and the events' words, into which GPUs write, and how large they are.
+func (r *region) slots() (driver.HostPtr, uint64) {
+	return driver.HostPtr(uint64(r.base) + wire.SlotsOffset), wire.RingOffset - wire.SlotsOffset
 }
 
 // bytes is a window of the region. Callers copy from it once and use the copy.

@@ -112,25 +112,25 @@ func start(cfg Config, p *Prepared, open Backend, log *slog.Logger) (*server, er
 	return s, nil
 }
 
-// registerRegion makes slots and staging usable for the GPUs, in the first device's primary context, and
-// finds out whether streams can write flags into them.
+// registerRegion makes slots and the first part of staging usable for the GPUs, in the first device's primary context,
+// and finds out whether streams can write flags into them.
 func (s *server) registerRegion() driver.Result {
 	if r := s.api.CtxSetCurrent(s.home); r != driver.Success {
 		return r
 	}
-	for _, part := range s.region.registered() {
-		at := driver.HostPtr(uint64(s.region.base) + part[0])
-		if r := s.api.MemHostRegister(at, part[1], registerPortable|registerDeviceMap); r != driver.Success {
-			return r
-		}
+	slots, n := s.region.slots()
+	if r := s.api.MemHostRegister(slots, n, registerPortable|registerDeviceMap); r != driver.Success {
+		return r
 	}
-	p, r := s.api.MemHostGetDevicePointer(driver.HostPtr(uint64(s.region.base)+wire.StageOffset), 0)
-	same := r == driver.Success && uint64(p) == uint64(s.region.base)+wire.StageOffset
+	s.current = s.home
+	s.stagePart(0)
+	p, r := s.api.MemHostGetDevicePointer(slots, 0)
+	same := r == driver.Success && uint64(p) == uint64(slots)
 	flag := ticket{region: s.region, slot: wire.SlotsOffset, seq: 1}
 	s.gpuFlags = same && s.api.WriteFlag(driver.StreamDefault, flag.flag(), flag.seq) == driver.Success &&
 		s.api.CtxSynchronize() == driver.Success && flag.answered()
 	s.region.store32(wire.SlotsOffset+wire.SlotFlag, 0)
-	s.api.CtxSetCurrent(0)
+	s.forgetContext()
 	return driver.Success
 }
 

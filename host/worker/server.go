@@ -42,6 +42,7 @@ type server struct {
 	dirty     map[driver.Context]*dirtyStreams
 	image     []byte // being sent in pieces
 	gpuFlags  bool   // the backend's streams can answer fences themselves
+	staged    uint64 // bit i: part i of staging is registered, or the driver has refused
 
 	linked     map[driver.LinkState][]byte  // images that the linker made
 	imageBytes uint64                       // of the image that is being sent, when complete

@@ -15,7 +15,8 @@
 //	0x0001_0000  reply slots: one page a waiting thread (SlotSize each)
 //	EventsOffset words of events
 //	RingOffset   commands   a power of two of bytes
-//	StageOffset  staging    transient copies between the program's own memory and the GPU
+//	StageOffset  staging    transient copies between the program's own memory and the GPU,
+//	                        registered with the driver as it is used, in parts of StagePart bytes
 //	             heap       pinned host memory of the program, behind StageBytes of staging, to the end
 //
 // The client owns the allocation of slots, staging and heap; the worker checks only that what a command

@@ -43,6 +43,13 @@ func StageBytes(regionSize uint64) uint64 {
 	return regionSize / 8 &^ (PageSize - 1)
 }
 
+// StagePart returns how many bytes of stage, as StageBytes gives them, are a part: pieces lie within one, since workers
+// register staging part by part. The last one may be smaller.
+func StagePart(stage uint64) uint64 {
+	const most, atLeast = 4 << 20, 8
+	return min(most, stage/atLeast) &^ (PageSize - 1)
+}
+
 // HeapOffset returns where the heap of a region begins.
 func HeapOffset(regionSize uint64) uint64 { return StageOffset + StageBytes(regionSize) }
 

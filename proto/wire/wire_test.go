@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// Whatever a region's size, staging is whole pages and leaves most of the rest to pinned memory.
+// Whatever a region's size, staging is whole pages and leaves most of the rest to pinned memory, and its parts are no more
+// than the bits of a word.
 func TestStaging(t *testing.T) {
 	t.Parallel()
 	for size, want := range map[uint64]uint64{
@@ -20,6 +21,9 @@ func TestStaging(t *testing.T) {
 		}
 		if HeapOffset(size) != StageOffset+got || size-HeapOffset(size) < size/2 {
 			t.Errorf("heap of a region of %#x bytes begins at %#x", size, HeapOffset(size))
+		}
+		if part := StagePart(got); part%PageSize != 0 || part < 512<<10 || got > 64*part || part > 4<<20 {
+			t.Errorf("%#x bytes of staging have parts of %#x", got, part)
 		}
 	}
 }
