@@ -2,6 +2,8 @@
 /* Questions about functions and kernels, answered from what came with them. */
 #include "function.h"
 
+#include <stdbool.h>
+
 #include "call.h"
 #include "exported.h"
 #include "generated/calls.h"
@@ -102,16 +104,35 @@ EXPORT int cuFuncGetAttribute(int *value, int attribute, void *function)
 	return o ? wire_function_attribute(o, (unsigned)attribute, value) : CUDA_ERROR_INVALID_HANDLE;
 }
 
+/* Libraries set how much dynamic shared memory a kernel may have before each of its launches. */
+static bool has_attribute(struct object *o, int attribute, int value)
+{
+	const struct function *f = function_of(o);
+	return attribute == ATTRIBUTE_MAX_DYNAMIC && f->attributes[attribute] == value && f->dynamic_by == o;
+}
+
+static void note_attribute(struct object *o, int attribute, int value)
+{
+	struct function *f = function_of(o);
+	if (attribute < 0 || attribute >= FUNCTION_ATTRIBUTES)
+		return;
+	f->attributes[attribute] = value;
+	if (attribute == ATTRIBUTE_MAX_DYNAMIC)
+		f->dynamic_by = o;
+}
+
 EXPORT int cuFuncSetAttribute(void *function, int attribute, int value)
 {
 	int r = enter_context();
 	struct object *o = r ? NULL : function_get(function);
 	if (!r && !o)
 		r = CUDA_ERROR_INVALID_HANDLE;
+	if (!r && has_attribute(o, attribute, value))
+		return call_deferred();
 	if (!r)
 		r = wire_cuFuncSetAttribute(o, (unsigned)attribute, value);
-	if (!r && attribute >= 0 && attribute < FUNCTION_ATTRIBUTES)
-		function_of(o)->attributes[attribute] = value;
+	if (!r)
+		note_attribute(o, attribute, value);
 	return r;
 }
 
@@ -136,9 +157,11 @@ EXPORT int cuKernelSetAttribute(int attribute, int value, void *kernel, int devi
 	struct object *o = object_get(kernel, KIND_KERNEL);
 	if (!r && !o)
 		r = CUDA_ERROR_INVALID_HANDLE;
+	if (!r && session.device_count == 1 && !device && has_attribute(o, attribute, value))
+		return call_deferred();
 	if (!r)
 		r = wire_cuKernelSetAttribute((unsigned)attribute, value, o, device);
-	if (!r && attribute >= 0 && attribute < FUNCTION_ATTRIBUTES)
-		function_of(o)->attributes[attribute] = value;
+	if (!r)
+		note_attribute(o, attribute, value);
 	return r;
 }

@@ -19,6 +19,7 @@ struct function {
 	struct kernel_function *functions; /* of a kernel, by context */
 	char *name;
 	int32_t attributes[FUNCTION_ATTRIBUTES];
+	struct object *dynamic_by; /* by whose handle ATTRIBUTE_MAX_DYNAMIC was set to what it is; NULL: by none */
 	uint32_t param_bytes, param_count;
 	/* How many blocks of a shape fit a multiprocessor, as last asked for a cooperative launch. */
 	uint32_t resident_threads, resident_shared;

@@ -50,6 +50,12 @@ int main() {
     std::vector<int> want(256);
     for (int i = 0; i < n; i++) want[i % 256] += ((n - 1 - i) * 3) ^ i;
     expect_same("large", to_host(out, 256), want);
+    for (int size : {bytes, bytes, 1 << 10, 1 << 10, bytes}) { // as libraries do before each launch
+        CHECK(cudaFuncSetAttribute(use_large, cudaFuncAttributeMaxDynamicSharedMemorySize, size));
+        use_large<<<1, 256, bytes>>>(out, n);
+        EXPECT_ERROR(cudaGetLastError(), size == bytes ? cudaSuccess : cudaErrorInvalidValue);
+    }
+    CHECK(cudaDeviceSynchronize());
     EXPECT_ERROR(cudaFuncSetAttribute(use_large, cudaFuncAttributeMaxDynamicSharedMemorySize, limit + 1), cudaErrorInvalidValue);
     cudaGetLastError();
     CHECK(cudaFuncSetAttribute(use_large, cudaFuncAttributePreferredSharedMemoryCarveout, 50));
