@@ -118,7 +118,7 @@ func (s *server) onImagePlace(api driver.API, host driver.HostPtr, n uint64, lib
 		s.log.Warn("the program cannot reach the managed variables of a module", "reason", err)
 		return driver.ErrorNotSupported
 	}
-	s.image, s.managed, s.placed[host] = placed, nil, placement{image, library != 0}
+	s.image, s.imageBytes, s.managed, s.placed[host] = placed, uint64(len(placed)), nil, placement{image, library != 0}
 	s.log.Debug("managed variables are shared with the program", "count", len(image.Variables), "bytes", image.Bytes)
 	return driver.Success
 }

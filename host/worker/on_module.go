@@ -14,10 +14,13 @@ import (
 // maxImage bounds a module, library or link input.
 const maxImage = 4 << 30
 
+// imageMargin are zeros behind an image, which end text, and what the driver may look at of one that is hardly there.
+const imageMargin = 64
+
 // onImageAppend takes the next piece of an image; total is its size when complete, load says that it is to be loaded.
 // It tells what memory the image's managed variables need.
 func (s *server) onImageAppend(api driver.API, total uint64, stage driver.HostPtr, n uint64, load uint32) (uint64, driver.Result) {
-	if s.managed = nil; uint64(len(s.image)) == s.imageBytes {
+	if s.managed = nil; uint64(len(s.image)) == s.imageBytes || total != s.imageBytes {
 		s.image = nil // the last one was never asked for
 	}
 	s.imageBytes = total
@@ -26,11 +29,16 @@ func (s *server) onImageAppend(api driver.API, total uint64, stage driver.HostPt
 		return 0, driver.ErrorInvalidValue
 	}
 	if s.image == nil {
-		s.image = make([]byte, 0, total)
+		s.image = make([]byte, 0, total+imageMargin)
 	}
 	s.image = append(s.image, s.region.window(stage, n)...)
 	if uint64(len(s.image)) < total {
 		return 0, driver.Success
+	}
+	if err := fatbin.Check(s.image); err != nil {
+		s.image = nil
+		s.log.Info("an image is refused", "reason", err)
+		return 0, driver.ErrorInvalidImage
 	}
 	capability, err := s.capability(api)
 	if err != nil {
@@ -45,16 +53,26 @@ func (s *server) onImageAppend(api driver.API, total uint64, stage driver.HostPt
 	return s.findManaged(api), driver.Success
 }
 
-// takeImage returns what was sent.
+// takeImage returns what was sent, if all of it was.
 func (s *server) takeImage() []byte {
 	image := s.image
+	if uint64(len(image)) != s.imageBytes {
+		image = nil
+	}
 	s.image, s.managed, s.imageBytes = nil, nil, 0
 	return image
 }
 
-// jit decodes an option list and the sizes of the logs that are asked for.
-func jit(b []byte) ([]driver.JITOption, *driver.JITLog) {
-	const infoBytes, errorBytes = 4, 6
+// jit decodes an option list and the sizes of the logs that are asked for. Options whose values are addresses, of the
+// client's memory, are not for the driver of another process: symbols with addresses are refused, as is what is not
+// known, and names of what an image uses, which only help its linker to leave out the rest, are passed over.
+func jit(b []byte) ([]driver.JITOption, *driver.JITLog, driver.Result) {
+	const (
+		infoBytes, errorBytes             = 4, 6
+		symbolNames, symbolCount          = 17, 19
+		usedKernelNames, usedVariableLast = 25, 28
+		last                              = 33
+	)
 	log := &driver.JITLog{InfoBytes: wire.JITLogBytes, ErrorBytes: wire.JITLogBytes}
 	var options []driver.JITOption
 	for ; len(b) >= wire.JITOptionSize; b = b[wire.JITOptionSize:] {
@@ -65,10 +83,16 @@ func jit(b []byte) ([]driver.JITOption, *driver.JITLog) {
 		case errorBytes:
 			log.ErrorBytes = int(min(o.Value, wire.JITLogBytes))
 		default:
-			options = append(options, o)
+			switch {
+			case o.ID >= symbolNames && o.ID <= symbolCount, o.ID > last:
+				return nil, log, driver.ErrorNotSupported
+			case o.ID >= usedKernelNames && o.ID <= usedVariableLast:
+			default:
+				options = append(options, o)
+			}
 		}
 	}
-	return options, log
+	return options, log, driver.Success
 }
 
 // putLog writes a log in the layout of wire: lengths, wall time, texts.
@@ -83,16 +107,24 @@ func putLog(b []byte, log *driver.JITLog) {
 }
 
 func (s *server) onModuleLoad(api driver.API, options []byte, _ uint64, out []byte) (driver.Module, driver.Result) {
-	opts, log := jit(options)
-	m, r := api.ModuleLoad(s.takeImage(), opts, log)
+	image := s.takeImage()
+	opts, log, r := jit(options)
+	if r != driver.Success {
+		return 0, r
+	}
+	m, r := api.ModuleLoad(image, opts, log)
 	putLog(out, log)
 	s.logJIT("load a module", r, log)
 	return m, r
 }
 
 func (s *server) onLibraryLoad(api driver.API, options []byte, _ uint64, out []byte) (driver.Library, driver.Result) {
-	opts, log := jit(options)
-	l, r := api.LibraryLoad(s.takeImage(), opts, log)
+	image := s.takeImage()
+	opts, log, r := jit(options)
+	if r != driver.Success {
+		return 0, r
+	}
+	l, r := api.LibraryLoad(image, opts, log)
 	putLog(out, log)
 	s.logJIT("load a library", r, log)
 	return l, r
@@ -105,13 +137,20 @@ func (s *server) logJIT(what string, r driver.Result, log *driver.JITLog) {
 }
 
 func (s *server) onLinkCreate(api driver.API, options []byte, _ uint64) (driver.LinkState, driver.Result) {
-	opts, _ := jit(options)
+	opts, _, r := jit(options)
+	if r != driver.Success {
+		return 0, r
+	}
 	return api.LinkCreate(opts)
 }
 
 func (s *server) onLinkAdd(api driver.API, l driver.LinkState, kind uint32, name string, options []byte, _ uint64, out []byte) driver.Result {
-	opts, log := jit(options)
-	r := api.LinkAdd(l, kind, s.takeImage(), name, opts, log)
+	image := s.takeImage()
+	opts, log, r := jit(options)
+	if r != driver.Success {
+		return r
+	}
+	r = api.LinkAdd(l, kind, image, name, opts, log)
 	putLog(out, log)
 	s.logJIT("add to a link", r, log)
 	return r
