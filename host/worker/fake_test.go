@@ -228,8 +228,11 @@ func anyRegion(t testing.TB) *region {
 	return &region{base: uintptr(unsafe.Pointer(&mem[0])), size: wire.MinRegionSize, fd: fd}
 }
 
-// tidy unmaps the second addresses that are left.
+// tidy unmaps the second addresses that are left, and those that were.
 func (f *fakeDriver) tidy() {
+	for _, s := range f.memory.vacant.spans {
+		unmap(s.from, s.to-s.from)
+	}
 	for host, at := range f.memory.alias {
 		unmap(uint64(at), f.memory.host[host])
 	}

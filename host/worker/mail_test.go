@@ -124,3 +124,44 @@ func TestHostMap(t *testing.T) {
 		t.Errorf("onHostUnmap gives %v", r)
 	}
 }
+
+// A copy in a graph may still go to memory that was unmapped: nothing of the worker's may lie there by then.
+func TestUnmappedAddressStaysTaken(t *testing.T) {
+	t.Parallel()
+	s, f := fakeServer(anyRegion(t))
+	defer close(s.waiters.jobs)
+	defer f.tidy()
+	var client int
+	s.mail, client = mailbox(t)
+	const at = 0x5500_0000_0000
+	mapped := func(at uint64) uint64 {
+		file := sent(t, client, 4, 42)
+		host, _, r := s.onHostMap(f, at, 8192, 0, uint64(file.Dev), file.Ino)
+		if r != driver.Success {
+			t.Fatal(r)
+		}
+		return host
+	}
+	for _, want := range []uint64{at, at + 4096, at - 4096, at} { // also over a part of what was
+		if host := mapped(want); host != want {
+			t.Errorf("the client gets %#x, and wants %#x, which is its own", host, want)
+		}
+		s.onHostUnmap(f, want)
+		if reserve(span{want, want + 8192}, fixedNoReplace) {
+			t.Fatalf("%#x is free for others", want)
+		}
+	}
+	if spans := f.memory.vacant.spans; len(spans) != 1 || spans[0] != (span{at - 4096, at + 3*4096}) {
+		t.Errorf("vacant are %x", spans)
+	}
+	other := span{at + 3*4096, at + 4*4096}
+	if !reserve(other, fixedNoReplace) {
+		t.Fatal("the test has no address")
+	}
+	defer unmap(other.from, 4096)
+	if host := mapped(at + 2*4096); host == at+2*4096 {
+		t.Error("a file takes the place of something else")
+	} else {
+		s.onHostUnmap(f, host)
+	}
+}

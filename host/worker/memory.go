@@ -21,6 +21,7 @@ type memory struct {
 	owner  map[driver.HostPtr]driver.Context // of registered ranges, with which they end
 	alias  map[driver.HostPtr]driver.HostPtr // second addresses of registered ranges
 	files  map[driver.HostPtr]uint64         // registered memory of the client's files, outside the region
+	vacant vacancies                         // of aliases and files that were; the ring goroutine's
 }
 
 type allocation struct {

@@ -28,14 +28,14 @@ func (s *server) onHostMap(api driver.API, at, bytes, offset, device, inode uint
 		return 0, 0, driver.ErrorInvalidValue
 	}
 	defer unix.Close(fd)
-	p, err := mapFile(fd, at, bytes, offset, device, inode)
+	p, err := mapFile(&s.memory.vacant, fd, at, bytes, offset, device, inode)
 	if err != nil {
 		s.log.Debug("shared memory is not registered", "reason", err)
 		return 0, 0, driver.ErrorNotSupported
 	}
 	host := driver.HostPtr(p)
 	if !s.memory.addFile(host, bytes) {
-		unmap(p, bytes)
+		s.memory.vacant.leave(p, bytes)
 		return 0, 0, driver.ErrorOutOfMemory
 	}
 	r := api.MemHostRegister(host, bytes, registerPortable|registerDeviceMap)
@@ -47,7 +47,7 @@ func (s *server) onHostMap(api driver.API, at, bytes, offset, device, inode uint
 	}
 	if r != driver.Success {
 		s.memory.removeFile(host)
-		unmap(p, bytes)
+		s.memory.vacant.leave(p, bytes)
 		return 0, 0, r
 	}
 	return p, ptr, driver.Success
@@ -59,12 +59,12 @@ func (s *server) onHostUnmap(api driver.API, at uint64) driver.Result {
 		return driver.ErrorInvalidValue
 	}
 	r := api.MemHostUnregister(driver.HostPtr(at))
-	unmap(at, bytes)
+	s.memory.vacant.leave(at, bytes)
 	return r
 }
 
 // mapFile maps a part of the file that a client means, at an address if that is free, and else anywhere.
-func mapFile(fd int, at, bytes, offset, device, inode uint64) (uint64, error) {
+func mapFile(vacant *vacancies, fd int, at, bytes, offset, device, inode uint64) (uint64, error) {
 	const page, highest = 4096, 1 << 46
 	var file unix.Stat_t
 	if err := unix.Fstat(fd, &file); err != nil {
@@ -77,16 +77,16 @@ func mapFile(fd int, at, bytes, offset, device, inode uint64) (uint64, error) {
 		offset+bytes > (uint64(file.Size)+page-1)&^(page-1) {
 		return 0, fmt.Errorf("map a client's file: %d bytes from %d on, of %d", bytes, offset, file.Size)
 	}
-	const fixedNoReplace = 0x100000
-	for _, flags := range []uintptr{unix.MAP_SHARED | fixedNoReplace, unix.MAP_SHARED} {
-		p, _, errno := unix.Syscall6(unix.SYS_MMAP, uintptr(at), uintptr(bytes), unix.PROT_READ|unix.PROT_WRITE, flags, uintptr(fd), uintptr(offset))
-		if errno == 0 {
-			return uint64(p), nil
+	if vacant.take(at, bytes) {
+		if err := mapFixed(fd, at, bytes, offset); err != nil {
+			vacant.leave(at, bytes)
+			return 0, fmt.Errorf("map a client's file: %w", err)
 		}
-		if flags == unix.MAP_SHARED {
-			return 0, fmt.Errorf("map a client's file: %w", errno)
-		}
-		at = 0
+		return at, nil
 	}
-	return 0, fmt.Errorf("map a client's file: no address")
+	p, _, errno := unix.Syscall6(unix.SYS_MMAP, 0, uintptr(bytes), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED, uintptr(fd), uintptr(offset))
+	if errno != 0 {
+		return 0, fmt.Errorf("map a client's file: %w", errno)
+	}
+	return uint64(p), nil
 }

@@ -202,7 +202,7 @@ func (s *server) onHostAlias(api driver.API, host driver.HostPtr, bytes, at uint
 	if !s.memory.addAlias(host, bytes, alias) {
 		return 0, driver.ErrorInvalidValue
 	}
-	if err := s.region.mapAlias(at, host, bytes); err != nil {
+	if err := s.region.mapAlias(&s.memory.vacant, at, host, bytes); err != nil {
 		s.log.Debug("registered memory keeps one address", "reason", err)
 		s.memory.removeAlias(host)
 		return 0, driver.ErrorMapFailed
@@ -210,7 +210,7 @@ func (s *server) onHostAlias(api driver.API, host driver.HostPtr, bytes, at uint
 	r := api.MemHostRegister(alias, bytes, registerPortable|registerDeviceMap)
 	if r != driver.Success {
 		s.memory.removeAlias(host)
-		unmap(at, bytes)
+		s.memory.vacant.leave(at, bytes)
 		return 0, r
 	}
 	p, r := api.MemHostGetDevicePointer(alias, 0)
@@ -224,7 +224,7 @@ func (s *server) onHostAlias(api driver.API, host driver.HostPtr, bytes, at uint
 func (s *server) dropAlias(api driver.API, host driver.HostPtr, bytes uint64) {
 	if at, ok := s.memory.removeAlias(host); ok {
 		api.MemHostUnregister(at)
-		unmap(uint64(at), bytes)
+		s.memory.vacant.leave(uint64(at), bytes)
 	}
 }
 

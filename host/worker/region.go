@@ -34,7 +34,6 @@ func mapRegion(fd int, base, offset, size uint64) (*region, error) {
 	if end := uint64(file.Size); size > end || offset > end-size {
 		return nil, fmt.Errorf("map shared memory: its file has %d bytes, the region lies at %d and has %d", end, offset, size)
 	}
-	const fixedNoReplace = 0x100000
 	p, _, errno := unix.Syscall6(unix.SYS_MMAP, uintptr(base), uintptr(size), unix.PROT_READ|unix.PROT_WRITE,
 		unix.MAP_SHARED|fixedNoReplace, uintptr(fd), uintptr(offset))
 	if errno != 0 {
@@ -92,21 +91,24 @@ func (r *region) discard(address driver.HostPtr, n uint64) {
 }
 
 // mapAlias maps a part of the region a second time, at the client's address of it, if nothing lies there.
-func (r *region) mapAlias(at uint64, host driver.HostPtr, n uint64) error {
-	const page, lowest, highest = 4096, 1 << 16, 1<<47 - 4096
-	if at%page != 0 || n%page != 0 || at < lowest || at > highest || n > highest-at || !r.contains(host, n) {
-		return fmt.Errorf("map %d bytes of shared memory at %#x too: not an address of a program's", n, at)
+func (r *region) mapAlias(vacant *vacancies, at uint64, host driver.HostPtr, n uint64) error {
+	if !r.contains(host, n) || !vacant.take(at, n) {
+		return fmt.Errorf("map %d bytes of shared memory at %#x too: not a free address of a program's", n, at)
 	}
-	const fixedNoReplace = 0x100000
 	offset := r.offset + uint64(host) - uint64(r.base)
-	p, _, errno := unix.Syscall6(unix.SYS_MMAP, uintptr(at), uintptr(n), unix.PROT_READ|unix.PROT_WRITE,
-		unix.MAP_SHARED|fixedNoReplace, uintptr(r.fd), uintptr(offset))
-	if errno != 0 {
-		return fmt.Errorf("map shared memory at %#x too: %w", at, errno)
+	if err := mapFixed(r.fd, at, n, offset); err != nil {
+		vacant.leave(at, n)
+		return fmt.Errorf("map shared memory at %#x too: %w", at, err)
 	}
-	if p != uintptr(at) { // before Linux 4.17
-		unmap(uint64(p), n)
-		return fmt.Errorf("map shared memory at %#x too: something lies there", at)
+	return nil
+}
+
+// mapFixed maps a part of a file in place of what is at an address.
+func mapFixed(fd int, at, n, offset uint64) error {
+	_, _, errno := unix.Syscall6(unix.SYS_MMAP, uintptr(at), uintptr(n), unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_SHARED|unix.MAP_FIXED, uintptr(fd), uintptr(offset))
+	if errno != 0 {
+		return errno
 	}
 	return nil
 }
