@@ -53,6 +53,9 @@ func (c *charging) ended(handle uint64, r driver.Result) driver.Result {
 		c.memory.unreserve(a.gpu, a.bytes)
 		delete(c.arrays, handle)
 	}
+	if r == driver.Success {
+		c.memory.forgetWithin(handle)
+	}
 	return r
 }
 
@@ -191,4 +194,40 @@ func (c *charging) release(held *graphCharge) {
 	for _, a := range held.list {
 		c.memory.unreserve(a.gpu, a.bytes)
 	}
+}
+
+// MemMap has a mapping hold what it maps.
+func (c *charging) MemMap(p driver.DevicePtr, size, offset uint64, h driver.MemHandle, flags uint64) driver.Result {
+	r := c.API.MemMap(p, size, offset, h, flags)
+	if r == driver.Success {
+		c.memory.noteMap(p, size, h)
+	}
+	return r
+}
+
+// MemUnmap ends mappings.
+func (c *charging) MemUnmap(p driver.DevicePtr, size uint64) driver.Result {
+	r := c.API.MemUnmap(p, size)
+	if r == driver.Success {
+		c.memory.forgetMap(p, size)
+	}
+	return r
+}
+
+// MulticastBindMem and MulticastBindAddr have an object hold what is bound to it.
+func (c *charging) MulticastBindMem(mc driver.MemHandle, at uint64, h driver.MemHandle, offset, size, flags uint64) driver.Result {
+	r := c.API.MulticastBindMem(mc, at, h, offset, size, flags)
+	if r == driver.Success {
+		c.memory.noteWithin(uint64(mc), h)
+	}
+	return r
+}
+
+// MulticastBindAddr binds what is mapped at an address.
+func (c *charging) MulticastBindAddr(mc driver.MemHandle, at uint64, p driver.DevicePtr, size, flags uint64) driver.Result {
+	r := c.API.MulticastBindAddr(mc, at, p, size, flags)
+	if r == driver.Success {
+		c.memory.noteAddressWithin(uint64(mc), p)
+	}
+	return r
 }

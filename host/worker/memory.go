@@ -16,7 +16,7 @@ type memory struct {
 	quota  []uint64
 	used   []uint64
 	device map[driver.DevicePtr]allocation
-	chunks map[driver.MemHandle]allocation
+	physical
 	host   map[driver.HostPtr]uint64
 	owner  map[driver.HostPtr]driver.Context // of registered ranges, with which they end
 	alias  map[driver.HostPtr]driver.HostPtr // second addresses of registered ranges
@@ -30,7 +30,7 @@ type allocation struct {
 }
 
 func newMemory(vgpus []VGPU) *memory {
-	m := &memory{device: map[driver.DevicePtr]allocation{}, chunks: map[driver.MemHandle]allocation{}, host: map[driver.HostPtr]uint64{}, owner: map[driver.HostPtr]driver.Context{},
+	m := &memory{device: map[driver.DevicePtr]allocation{}, physical: newPhysical(), host: map[driver.HostPtr]uint64{}, owner: map[driver.HostPtr]driver.Context{},
 		alias: map[driver.HostPtr]driver.HostPtr{}, files: map[driver.HostPtr]uint64{}}
 	for _, v := range vgpus {
 		m.quota = append(m.quota, v.MemoryBytes)
@@ -213,19 +213,4 @@ func (m *memory) fileRanges() map[driver.HostPtr]uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return maps.Clone(m.files)
-}
-
-// noteHandle and forgetHandle do for physical memory made by cuMemCreate what note and forget do for
-// allocations.
-func (m *memory) noteHandle(h driver.MemHandle, gpu int, bytes uint64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.chunks[h] = allocation{gpu, bytes}
-}
-
-func (m *memory) forgetHandle(h driver.MemHandle) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.giveBack(m.chunks[h])
-	delete(m.chunks, h)
 }

@@ -98,25 +98,30 @@ func (s *server) onMemFreeAsync(api driver.API, p driver.DevicePtr, stream drive
 	return r
 }
 
-// onMemCreate charges physical memory to the vGPU that its properties name: CUmemAllocationProp has the
-// location's type at 8 and its ordinal at 12.
+// onMemCreate charges physical memory to the vGPU that its properties name: CUmemAllocationProp has the location's type
+// at 8 and its ordinal at 12, and an address of another operating system at 16.
 func (s *server) onMemCreate(api driver.API, bytes uint64, prop []byte, flags uint64) (driver.MemHandle, driver.Result) {
 	const locationDevice = 1
-	gpu := -1
-	if binary.LittleEndian.Uint32(prop[8:]) == locationDevice {
-		gpu = int(int32(binary.LittleEndian.Uint32(prop[12:])))
-		if !s.memory.reserve(gpu, bytes) {
-			return 0, driver.ErrorOutOfMemory
-		}
+	le := binary.LittleEndian
+	switch le.Uint32(prop[8:]) {
+	case locationDevice:
+	case 0:
+		return 0, driver.ErrorInvalidValue
+	default: // memory of this host, of which there is no quota, and which the client does not see
+		return 0, driver.ErrorNotSupported
+	}
+	le.PutUint64(prop[16:], 0)
+	gpu := int(int32(le.Uint32(prop[12:])))
+	if !s.memory.reserve(gpu, bytes) {
+		return 0, driver.ErrorOutOfMemory
 	}
 	h, r := api.MemCreate(bytes, prop, flags)
-	switch {
-	case r != driver.Success && gpu >= 0:
+	if r != driver.Success {
 		s.memory.unreserve(gpu, bytes)
-	case r == driver.Success && gpu >= 0:
-		s.memory.noteHandle(h, gpu, bytes)
+		return 0, r
 	}
-	return h, r
+	s.memory.noteHandle(h, gpu, bytes)
+	return h, driver.Success
 }
 
 func (s *server) onMemRelease(api driver.API, h driver.MemHandle) driver.Result {
@@ -124,12 +129,17 @@ func (s *server) onMemRelease(api driver.API, h driver.MemHandle) driver.Result 
 	r := api.MemRelease(h)
 	if r == driver.Success {
 		s.memory.forgetHandle(h)
+		s.memory.forgetWithin(uint64(h))
 	}
 	return r
 }
 
 func (s *server) onMemRetainHandle(api driver.API, addr driver.DevicePtr) (driver.MemHandle, driver.Result) {
-	return api.MemRetainAllocationHandle(driver.HostPtr(addr))
+	h, r := api.MemRetainAllocationHandle(driver.HostPtr(addr))
+	if r == driver.Success {
+		s.memory.retainHandle(h, addr)
+	}
+	return h, r
 }
 
 func (s *server) onMemReserve(api driver.API, size, alignment uint64, addr driver.DevicePtr, flags uint64) (driver.DevicePtr, driver.Result) {

@@ -142,5 +142,9 @@ func (s *server) onMapArrays(api driver.API, list []byte, n uint32, stream drive
 		}
 		binary.LittleEndian.PutUint64(b[memory:], v)
 	}
-	return api.MemMapArrayAsync(list, n, stream)
+	r := api.MemMapArrayAsync(list, n, stream)
+	for b := list; r == driver.Success && len(b) >= info; b = b[info:] {
+		s.memory.noteWithin(binary.LittleEndian.Uint64(b[resourceHandle:]), driver.MemHandle(binary.LittleEndian.Uint64(b[memory:])))
+	}
+	return r
 }
