@@ -23,21 +23,19 @@ func (s *server) onLaunchEx(api driver.API, f driver.Function, gx, gy, gz, bx, b
 }
 
 // translateAttributes turns the ids in launch attributes into handles: the events of the two attributes that
-// have one at the start of their value. Attributes with addresses of this process are refused.
+// have one at the start of their value. Attributes with other handles, and those that are not known, are refused.
 func (s *server) translateAttributes(b []byte) driver.Result {
-	const programmaticEvent, completionEvent, deviceUpdatable, accessPolicy = 7, 12, 13, 1
 	le := binary.LittleEndian
 	for ; len(b) >= driver.LaunchAttributeSize; b = b[driver.LaunchAttributeSize:] {
-		switch le.Uint32(b) {
-		case programmaticEvent, completionEvent:
+		switch id := le.Uint32(b); {
+		case id == programmaticEvent || id == completionEvent:
 			v, ok := s.handles.lookup(le.Uint64(b[8:]), cuda.KindEvent)
 			if !ok {
 				return driver.ErrorInvalidHandle
 			}
 			le.PutUint64(b[8:], v)
-		case deviceUpdatable:
+		case !plainAttribute(id):
 			return driver.ErrorNotSupported
-		case accessPolicy:
 		}
 	}
 	return driver.Success

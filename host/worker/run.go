@@ -89,7 +89,7 @@ func start(cfg Config, p *Prepared, open Backend, log *slog.Logger) (*server, er
 	}
 	opened := time.Now()
 	mem := newMemory(cfg.VGPUs)
-	s := newServer(cfg, reg, p.drv, newCharging(p.api, mem), mem)
+	s := newServer(cfg, reg, p.drv, newCharging(newGuarded(p.api), mem), mem)
 	s.log, s.home, s.mail = log, p.home, newMail(SocketFD)
 	reg.lost = func(r driver.Result) { s.contextLost(r, "a wait") }
 	con := s.console

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package worker
+
+import (
+	"encoding/binary"
+
+	"github.com/orion-vgpu/orion/host/driver"
+)
+
+// guarded is a driver that is handed nothing for a handle or an address of its own, in commands that the worker takes
+// as they come, but what it has given out. It belongs to the ring goroutine.
+type guarded struct {
+	driver.API
+	conditions map[uint64]struct{} // handles of conditional nodes, which kernels have by value
+}
+
+func newGuarded(api driver.API) *guarded { return &guarded{api, map[uint64]struct{}{}} }
+
+// Attributes of launches, streams and kernel nodes. The last is the newest that is known.
+const (
+	programmaticEvent = 7
+	completionEvent   = 12
+	deviceUpdatable   = 13
+	lastAttribute     = 16
+)
+
+// plainAttribute says whether an attribute's value holds no handle.
+func plainAttribute(id uint32) bool {
+	return id <= lastAttribute && id != programmaticEvent && id != completionEvent && id != deviceUpdatable
+}
+
+// GraphKernelNodeSetAttribute refuses handles: those of attributes are of launches.
+func (g *guarded) GraphKernelNodeSetAttribute(n driver.GraphNode, id uint32, value []byte) driver.Result {
+	if !plainAttribute(id) {
+		return driver.ErrorNotSupported
+	}
+	return g.API.GraphKernelNodeSetAttribute(n, id, value)
+}
+
+// GraphKernelNodeGetAttribute tells no handles.
+func (g *guarded) GraphKernelNodeGetAttribute(n driver.GraphNode, id uint32, value []byte) driver.Result {
+	if !plainAttribute(id) {
+		return driver.ErrorNotSupported
+	}
+	return g.API.GraphKernelNodeGetAttribute(n, id, value)
+}
+
+// StreamSetAttribute refuses handles.
+func (g *guarded) StreamSetAttribute(s driver.Stream, id uint32, value []byte) driver.Result {
+	if !plainAttribute(id) {
+		return driver.ErrorNotSupported
+	}
+	return g.API.StreamSetAttribute(s, id, value)
+}
+
+// GraphConditionalHandleCreate notes a handle.
+func (g *guarded) GraphConditionalHandleCreate(graph driver.Graph, ctx driver.Context, initial, flags uint32) (uint64, driver.Result) {
+	h, r := g.API.GraphConditionalHandleCreate(graph, ctx, initial, flags)
+	if r == driver.Success {
+		g.conditions[h] = struct{}{}
+	}
+	return h, r
+}
+
+// GraphAddConditional takes the handles that were noted, each for one node.
+func (g *guarded) GraphAddConditional(graph driver.Graph, deps []driver.GraphNode, c driver.Conditional) (driver.GraphNode, []driver.Graph, driver.Result) {
+	if _, ok := g.conditions[c.Handle]; !ok {
+		return 0, nil, driver.ErrorInvalidValue
+	}
+	n, bodies, r := g.API.GraphAddConditional(graph, deps, c)
+	if r == driver.Success {
+		delete(g.conditions, c.Handle)
+	}
+	return n, bodies, r
+}
+
+// MemPoolCreate takes a CUmemPoolProps: a type, handle types, a location, an address of another operating system. Pools
+// of the host are the client's own: the driver's would pin memory of this process, which no quota has.
+func (g *guarded) MemPoolCreate(props []byte) (driver.MemPool, driver.Result) {
+	const locationDevice = 1
+	le := binary.LittleEndian
+	if place := le.Uint32(props[8:]); place > locationDevice {
+		return 0, driver.ErrorNotSupported
+	}
+	le.PutUint64(props[16:], 0)
+	return g.API.MemPoolCreate(props)
+}
