@@ -185,6 +185,9 @@ func TestWorkerUser(t *testing.T) {
 	if err != nil || !strings.Contains(string(status), "Uid:\t65534\t65534\t65534\t65534\n") || !strings.Contains(string(status), "NoNewPrivs:\t1\n") {
 		t.Errorf("worker: %s, %v", status, err)
 	}
+	if score, err := os.ReadFile(proc + "/oom_score_adj"); err != nil || strings.TrimSpace(string(score)) != "500" {
+		t.Errorf("where memory runs out, the worker ends at %q, %v; want 500, before oriond", score, err)
+	}
 	var owner unix.Stat_t // root's, unless the process may be dumped
 	if err := unix.Stat(proc+"/mem", &owner); err != nil || owner.Uid != 0 {
 		t.Errorf("the worker's memory belongs to user %d, %v; want 0", owner.Uid, err)

@@ -18,6 +18,9 @@ import (
 	"github.com/orion-vgpu/orion/host/worker"
 )
 
+// maxSessionLog bounds the log of a session, in bytes: a program can have as many lines written there as it likes.
+const maxSessionLog = 4 << 20
+
 // workerCommand is what oriond starts for each session; its arguments only name the session in ps.
 func workerCommand() *cobra.Command {
 	return &cobra.Command{
@@ -63,6 +66,9 @@ func serveSession() error {
 	if err != nil {
 		return fmt.Errorf("read worker configuration: %w", err)
 	}
+	// Where a host runs out of memory, a program's worker is to end, and not oriond. It may be closer to that already,
+	// and then cannot get away from it.
+	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("500"), 0)
 	// A program's data is in this process: no core dumps, no reading by other processes of the worker's
 	// user. Not with the NVIDIA driver, whose own threads look into /proc/self.
 	if conf.Backend == gpu.BackendSoftGPU {
@@ -88,7 +94,8 @@ func serveSession() error {
 	if err != nil {
 		return fmt.Errorf("keep the session's log: %w", err)
 	}
-	log := slog.New(slog.NewTextHandler(os.NewFile(uintptr(fd), "session log"), &slog.HandlerOptions{Level: level}))
+	file := logging.NewBounded(os.NewFile(uintptr(fd), "session log"), maxSessionLog)
+	log := slog.New(slog.NewTextHandler(file, &slog.HandlerOptions{Level: level}))
 	slog.SetDefault(log)
 	return worker.Run(conf, prepared, openBackend, log)
 }
