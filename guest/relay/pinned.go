@@ -10,6 +10,9 @@ import (
 	"github.com/orion-vgpu/orion/proto/carry/twin"
 )
 
+// maxAwaited bounds the runs of memory that casts of one session are writing. Beyond it, memory is shared.
+const maxAwaited = 1 << 20
+
 // pinned is what the uplink knows of the program's pinned memory, and what the downlink tells it. There are two
 // kinds. Of most, only copies read and write, and the commands tell what and when. What kernels, graphs or
 // host functions may reach by themselves is shared: it has a twin on both sides.
@@ -90,11 +93,24 @@ func (p *pinned) remove(offset, size uint64) {
 	p.awaited = slices.DeleteFunc(p.awaited, func(s span) bool { return s.offset-offset < size })
 }
 
-// await notes what a cast writes. Until written, the worker's side of it is the newer one.
-func (p *pinned) await(cast uint64, offset, size uint64) {
+// addAlias notes the second address of an allocation, which has one at most.
+func (p *pinned) addAlias(address, offset, size uint64) {
+	if piece := p.find(offset); piece == nil || piece.offset != offset || piece.size != size {
+		return // the worker refuses it
+	}
+	p.aliases = slices.DeleteFunc(p.aliases, func(a alias) bool { return a.offset == offset })
+	p.aliases = append(p.aliases, alias{address, offset, size})
+}
+
+// await notes what a cast writes, and says whether it could. Until written, the worker's side of it is the newer one.
+func (p *pinned) await(cast uint64, offset, size uint64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if len(p.awaited) == maxAwaited {
+		return false
+	}
 	p.awaited = append(p.awaited, span{offset, size, cast})
+	return true
 }
 
 // written says that the memory of a cast has come.

@@ -20,9 +20,8 @@ import (
 
 // Bounds of a handshake.
 const (
-	helloTime     = 5 * time.Second  // for the program's hello to arrive
-	welcomeTime   = 60 * time.Second // for an oriond's answer: a worker may have to wake a GPU
-	maxHandshakes = 64               // under way at once
+	helloTime   = 5 * time.Second  // for the program's hello to arrive
+	welcomeTime = 60 * time.Second // for an oriond's answer: a worker may have to wake a GPU
 )
 
 // Relay serves the programs that come to a unix socket.
@@ -32,13 +31,13 @@ type Relay struct {
 	Log     *slog.Logger
 	Release string // for messages
 
-	sessions   sync.WaitGroup
-	handshakes chan struct{}
+	sessions sync.WaitGroup
+	turns    *turns
 }
 
 // Serve accepts programs until ctx ends, then ends their sessions and returns.
 func (r *Relay) Serve(ctx context.Context, l *net.UnixListener) error {
-	r.handshakes = make(chan struct{}, maxHandshakes)
+	r.turns = newTurns()
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
 	defer r.sessions.Wait()
@@ -53,7 +52,6 @@ func (r *Relay) Serve(ctx context.Context, l *net.UnixListener) error {
 		case err != nil:
 			return fmt.Errorf("accept programs: %w", err)
 		default:
-			r.handshakes <- struct{}{}
 			r.sessions.Go(func() { r.serve(ctx, conn) })
 		}
 	}
@@ -62,8 +60,17 @@ func (r *Relay) Serve(ctx context.Context, l *net.UnixListener) error {
 // serve takes one program from its hello to its end.
 func (r *Relay) serve(ctx context.Context, conn *net.UnixConn) {
 	defer conn.Close()
-	var once sync.Once
-	leave := func() { once.Do(func() { <-r.handshakes }) }
+	uid, err := userOf(conn)
+	if err != nil {
+		r.Log.Warn("cannot tell whose a program is", "reason", err)
+		return
+	}
+	leave, ok := r.turns.enter(ctx, uid)
+	if !ok {
+		r.refuse(conn, &refusal{operatingSystem, "too many programs start at once: start this one again in a moment"})
+		return
+	}
+	leave = sync.OnceFunc(leave)
 	defer leave()
 	hello, err := readHello(conn)
 	if errors.Is(err, io.EOF) { // somebody only looked whether the relay answers

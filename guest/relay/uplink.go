@@ -166,7 +166,7 @@ func (u *uplink) note(c *ring.Command) error {
 		}
 	case cuda.OpHostAlias:
 		if len(c.Args) == 24 {
-			u.pinned.aliases = append(u.pinned.aliases, alias{carry.Uint64(c.Args[16:]), carry.Uint64(c.Args) - u.base, carry.Uint64(c.Args[8:])})
+			u.pinned.addAlias(carry.Uint64(c.Args[16:]), carry.Uint64(c.Args)-u.base, carry.Uint64(c.Args[8:]))
 		}
 	case cuda.OpHostFree:
 		if len(c.Args) == 16 {
@@ -233,7 +233,12 @@ func (u *uplink) write(a touch.Area, cast uint64) error {
 		return err
 	}
 	for address, n := range a.Rows {
-		u.pinned.await(cast, address-u.base, n)
+		if u.pinned.await(cast, address-u.base, n) {
+			continue
+		}
+		if piece := u.pinned.find(address - u.base); piece != nil {
+			return u.share(piece)
+		}
 	}
 	return nil
 }
