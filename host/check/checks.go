@@ -18,6 +18,7 @@ func Checks() []check.Check[*Facts] {
 		{Name: "driver", Remedy: "install NVIDIA's driver, or set gpus = softgpu in server.conf", Judge: nvidia},
 		{Name: "devices", Remedy: "sudo nvidia-modprobe -c 0 -u", Judge: devices},
 		{Name: "libraries", Remedy: "install NVIDIA's user-space libraries of the driver's version", Judge: libraries},
+		{Name: "hmm", Remedy: "echo options nvidia_uvm uvm_disable_hmm=1 | sudo tee /etc/modprobe.d/orion-hmm.conf, then load nvidia_uvm again", Judge: hmm},
 		{Name: "kernel", Remedy: "use Linux 5.4 or newer", Judge: kernelFeatures},
 		{Name: "oriond", Remedy: "sudo systemctl start oriond", Judge: running},
 		{Name: "socket", Remedy: "sudo systemctl restart oriond", Judge: socket},

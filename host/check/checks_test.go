@@ -104,6 +104,8 @@ func TestChecks(t *testing.T) {
 		{"hidden, without a GPU", func(f *Facts) { f.Driver.Hidden, f.Driver.Version = true, "" }, "libraries", warn, "client library"},
 		{"no libcuda", func(f *Facts) { f.Driver.Cuda.Path = "" }, "libraries", fail, "libcuda.so.1"},
 		{"no NVML", func(f *Facts) { f.Driver.NVML.Path = "" }, "libraries", fail, "libnvidia-ml.so.1"},
+		{"HMM", func(f *Facts) { f.Driver.HMM = true }, "hmm", warn, "uvm_disable_hmm=1"},
+		{"HMM, without a GPU", func(f *Facts) { f.Driver.HMM, f.Config.Server.GPUs = true, "softgpu" }, "hmm", pass, ""},
 		{"old kernel", func(f *Facts) { f.Kernel.Major, f.Kernel.Minor = 4, 19 }, "kernel", fail, "5.4"},
 		{"no pidfd", func(f *Facts) { f.Kernel.PidFD = errors.New("ENOSYS") }, "kernel", fail, "pidfd_open"},
 		{"no memfd", func(f *Facts) { f.Kernel.MemFD = errors.New("ENOSYS") }, "kernel", fail, "memfd_create"},

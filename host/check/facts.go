@@ -68,6 +68,7 @@ type Driver struct {
 	Cuda    linker.Found // libcuda.so.1
 	NVML    linker.Found
 	Hidden  bool // libcuda.so.1 is Orion's client library
+	HMM     bool // the kernel module has heterogeneous memory management, and it is not off
 }
 
 // Kernel is what oriond needs of the kernel.
@@ -182,6 +183,7 @@ func driver(s *system.System) Driver {
 	l, _ := linker.Open(s.Root, s.Env("LD_LIBRARY_PATH"))
 	d.Cuda, _ = l.Find("libcuda.so.1")
 	d.NVML, _ = l.Find("libnvidia-ml.so.1")
+	d.HMM = strings.TrimSpace(s.Text("/sys/module/nvidia_uvm/parameters/uvm_disable_hmm")) == "N"
 	_, _, d.Hidden = l.Orion(d.Cuda.Path)
 	return d
 }

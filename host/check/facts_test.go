@@ -36,20 +36,21 @@ func TestGather(t *testing.T) {
 	root := t.TempDir()
 	conf := filepath.Join(root, "s.conf")
 	for path, text := range map[string]string{
-		"/s.conf":                                "[log]\nlog_dir = /log\n[server]\nsocket = /o.sock\nbind_addr = 127.0.0.1\nlisten_port = 1\n[controller]\ncontroller_addr = 127.0.0.1:1\n",
-		"/log/server.log":                        "",
-		"/proc/driver/nvidia/version":            "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06  Sun Jul 27\n",
-		"/proc/driver/nvidia/gpus/0/information": "Model: \t\t NVIDIA H200\nIRQ:   \t\t 16\n",
-		"/proc/12/comm":                          "oriond\n",
-		"/proc/12/cmdline":                       "/usr/bin/oriond\x00--worker-user\x00ghost\x00--config\x00s.conf\x00",
-		"/proc/13/comm":                          "oriond\n",
-		"/proc/13/cmdline":                       "/usr/bin/oriond\x00worker\x00",
-		"/proc/sys/kernel/osrelease":             "6.1.0-28-amd64\n",
-		"/dev/nvidiactl":                         "",
-		"/run/libvirt/libvirt-sock":              "",
-		"/dev/kvm":                               "",
-		"/sys/class/infiniband/mlx5_0/x":         "",
-		"/etc/passwd":                            "root:x:0:0:root:/root:/bin/sh\n",
+		"/s.conf":                                           "[log]\nlog_dir = /log\n[server]\nsocket = /o.sock\nbind_addr = 127.0.0.1\nlisten_port = 1\n[controller]\ncontroller_addr = 127.0.0.1:1\n",
+		"/log/server.log":                                   "",
+		"/proc/driver/nvidia/version":                       "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06  Sun Jul 27\n",
+		"/proc/driver/nvidia/gpus/0/information":            "Model: \t\t NVIDIA H200\nIRQ:   \t\t 16\n",
+		"/sys/module/nvidia_uvm/parameters/uvm_disable_hmm": "N\n",
+		"/proc/12/comm":                                     "oriond\n",
+		"/proc/12/cmdline":                                  "/usr/bin/oriond\x00--worker-user\x00ghost\x00--config\x00s.conf\x00",
+		"/proc/13/comm":                                     "oriond\n",
+		"/proc/13/cmdline":                                  "/usr/bin/oriond\x00worker\x00",
+		"/proc/sys/kernel/osrelease":                        "6.1.0-28-amd64\n",
+		"/dev/nvidiactl":                                    "",
+		"/run/libvirt/libvirt-sock":                         "",
+		"/dev/kvm":                                          "",
+		"/sys/class/infiniband/mlx5_0/x":                    "",
+		"/etc/passwd":                                       "root:x:0:0:root:/root:/bin/sh\n",
 	} {
 		if err := os.MkdirAll(filepath.Dir(root+path), 0o755); err != nil {
 			t.Fatal(err)
@@ -77,7 +78,7 @@ func TestGather(t *testing.T) {
 	if f.ConfigErr != nil || f.ConfigPath != conf || f.WorkerErr != "ghost" || len(f.Processes) != 1 || f.LogErr != nil || f.DataErr == nil || f.Data != "127.0.0.1:1" {
 		t.Errorf("got %+v", f)
 	}
-	if d := f.Driver; d.Version != "580.65.06" || !slices.Equal(d.GPUs, []string{"NVIDIA H200 at 0"}) || !slices.Equal(d.Nodes, []string{"/dev/nvidia0", "/dev/nvidia-uvm"}) {
+	if d := f.Driver; d.Version != "580.65.06" || !slices.Equal(d.GPUs, []string{"NVIDIA H200 at 0"}) || !slices.Equal(d.Nodes, []string{"/dev/nvidia0", "/dev/nvidia-uvm"}) || !d.HMM {
 		t.Errorf("driver %+v", d)
 	}
 	if v := f.VM; v.Version != "9.0.0" || !v.KVM || v.VSock || len(v.Domains) != 1 || v.Domains[0] != (Domain{"vm1", vmm.Failed, "no slot"}) {

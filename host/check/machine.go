@@ -57,6 +57,18 @@ func libraries(f *Facts) check.Finding {
 	return check.Passed("%s, %s", d.Cuda.Path, d.NVML.Path)
 }
 
+// hmm is about heterogeneous memory management: with it, kernels reach all memory of the process that has the context, by
+// the addresses that it has there. That is the worker, for whoever sends it kernels.
+func hmm(f *Facts) check.Finding {
+	switch {
+	case f.software() || f.Driver.Version == "":
+		return check.Passed("no GPU of NVIDIA's")
+	case f.Driver.HMM:
+		return check.Warned("HMM is not off: kernels of a program may reach all memory of its worker")
+	}
+	return check.Passed("kernels do not reach the memory of workers")
+}
+
 // kvmOff is what checks of virtual machines say where these are not served.
 func kvmOff(f *Facts) (check.Finding, bool) {
 	if found, none := unread(f); none {
