@@ -2,14 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs workloads natively and under other environments in turn, and prints the ratios.
 
-usage: compare.py [--with NAME=SCRIPT]... [--rounds N] [--clients N] [--timeout S] [--json FILE] [WORKLOAD...]
+usage: compare.py [--with NAME=SCRIPT]... [--no-native] [--rounds N] [--clients N] [--timeout S] [--json FILE]
+                  [WORKLOAD...]
 
 Each `--with NAME=SCRIPT` is an environment: SCRIPT is a shell file that is sourced before the workload
-(it exports LD_LIBRARY_PATH and the like). 'native' is always the first, with nothing sourced. The
-environments take turns within each round, so that a machine that drifts drifts for all of them. The
-last table gives, for every metric, native's median, each other's median, and how much better (+) or
-worse (-) than native that is, in percent; a check that differs from native's, or a failure, is shown
-in words. Exit status 1 if any workload failed or differed.
+(it exports LD_LIBRARY_PATH and the like). 'native' is the first, with nothing sourced; with `--no-native`,
+for machines without a driver, the first of the others takes its place. The environments take turns within
+each round, so that a machine that drifts drifts for all of them. When a workload has ended, its rows of the
+table give, for every metric, native's median, each other's median, and how much better (+) or worse (-) than
+native that is, in percent; a check that differs from native's, or a failure, is shown in words. Exit status
+1 if any workload failed or differed. `--json FILE` appends an object to the file, on a line, for each run as
+it ends.
 
 With `--clients N` each workload is run by N processes at once, on the one GPU: a rate is then the sum of theirs, a
 time their mean, and `process_s` until the last of them has ended.
@@ -44,7 +47,12 @@ def run(workload, script, timeout, clients):
     with concurrent.futures.ThreadPoolExecutor(clients) as readers:
         processes = [subprocess.Popen(["bash", "-c", cmd], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                       start_new_session=True) for _ in range(clients)]
-        ended = list(readers.map(lambda p: one(p, timeout), processes))
+        try:
+            ended = list(readers.map(lambda p: one(p, timeout), processes))
+        except BaseException:  # told to end: signals do not reach their sessions
+            for p in processes:
+                os.killpg(p.pid, signal.SIGKILL)
+            raise
     for res, err in ended:
         if err or not same(res["check"], ended[0][0]["check"]):
             return None, err or f"check {res['check']!r} beside {ended[0][0]['check']!r}"
@@ -68,48 +76,74 @@ def better(metric, native, other):
     return (other / native - 1) * 100 if rate(metric) else (native / other - 1) * 100
 
 
+def median(values):
+    values = sorted(values)
+    return values[len(values) // 2]
+
+
+def rows(workload, got):
+    """A workload's rows of the table, from its runs in each environment, of which the first is what others are
+    compared with."""
+    reference = next(iter(got))
+    for m in got[reference][0]["metrics"] if got[reference] else []:
+        base = median(x["metrics"][m] for x in got[reference])
+        row = f"{workload:16}{m:24}{base:14.3f}"
+        for env in list(got)[1:]:
+            if not got[env]:
+                row += f"{'-':>14}{'-':>11}"
+                continue
+            v = median(x["metrics"][m] for x in got[env])
+            row += f"{v:14.3f}{better(m, base, v):+10.1f}%"
+        yield row
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--with", dest="envs", action="append", default=[], metavar="NAME=SCRIPT")
+    p.add_argument("--no-native", action="store_true")
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--clients", type=int, default=1)
     p.add_argument("--timeout", type=int, default=180)
     p.add_argument("--json", metavar="FILE")
     p.add_argument("workloads", nargs="*")
     a = p.parse_args()
-    envs = [("native", None)] + [tuple(e.split("=", 1)) for e in a.envs]
+    envs = ([] if a.no_native else [("native", None)]) + [tuple(e.split("=", 1)) for e in a.envs]
+    if not envs:
+        p.error("--no-native without an environment: give one by --with")
+    reference = envs[0][0]
     names = a.workloads or subprocess.check_output([sys.executable, HERE + "/workloads.py", "--list"], text=True).split()
-    got, faults = {}, []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    faults = []
+
+    def fault(kind, what):
+        faults.append(what)
+        print(kind, what, flush=True)
+
+    def record(**what):
+        if a.json:
+            with open(a.json, "a") as f:
+                print(json.dumps(what), file=f)
+
+    print(f"{'workload':16}{'metric':24}{reference:>14}" + "".join(f"{e:>14}{'vs ' + reference:>11}" for e, _ in envs[1:]), flush=True)
     for w in names:
+        got, before = {env: [] for env, _ in envs}, len(faults)
         for r in range(a.rounds):
             for env, script in envs:
                 res, err = run(w, script, a.timeout, a.clients)
+                about = {"workload": w, "env": env, "clients": a.clients, "round": r}
                 if err:
-                    faults.append(f"{w} under {env}: {err}"); print("FAILED", faults[-1], flush=True)
+                    fault("FAILED", f"{w} under {env}: {err}")
+                    record(**about, fault=err)
                     continue
-                got.setdefault((w, env), []).append(res)
-                ref = got.get((w, "native"), [{}])[0]
-                if env != "native" and ref and not same(ref["check"], res["check"]):
-                    faults.append(f"{w} under {env}: check {res['check']!r}, native {ref['check']!r}")
-                    print("DIFFERS", faults[-1], flush=True)
-            if any(f.startswith(w + " ") for f in faults):
+                got[env].append(res)
+                record(**about, metrics=res["metrics"], check=res["check"])
+                first = got[reference][:1]
+                if first and not same(first[0]["check"], res["check"]):
+                    fault("DIFFERS", f"{w} under {env}: check {res['check']!r}, {reference} {first[0]['check']!r}")
+            if len(faults) > before:
                 break
-    med = lambda w, e, m: sorted(x["metrics"][m] for x in got[(w, e)])[len(got[(w, e)]) // 2]
-    print(f"\n{'workload':16}{'metric':24}" + "".join(f"{e:>14}" + ("" if e == "native" else f"{'vs native':>11}") for e, _ in envs))
-    for w in names:
-        if (w, "native") not in got:
-            continue
-        for m in got[(w, "native")][0]["metrics"]:
-            row = f"{w:16}{m:24}"
-            nat = med(w, "native", m)
-            for e, _ in envs:
-                if (w, e) not in got:
-                    row += f"{'-':>14}" + ("" if e == "native" else f"{'-':>11}"); continue
-                v = med(w, e, m)
-                row += f"{v:14.3f}" + ("" if e == "native" else f"{better(m, nat, v):+10.1f}%")
-            print(row)
-    if a.json:
-        json.dump({"results": [{"workload": w, "env": e, "runs": r} for (w, e), r in got.items()], "faults": faults}, open(a.json, "w"), indent=1)
+        for row in rows(w, got):
+            print(row, flush=True)
     for f in faults:
         print("fault:", f)
     sys.exit(1 if faults else 0)

@@ -3,7 +3,7 @@
 """Workloads of the native-against-vGPU comparison, one per run.
 
 usage: workloads.py NAME      prints one JSON object: {"name", "metrics": {...}, "check": ...}
-       workloads.py --list    the names
+       workloads.py --list    the names, but for those that need two GPUs
 
 Every metric is named with its unit; `*_us` and `*_s` are better when smaller, `*_GBps` and `*_per_s`
 when larger. `check` is a value computed from the results, equal between native and vGPU runs
@@ -40,6 +40,33 @@ def _timed(torch, fn, n, repeats=5):
         torch.cuda.synchronize()
         out.append(time.perf_counter() - t)
     return median(out)
+
+
+def driver():
+    """The driver API alone, by ctypes: what it takes to a first result, and to read 4 bytes back. Needs no framework."""
+    import ctypes
+    t = time.perf_counter()
+    cuda = ctypes.CDLL("libcuda.so.1")
+    def call(name, *args):
+        status = getattr(cuda, name)(*args)
+        if status:
+            raise RuntimeError(f"{name} gives {status}")
+    context, there, here = ctypes.c_void_p(), ctypes.c_uint64(), ctypes.c_uint32()
+    call("cuInit", 0)
+    call("cuDevicePrimaryCtxRetain", ctypes.byref(context), 0)
+    call("cuCtxSetCurrent", context)
+    call("cuMemAlloc_v2", ctypes.byref(there), ctypes.c_size_t(4096))
+    check = 0
+    def turn(i):
+        call("cuMemsetD32_v2", there, ctypes.c_uint32(i), ctypes.c_size_t(1024))
+        call("cuMemcpyDtoH_v2", ctypes.byref(here), there, ctypes.c_size_t(4))
+        return here.value
+    check += turn(1)
+    first = time.perf_counter() - t
+    turns = []
+    for i in range(2000):
+        t = time.perf_counter(); check += turn(i); turns.append(time.perf_counter() - t)
+    return {"first_result_s": first, "set_and_read_us": median(turns) * 1e6}, check
 
 
 def start():
@@ -245,6 +272,49 @@ def nccl_one():
     return m, v
 
 
+def _ddp(rank, store):
+    torch = _torch()
+    import torch.distributed as dist
+    torch.cuda.set_device(rank)
+    dist.init_process_group("nccl", init_method=store, rank=rank, world_size=2)
+    t = torch.full((64 << 20,), rank + 1.0, device="cuda")
+    dist.all_reduce(t)
+    assert bool((t == 3).all()), "an all-reduce of 1 and 2 is not 3"
+    t.zero_()
+    small = t[:1024]
+    m = {"allreduce_256MiB_GBps": t.nbytes / _timed(torch, lambda: dist.all_reduce(t), 20) * 20 / 1e9,
+         "allreduce_4KiB_us": _timed(torch, lambda: dist.all_reduce(small), 200) / 200 * 1e6}
+    net = torch.nn.parallel.DistributedDataParallel(_cnn(torch), device_ids=[rank])
+    opt = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
+    x = torch.randn(64, 3, 32, 32).cuda(); y = torch.randint(0, 10, (64,)).cuda()
+    losses = []
+    def step():
+        opt.zero_grad(); l = torch.nn.functional.cross_entropy(net(x), y); l.backward(); opt.step()
+        losses.append(l.item())
+    for _ in range(10):
+        step()
+    m["ddp_steps_per_s"] = 50 / _timed(torch, step, 50)
+    dist.destroy_process_group()
+    return m, round(losses[5], 3)
+
+
+def ddp_two():
+    """Two processes with a GPU each: NCCL's all-reduce, and training by DistributedDataParallel."""
+    import subprocess, tempfile
+    if "STORE" in os.environ: # the other process
+        return _ddp(1, os.environ["STORE"])
+    with tempfile.TemporaryDirectory() as folder:
+        store = f"file://{folder}/store"
+        other = subprocess.Popen([sys.executable, __file__, "ddp_two"], env={**os.environ, "STORE": store}, stdout=sys.stderr)
+        try:
+            result = _ddp(0, store)
+            if other.wait():
+                raise RuntimeError(f"the other process ended with {other.returncode}")
+            return result
+        finally:
+            other.kill()
+
+
 def dataloader_fork():
     """DataLoader workers are forked before and after the GPU is first used."""
     torch = _torch()
@@ -288,15 +358,16 @@ def cupy_mix():
     return {"raw_kernel_us": (time.perf_counter() - t) / 2000 * 1e6}, round(v, 3)
 
 
-NAMES = ["start", "call_rates", "copies", "train_small", "train_resnet50", "decode_gpt2", "train_gpt2", "graph_replay",
+NAMES = ["driver", "start", "call_rates", "copies", "train_small", "train_resnet50", "decode_gpt2", "train_gpt2", "graph_replay",
          "compile_triton", "libraries", "nccl_one", "dataloader_fork", "jax_step", "cupy_mix"]
+OF_TWO_GPUS = ["ddp_two"]
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     if sys.argv[1] == "--list":
         print("\n".join(NAMES)); sys.exit(0)
-    if sys.argv[1] not in NAMES:
+    if sys.argv[1] not in NAMES + OF_TWO_GPUS:
         sys.exit(f"no workload {sys.argv[1]!r}; --list names them")
     metrics, check = globals()[sys.argv[1]]()
     metrics["process_s"] = time.perf_counter() - _T0
