@@ -118,6 +118,10 @@ test-vm: libraries programs ## Run CUDA programs in virtual machines (as root, w
 	@mkdir -p $(BUILD)
 	$(GOTEST) -count=1 -timeout 20m -run '$(RUN)' ./tests/vm/...
 
+.PHONY: gpu-tests
+gpu-tests: libraries programs ## Pack build/gpu, whose script run qualifies a build on a machine with GPUs, without Go
+	tests/gpu/prepare $(BUILD)/gpu
+
 .PHONY: fuzz
 fuzz: ## Run each fuzzer, or those that FUZZERS matches, for FUZZ=30s
 	@FUZZ=$(FUZZ) tests/fuzz '$(FUZZERS)'
