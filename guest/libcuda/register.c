@@ -30,7 +30,9 @@
 enum { PORTABLE = 1, DEVICE_MAP = 2, PAGE = 4096, FORK_PATIENCE_MS = 60000 };
 
 struct registered {
-	uint64_t from, to;
+	uint64_t from, to, region;
+	uint64_t lent_from, lent_to; /* private over a fork; was has what they held */
+	uint8_t *was;
 	struct registered *next;
 };
 
@@ -40,9 +42,37 @@ static struct {
 	int pipe[2];
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER, .pipe = {-1, -1}};
 
+/* Parent and child run on the same stack until their handlers return: what is registered of it cannot be the same
+ * pages for both, not even until the child has its copy. */
+static void lend_stack(struct registered *r)
+{
+	enum { ABOVE = PAGE, BELOW = 16 * PAGE }; /* where the frames of fork() and of all handlers are */
+	uint64_t here = (uint64_t)(uintptr_t)__builtin_frame_address(0) & ~(uint64_t)(PAGE - 1);
+	r->lent_from = here - BELOW > r->from ? here - BELOW : r->from;
+	r->lent_to = here + PAGE + ABOVE < r->to ? here + PAGE + ABOVE : r->to;
+	if (r->lent_from < r->lent_to && (r->was = malloc(r->lent_to - r->lent_from)) &&
+	    replace_lend(r->lent_from, r->lent_to, r->region + (r->lent_from - r->from), r->was))
+		return;
+	if (r->lent_from < r->lent_to)
+		log_line(LOG_ERROR, "fork: there is no memory for the registered part of this thread's stack: the child shares it");
+	free(r->was);
+	r->was = NULL;
+	r->lent_from = r->lent_to = r->to;
+}
+
+static void take_stack_back(struct registered *r)
+{
+	if (r->was && !replace_return(r->lent_from, r->lent_to, r->region + (r->lent_from - r->from), r->was))
+		log_line(LOG_ERROR, "fork: registered memory on the stack is the GPU's no more: the kernel refuses to map it anew");
+	free(r->was);
+	r->was = NULL;
+}
+
 static void before_fork(void)
 {
 	pthread_mutex_lock(&all.lock);
+	for (struct registered *r = all.list; r; r = r->next)
+		lend_stack(r);
 	if (all.list && pipe2(all.pipe, O_CLOEXEC))
 		all.pipe[0] = all.pipe[1] = -1;
 }
@@ -67,13 +97,17 @@ static void after_fork_in_parent(void)
 			;
 		close_pipe();
 	}
+	for (struct registered *r = all.list; r; r = r->next)
+		take_stack_back(r);
 	pthread_mutex_unlock(&all.lock);
 }
 
 static void after_fork_in_child(void)
 {
-	for (struct registered *r = all.list; r; r = r->next)
-		replace_in_child(r->from, r->to);
+	for (struct registered *r = all.list; r; r = r->next) {
+		replace_in_child(r->from, r->lent_from);
+		replace_in_child(r->lent_to, r->to);
+	}
 	all.list = NULL;
 	if (all.pipe[1] >= 0)
 		(void)!write(all.pipe[1], "", 1); /* should it fail, the pipe's end says the same */
@@ -111,20 +145,25 @@ static int take_pages(const struct range *range, uint64_t from, uint64_t to, uin
 		free(r);
 		return refuse((void *)(uintptr_t)range->base, range->size, "the kernel refuses to map it anew");
 	}
-	*r = (struct registered){from, to, all.list};
+	*r = (struct registered){.from = from, .to = to, .region = region, .next = all.list};
 	all.list = r;
 	return CUDA_SUCCESS;
 }
 
-/* Gives them back. The caller holds the lock. */
+/* Gives them back, but for those that the program has put others in the place of, or has unmapped: the stack of a
+ * thread that has ended, say. The caller holds the lock. */
 static bool give_pages(uint64_t from, uint64_t to, uint64_t region)
 {
 	struct registered **at = &all.list, *r;
+	struct shared_file file;
+	uint64_t part = from, end;
 	while (*at && (*at)->from != from)
 		at = &(*at)->next;
 	if (!*at)
 		return true;
-	if (!replace_by_private(from, to, region)) {
+	for (bool known = shared_find(region, region + (to - from), &file); known && shared_part(&file, from, &part, to, &end); part = end) {
+		if (replace_by_private(part, end, region + (part - from)))
+			continue;
 		log_line(LOG_ERROR, "cuMemHostUnregister: there is no memory for what was registered");
 		return false;
 	}

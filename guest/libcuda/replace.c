@@ -5,13 +5,12 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "aside.h"
 #include "state.h"
 
 enum { PIECE = 16 << 20, RETRIES = 100 };
@@ -100,65 +99,94 @@ static bool put(uint64_t source, uint64_t target, uint64_t n, const void *copy)
 	return false;
 }
 
-static bool piece_in(uint64_t piece, uint64_t n, uint64_t region)
+/* Pages on their way. Of those that were private for a while only, was tells what they began with. */
+struct piece {
+	uint64_t at, bytes, region;
+	uint8_t *was;
+	bool in, guarded, moved;
+};
+
+/* What the GPU has written meanwhile stays, but for what the program has written. */
+static void merge(uint8_t *to, const uint8_t *from, const uint8_t *was, uint64_t n)
 {
-	memcpy(at(region), at(piece), n); /* by this thread alone: others may need memory of this piece to begin */
+	for (uint64_t i = 0; i < n; i++)
+		if (from[i] != was[i])
+			to[i] = from[i];
+}
+
+static bool piece_in(const struct piece *p)
+{
+	/* By this thread alone: others may need memory of this piece to begin. */
+	if (p->was)
+		merge(at(p->region), at(p->at), p->was, p->bytes);
+	else
+		memcpy(at(p->region), at(p->at), p->bytes);
 	/* A shared mapping of which nothing is moved is doubled. */
-	void *twin = mremap(at(region), 0, n, MREMAP_MAYMOVE);
-	if (twin == MAP_FAILED || madvise(twin, n, MADV_DOFORK))
+	void *twin = mremap(at(p->region), 0, p->bytes, MREMAP_MAYMOVE);
+	if (twin == MAP_FAILED || madvise(twin, p->bytes, MADV_DOFORK))
 		return false;
-	return put((uint64_t)(uintptr_t)twin, piece, n, at(region));
+	return put((uint64_t)(uintptr_t)twin, p->at, p->bytes, at(p->region));
 }
 
-static bool piece_out(uint64_t piece, uint64_t n, uint64_t region)
+static bool piece_out(const struct piece *p)
 {
-	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (p == MAP_FAILED)
+	void *copy = mmap(NULL, p->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (copy == MAP_FAILED)
 		return false;
-	memcpy(p, at(piece), n);
-	return put((uint64_t)(uintptr_t)p, piece, n, at(region));
+	memcpy(copy, at(p->at), p->bytes);
+	if (p->was)
+		memcpy(p->was, copy, p->bytes);
+	return put((uint64_t)(uintptr_t)copy, p->at, p->bytes, at(p->region));
 }
 
-static bool piece_move(uint64_t piece, uint64_t n, uint64_t region, bool guarded, bool in)
+/* Moves a piece. The thread's own stack may be in it, so this runs aside. */
+static void piece_move(void *piece)
 {
-	sigset_t all, mine;
-	if (guarded) {
-		sigfillset(&all); /* a handler of this thread's must not wait for itself */
-		pthread_sigmask(SIG_SETMASK, &all, &mine);
-		atomic_store(&window.from, piece);
-		atomic_store(&window.to, piece + n);
+	struct piece *p = piece;
+	if (p->guarded) {
+		atomic_store(&window.from, p->at);
+		atomic_store(&window.to, p->at + p->bytes);
 	}
-	bool ok = (!guarded || mprotect(at(piece), n, PROT_READ) == 0) && (in ? piece_in : piece_out)(piece, n, region);
-	if (guarded) {
-		if (!ok)
-			mprotect(at(piece), n, PROT_READ | PROT_WRITE);
+	p->moved = (!p->guarded || mprotect(at(p->at), p->bytes, PROT_READ) == 0) && (p->in ? piece_in : piece_out)(p);
+	if (p->guarded) {
+		if (!p->moved)
+			mprotect(at(p->at), p->bytes, PROT_READ | PROT_WRITE);
 		atomic_store(&window.to, 0);
-		pthread_sigmask(SIG_SETMASK, &mine, NULL);
 	}
-	return ok;
 }
 
-static bool replace(uint64_t from, uint64_t to, uint64_t region, bool in)
+static bool move(struct piece p)
 {
-	bool guarded = !alone();
-	if (guarded && !guard())
+	aside(piece_move, &p);
+	return p.moved;
+}
+
+static bool replace(uint64_t from, uint64_t to, uint64_t region, bool in, uint8_t *was)
+{
+	struct piece p = {.guarded = !alone(), .in = in, .was = was};
+	if (p.guarded && !guard())
 		return false;
 	atomic_store(&window.late_to, 0);
 	atomic_store(&window.late_from, from);
 	atomic_store(&window.late_to, to);
-	for (uint64_t done = 0, n; done < to - from; done += n) {
-		n = to - from - done < PIECE ? to - from - done : PIECE;
-		if (piece_move(from + done, n, region + done, guarded, in))
+	for (uint64_t done = 0; done < to - from; done += p.bytes) {
+		p.at = from + done;
+		p.region = region + done;
+		p.bytes = to - p.at < PIECE ? to - p.at : PIECE;
+		if (move(p))
 			continue;
-		for (uint64_t back = 0; back < done; back += PIECE)
-			piece_move(from + back, done - back < PIECE ? done - back : PIECE, region + back, guarded, !in);
+		struct piece back = {.guarded = p.guarded, .in = !in, .bytes = PIECE};
+		for (back.at = from, back.region = region; back.at < p.at; back.at += PIECE, back.region += PIECE)
+			move(back);
 		return false;
 	}
 	return true;
 }
 
-bool replace_by_region(uint64_t from, uint64_t to, uint64_t region) { return replace(from, to, region, true); }
-bool replace_by_private(uint64_t from, uint64_t to, uint64_t region) { return replace(from, to, region, false); }
+bool replace_by_region(uint64_t from, uint64_t to, uint64_t region) { return replace(from, to, region, true, NULL); }
+bool replace_by_private(uint64_t from, uint64_t to, uint64_t region) { return replace(from, to, region, false, NULL); }
+bool replace_lend(uint64_t from, uint64_t to, uint64_t region, uint8_t *was) { return to - from <= PIECE && replace(from, to, region, false, was); }
+bool replace_return(uint64_t from, uint64_t to, uint64_t region, uint8_t *was) { return to - from <= PIECE && replace(from, to, region, true, was); }
 
 void replace_in_child(uint64_t from, uint64_t to)
 {
@@ -170,43 +198,4 @@ void replace_in_child(uint64_t from, uint64_t to)
 		memcpy(p, at(from), n);
 		mremap(p, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, at(from));
 	}
-}
-
-/* One line of /proc/self/maps: the first address of the range that is covered beyond it, or an obstacle. */
-static const char *look_at(const char *line, uint64_t *covered, uint64_t to)
-{
-	unsigned long long from, end;
-	char perms[5] = "";
-	int path = 0;
-	if (sscanf(line, "%llx-%llx %4s %*x %*s %*u %n", &from, &end, perms, &path) < 3 || end <= *covered || from >= to)
-		return NULL;
-	if (from > *covered)
-		return "a part of it does not exist";
-	if (perms[0] != 'r' || perms[1] != 'w')
-		return "a part of it cannot be read and written";
-	if (perms[3] != 'p')
-		return "a part of it is shared with other processes, or registered already";
-	if (!strncmp(line + path, "[stack", 6))
-		return "it is a stack";
-	*covered = end;
-	return NULL;
-}
-
-const char *replace_obstacle(uint64_t from, uint64_t to)
-{
-	uint64_t here = (uint64_t)(uintptr_t)__builtin_frame_address(0), covered = from;
-	uint64_t local = (uint64_t)(uintptr_t)&fault;
-	if ((here >= from && here < to) || (local >= from && local < to))
-		return "it is this thread's stack or local storage";
-	FILE *f = fopen("/proc/self/maps", "re");
-	if (!f)
-		return "/proc/self/maps cannot be read";
-	char *line = NULL;
-	size_t room = 0;
-	const char *obstacle = NULL;
-	while (!obstacle && covered < to && getline(&line, &room, f) > 0)
-		obstacle = look_at(line, &covered, to);
-	free(line);
-	fclose(f);
-	return obstacle ? obstacle : covered < to ? "a part of it does not exist" : NULL;
 }

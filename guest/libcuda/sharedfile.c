@@ -67,6 +67,28 @@ bool shared_find(uint64_t from, uint64_t to, struct shared_file *f)
 	return walk(from, to, f, path, sizeof path);
 }
 
+bool shared_part(const struct shared_file *f, uint64_t base, uint64_t *from, uint64_t to, uint64_t *end)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char *text = NULL;
+	size_t size = 0;
+	bool found = false;
+	struct line l;
+	while (maps && !found && *from < to && getline(&text, &size, maps) > 0) {
+		if (!parse(text, &l) || l.to <= *from || l.from >= to)
+			continue;
+		uint64_t first = l.from > *from ? l.from : *from;
+		found = l.perms[3] == 's' && f->device == makedev(l.major, l.minor) && f->inode == l.inode &&
+			l.offset + (first - l.from) == f->offset + (first - base);
+		*from = found ? first : *from;
+		*end = l.to < to ? l.to : to;
+	}
+	free(text);
+	if (maps)
+		fclose(maps);
+	return found;
+}
+
 static bool is_it(int fd, const struct shared_file *f)
 {
 	struct stat s; /* glibc has fstat as a function since 2.33 only */

@@ -12,6 +12,9 @@ struct shared_file {
 
 /* Whether pages are one file's, shared, readable and writable. */
 bool shared_find(uint64_t from, uint64_t to, struct shared_file *f);
+/* Finds the first part of [*from, to) that has the pages of a file that it would have if base had the file's first. False if
+ * there is none. */
+bool shared_part(const struct shared_file *f, uint64_t base, uint64_t *from, uint64_t to, uint64_t *end);
 /* Opens that file: by name, or by a descriptor of this process that is still there. False if neither is. */
 bool shared_open(uint64_t from, uint64_t to, struct shared_file *f);
 /* Sends it to the worker with a byte that wakes it. */
