@@ -312,37 +312,52 @@ static int graph_launch(void *exec, void *stream)
 EXPORT int cuGraphLaunch(void *exec, void *stream) { return graph_launch(exec, stream_arg(stream)); }
 EXPORT int cuGraphLaunch_ptsz(void *exec, void *stream) { return graph_launch(exec, enter_context() ? NULL : stream_per_thread(stream)); }
 
-/* CUDA_GRAPH_INSTANTIATE_PARAMS: flags, upload stream, then the failing node and a result. */
-static int instantiate(void **exec, void *graph, uint8_t *params, void *(*stream_of)(void *))
+/* Instantiates, and asks what the driver says of a refusal: a CUgraphInstantiateResult, and a node that is at fault. */
+static int instantiate(void **exec, void *graph, uint64_t flags, uint32_t *why, void **node)
 {
-	uint64_t flags;
-	uint32_t ok = 0;
-	if (!params)
-		return CUDA_ERROR_INVALID_VALUE;
-	memcpy(&flags, params, 8);
-	memset(params + 16, 0, 8);
-	int r = cuGraphInstantiateWithFlags(exec, graph, flags & ~(uint64_t)UPLOAD);
-	if (r)
-		ok = 1; /* CUDA_GRAPH_INSTANTIATE_ERROR */
-	memcpy(params + 24, &ok, 4);
-	if (!r && flags & UPLOAD) { /* what kernels are to launch has to be there before */
-		void *stream;
-		memcpy(&stream, params + 8, 8);
-		r = wire_cuGraphUpload(*exec, stream_of(stream));
-	}
+	struct object *g = object_get(graph, KIND_GRAPH);
+	*why = 0;
+	*node = NULL;
+	int r = cuGraphInstantiateWithFlags(exec, graph, flags);
+	if (r && g)
+		wire_graph_refusal(graph, flags, why, node);
+	if (r && !*why)
+		*why = 1; /* CUDA_GRAPH_INSTANTIATE_ERROR */
+	if (*node && !node_graph(*node))
+		graph_owns(g, *node);
 	return r;
 }
 
-EXPORT int cuGraphInstantiateWithParams(void **exec, void *graph, void *params) { return instantiate(exec, graph, params, stream_arg); }
-EXPORT int cuGraphInstantiateWithParams_ptsz(void **exec, void *graph, void *params) { return instantiate(exec, graph, params, stream_per_thread); }
+/* CUDA_GRAPH_INSTANTIATE_PARAMS. */
+struct instantiate_params {
+	uint64_t flags;
+	void *upload, *error_node;
+	uint32_t result;
+};
+
+static int instantiate_with(void **exec, void *graph, struct instantiate_params *p, void *(*stream_of)(void *))
+{
+	if (!p)
+		return CUDA_ERROR_INVALID_VALUE;
+	int r = instantiate(exec, graph, p->flags & ~(uint64_t)UPLOAD, &p->result, &p->error_node);
+	if (!r && p->flags & UPLOAD) /* what kernels are to launch has to be there before */
+		r = wire_cuGraphUpload(*exec, stream_of(p->upload));
+	return r;
+}
+
+EXPORT int cuGraphInstantiateWithParams(void **exec, void *graph, void *params) { return instantiate_with(exec, graph, params, stream_arg); }
+EXPORT int cuGraphInstantiateWithParams_ptsz(void **exec, void *graph, void *params) { return instantiate_with(exec, graph, params, stream_per_thread); }
 
 EXPORT int cuGraphInstantiate_v2(void **exec, void *graph, void **error_node, char *log, size_t bytes)
 {
-	if (error_node)
-		*error_node = NULL;
+	uint32_t why;
+	void *node;
 	if (log && bytes)
 		*log = 0;
-	return cuGraphInstantiateWithFlags(exec, graph, 0);
+	int r = instantiate(exec, graph, 0, &why, &node);
+	if (error_node)
+		*error_node = node;
+	return r;
 }
 
 EXPORT int cuGraphInstantiate(void **exec, void *graph, void **error_node, char *log, size_t bytes)

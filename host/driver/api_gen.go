@@ -109,6 +109,7 @@ type Functions interface {
 	GraphExecUpdate(graphExec GraphExec, graph Graph) (errorNode_out GraphNode, updateResult_out uint32, r Result)
 	GraphExecUpdateV2(graphExec GraphExec, graph Graph, resultInfo []byte) Result
 	GraphInstantiateWithFlags(graph Graph, flags uint64) (phGraphExec GraphExec, r Result)
+	GraphInstantiateWithParams(graph Graph, instantiateParams []byte) (phGraphExec GraphExec, r Result)
 	GraphKernelNodeCopyAttributes(dst GraphNode, src GraphNode) Result
 	GraphKernelNodeGetAttribute(node GraphNode, attr uint32, value_out []byte) Result
 	GraphKernelNodeSetAttribute(node GraphNode, attr uint32, value []byte) Result

@@ -570,6 +570,12 @@ func (u Unsupported) GraphInstantiateWithFlags(graph Graph, flags uint64) (phGra
 	return
 }
 
+// GraphInstantiateWithParams refuses cuGraphInstantiateWithParams.
+func (u Unsupported) GraphInstantiateWithParams(graph Graph, instantiateParams []byte) (phGraphExec GraphExec, r Result) {
+	r = u.refuse("cuGraphInstantiateWithParams")
+	return
+}
+
 // GraphKernelNodeCopyAttributes refuses cuGraphKernelNodeCopyAttributes.
 func (u Unsupported) GraphKernelNodeCopyAttributes(dst GraphNode, src GraphNode) Result {
 	return u.refuse("cuGraphKernelNodeCopyAttributes")

@@ -2630,6 +2630,18 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			s.handles.bind(resultID, cuda.KindGraphNode, uint64(result))
 		}
 		return r
+	case cuda.OpGraphRefusal:
+		graph := driver.Graph(a.handle(s, cuda.KindGraph))
+		flags := a.u64()
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		why, node, r := s.onGraphRefusal(api, graph, flags)
+		if r == driver.Success {
+			reply.u64(uint64(why))
+			reply.u64(s.handles.idOf(cuda.KindGraphNode, uint64(node)))
+		}
+		return r
 	case cuda.OpGraphSetBatch:
 		exec := driver.GraphExec(a.handle(s, cuda.KindGraphExec))
 		node := driver.GraphNode(a.handle(s, cuda.KindGraphNode))

@@ -139,6 +139,18 @@ func (s *server) onGraphUpdate(api driver.API, e driver.GraphExec, g driver.Grap
 	return uint32(refused), le.Uint32(info), driver.GraphNode(le.Uint64(info[8:])), driver.GraphNode(le.Uint64(info[16:])), driver.Success
 }
 
+// onGraphRefusal has the driver refuse a graph once more, by the function that says why.
+func (s *server) onGraphRefusal(api driver.API, g driver.Graph, flags uint64) (why uint32, node driver.GraphNode, r driver.Result) {
+	le := binary.LittleEndian
+	params := make([]byte, 32) // CUDA_GRAPH_INSTANTIATE_PARAMS
+	le.PutUint64(params, flags)
+	e, r := api.GraphInstantiateWithParams(g, params)
+	if r == driver.Success { // what stood against it has gone
+		return 0, 0, api.GraphExecDestroy(e)
+	}
+	return le.Uint32(params[24:]), driver.GraphNode(le.Uint64(params[16:])), driver.Success // zeros, before CUDA 12.0
+}
+
 func (s *server) onGraphSetHost(api driver.API, e driver.GraphExec, n driver.GraphNode, id uint64) driver.Result {
 	if e != 0 {
 		return api.GraphExecSetHost(e, n, s.calls.call(id))

@@ -4,4 +4,4 @@
 package cuda
 
 // SpecHash identifies the set of commands that this build understands.
-const SpecHash uint64 = 0xea8bb673d35a2535
+const SpecHash uint64 = 0xd78a4938048112dd

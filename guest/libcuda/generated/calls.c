@@ -246,6 +246,7 @@ const char *const op_names[] = {
 	[OP_graph_get_memcpy] = "graph_get_memcpy",
 	[OP_graph_list] = "graph_list",
 	[OP_graph_move_child] = "graph_move_child",
+	[OP_graph_refusal] = "graph_refusal",
 	[OP_graph_set_batch] = "graph_set_batch",
 	[OP_graph_set_host] = "graph_set_host",
 	[OP_graph_set_kernel] = "graph_set_kernel",
@@ -6403,6 +6404,30 @@ int wire_graph_move_child(void **result, void *graph, void *const *deps, uint64_
 		graph_owns(graph, result_object);
 	} else {
 		object_free(result_object);
+	}
+	return r;
+}
+
+int wire_graph_refusal(void *graph, uint64_t flags, unsigned int *why, void **node)
+{
+	uint64_t graph_wire;
+	if (!handle_id(graph, KIND_GRAPH, &graph_wire))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!why)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!node)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct call c;
+	int r = call_begin(&c, OP_graph_refusal, 16, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, graph_wire);
+	call_u64(&c, flags);
+	r = call_end(&c);
+	if (r == CUDA_SUCCESS) {
+		*why = (unsigned int)reply_u64(&c);
+		*node = handle_from_id(KIND_NODE, reply_u64(&c));
 	}
 	return r;
 }

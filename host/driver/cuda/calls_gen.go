@@ -113,6 +113,7 @@ var symbols = [...]string{
 	"cuGraphExecUpdate",
 	"cuGraphExecUpdate_v2",
 	"cuGraphInstantiateWithFlags",
+	"cuGraphInstantiateWithParams",
 	"cuGraphKernelNodeCopyAttributes",
 	"cuGraphKernelNodeGetAttribute",
 	"cuGraphKernelNodeSetAttribute",
@@ -401,6 +402,7 @@ const (
 	symGraphExecUpdate
 	symGraphExecUpdate_v2
 	symGraphInstantiateWithFlags
+	symGraphInstantiateWithParams
 	symGraphKernelNodeCopyAttributes
 	symGraphKernelNodeGetAttribute
 	symGraphKernelNodeSetAttribute
@@ -1647,6 +1649,18 @@ func (t *Thread) GraphInstantiateWithFlags(graph driver.Graph, flags uint64) (ph
 	f.args[1] = uint64(graph)
 	f.args[2] = uint64(flags)
 	r = t.call(symGraphInstantiateWithFlags, 3)
+	phGraphExec = driver.GraphExec(f.outs[0])
+	return
+}
+
+// GraphInstantiateWithParams calls cuGraphInstantiateWithParams.
+func (t *Thread) GraphInstantiateWithParams(graph driver.Graph, instantiateParams []byte) (phGraphExec driver.GraphExec, r driver.Result) {
+	f := t.frame
+	f.args[0] = f.out(0, 0)
+	f.args[1] = uint64(graph)
+	f.args[2] = blob(instantiateParams)
+	r = t.call(symGraphInstantiateWithParams, 3)
+	runtime.KeepAlive(instantiateParams)
 	phGraphExec = driver.GraphExec(f.outs[0])
 	return
 }

@@ -70,32 +70,55 @@ func (g *graph) steps() (list []step, ok bool) {
 	return list, ok
 }
 
+// What CUDA_GRAPH_INSTANTIATE_PARAMS says of an instantiation.
+const (
+	instantiateError = 1 + iota
+	invalidStructure
+	operationNotSupported
+)
+
 func (t *thread) GraphInstantiateWithFlags(h driver.Graph, flags uint64) (driver.GraphExec, driver.Result) {
+	e, _, _, r := t.instantiate(h, flags)
+	return e, r
+}
+
+// GraphInstantiateWithParams takes CUDA_GRAPH_INSTANTIATE_PARAMS: flags, upload stream, and two results.
+func (t *thread) GraphInstantiateWithParams(h driver.Graph, params []byte) (driver.GraphExec, driver.Result) {
+	if len(params) < 32 {
+		return 0, driver.ErrorInvalidValue
+	}
+	e, why, n, r := t.instantiate(h, binary.LittleEndian.Uint64(params))
+	binary.LittleEndian.PutUint64(params[16:], uint64(n))
+	binary.LittleEndian.PutUint32(params[24:], why)
+	return e, r
+}
+
+// instantiate also says why it refuses a graph, and for which node.
+func (t *thread) instantiate(h driver.Graph, flags uint64) (e driver.GraphExec, why uint32, n driver.GraphNode, r driver.Result) {
 	g, r := find[*graph](t.d, h)
 	if r != driver.Success {
-		return 0, r
+		return 0, instantiateError, 0, r
+	}
+	t.d.graphs.Lock()
+	defer t.d.graphs.Unlock()
+	steps, ok := g.steps()
+	if !ok {
+		return 0, invalidStructure, 0, driver.ErrorInvalidValue
 	}
 	const device = 4 // for launches from kernels, of which none that calls for one can be loaded here
-	t.d.graphs.Lock()
-	steps, ok := g.steps()
-	if flags&device != 0 && slices.ContainsFunc(steps, func(s step) bool { return !onDevice(s.op) }) {
-		ok = false
+	if i := slices.IndexFunc(steps, func(s step) bool { return !onDevice(s.op) }); flags&device != 0 && i >= 0 {
+		return 0, operationNotSupported, driver.GraphNode(steps[i].from.id), driver.ErrorInvalidValue
 	}
-	if ok && (g.moved || g.instances()) {
-		ok = false
-	}
-	if !ok {
-		t.d.graphs.Unlock()
-		return 0, driver.ErrorInvalidValue
+	if g.moved || g.instances() {
+		return 0, instantiateError, 0, driver.ErrorInvalidValue
 	}
 	for i, s := range steps {
 		steps[i].op = t.d.copied(s.op)
 		hold(s.op)
 	}
-	e := &executable{flags: flags, steps: steps, holds: g.holds.clone()}
-	t.d.graphs.Unlock()
-	e.id = t.d.handles.add(e)
-	return driver.GraphExec(e.id), driver.Success
+	x := &executable{flags: flags, steps: steps, holds: g.holds.clone()}
+	x.id = t.d.handles.add(x)
+	return driver.GraphExec(x.id), 0, 0, driver.Success
 }
 
 // onDevice says whether an instance that kernels may launch can have an operation.
@@ -107,19 +130,6 @@ func onDevice(op operation) bool {
 		k := op.kind()
 		return k == nodeKernel || k == nodeMemcpy || k == nodeMemset || k == nodeEmpty
 	}
-}
-
-// GraphInstantiateWithParams takes CUDA_GRAPH_INSTANTIATE_PARAMS: flags, upload stream, and two results.
-func (t *thread) GraphInstantiateWithParams(h driver.Graph, params []byte) (driver.GraphExec, driver.Result) {
-	if len(params) < 32 {
-		return 0, driver.ErrorInvalidValue
-	}
-	e, r := t.GraphInstantiateWithFlags(h, binary.LittleEndian.Uint64(params))
-	clear(params[16:28])
-	if r != driver.Success {
-		binary.LittleEndian.PutUint32(params[24:], 1) // an error
-	}
-	return e, r
 }
 
 func (t *thread) GraphExecDestroy(h driver.GraphExec) driver.Result {
