@@ -42,7 +42,7 @@ func execShfl(w *warp, in *instr) {
 	if len(in.ss) > 0 {
 		members = in.ss[0]
 	}
-	w.together(members, func() { shuffleLanes(w, in) })
+	w.together(members, func(uint32) { shuffleLanes(w, in) })
 }
 
 func shuffleLanes(w *warp, in *instr) {
@@ -109,20 +109,20 @@ func translateVote(c *compiler, m *mods) {
 }
 
 func execVote(w *warp, in *instr) {
-	w.together(in.c, func() { vote(w, in) })
+	w.together(in.c, func(members uint32) { vote(w, in, members) })
 }
 
-func vote(w *warp, in *instr) {
-	votes := w.pred(in) & w.mask
+func vote(w *warp, in *instr, members uint32) {
+	votes := w.pred(in) & members
 	switch in.x.(string) {
 	case "ballot":
 		broadcast(w, in.d, uint64(votes))
 	case "all":
-		w.setPred(in.p, allIf(votes == w.mask))
+		w.setPred(in.p, allIf(votes == members))
 	case "any":
 		w.setPred(in.p, allIf(votes != 0))
 	case "uni":
-		w.setPred(in.p, allIf(votes == 0 || votes == w.mask))
+		w.setPred(in.p, allIf(votes == 0 || votes == members))
 	}
 }
 
@@ -148,10 +148,10 @@ func translateMatch(c *compiler, m *mods) {
 }
 
 func execMatch(w *warp, in *instr) {
-	w.together(in.c, func() { match(w, in) })
+	w.together(in.c, func(members uint32) { match(w, in, members) })
 }
 
-func match(w *warp, in *instr) {
+func match(w *warp, in *instr, members uint32) {
 	a := w.regs[in.a]
 	var out lanes
 	same := true
@@ -160,7 +160,7 @@ func match(w *warp, in *instr) {
 			continue
 		}
 		for j := range a {
-			if w.mask>>j&1 != 0 {
+			if members>>j&1 != 0 {
 				if a[i] == a[j] {
 					out[i] |= 1 << j
 				} else {
@@ -192,13 +192,13 @@ func translateRedux(c *compiler, m *mods) {
 }
 
 func execRedux(w *warp, in *instr) {
-	w.together(in.c, func() { reduce(w, in) })
+	w.together(in.c, func(members uint32) { reduce(w, in, members) })
 }
 
-func reduce(w *warp, in *instr) {
+func reduce(w *warp, in *instr, members uint32) {
 	a, update := &w.regs[in.a], in.x.(func(old, b, c uint64) uint64)
-	v := a[firstLane(w.mask)]
-	for rest := w.mask & (w.mask - 1); rest != 0; rest &= rest - 1 {
+	v := a[firstLane(members)]
+	for rest := members & (members - 1); rest != 0; rest &= rest - 1 {
 		v = update(v, a[bits.TrailingZeros32(rest)], 0)
 	}
 	broadcast(w, in.d, v)
@@ -215,8 +215,8 @@ func translateElect(c *compiler, m *mods) {
 }
 
 func execElect(w *warp, in *instr) {
-	w.together(in.c, func() {
-		first := firstLane(w.mask)
+	w.together(in.c, func(members uint32) {
+		first := firstLane(members)
 		broadcast(w, in.d, uint64(first))
 		w.setPred(in.p, 1<<first)
 	})

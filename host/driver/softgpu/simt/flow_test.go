@@ -131,6 +131,12 @@ B9:	st.global.u32 [%mine], %r1;`, 64, func(int) uint32 { return 3 }},
 	setp.eq.u32 %p1, %r3, 0;
 	vote.sync.ballot.b32 %r4, %p1, %r2;
 	st.global.u32 [%mine], %r4;`, 32, func(i int) uint32 { return 0x5555 << (i & 16) }},
+		{"votes of the lanes below", `
+	mov.u32 %r1, %lanemask_lt;
+	and.b32 %r3, %r0, 1;
+	setp.eq.u32 %p1, %r3, 0;
+	vote.sync.ballot.b32 %r4, %p1, %r1;
+	st.global.u32 [%mine], %r4;`, 32, func(i int) uint32 { return 0x55555555 & (1<<i - 1) }},
 		{"shuffle after divergence", `
 	setp.lt.u32 %p1, %r0, 7;
 	@%p1 bra A1;

@@ -276,11 +276,14 @@ func sameFrame(a, b *frame) bool {
 }
 
 // together runs f once for each set of lanes that name the same member mask in a slot, which becomes w.mask,
-// when all living members have come to this instruction. Those whose members are elsewhere wait, and begin
-// the instruction again later. Slot 0 stands for the lanes that are here.
-func (w *warp) together(slot int32, f func()) {
+// when all living members have come to this instruction. f is told which members are here. Those whose members
+// are elsewhere wait, and begin the instruction again later. Slot 0 stands for the lanes that are here.
+//
+// That lanes name only others is undefined, but done: lanes that ask for the votes of those below them, say. As
+// on GPUs they do not wait, and are told of those that are here.
+func (w *warp) together(slot int32, f func(members uint32)) {
 	if slot == 0 {
-		f()
+		f(w.mask)
 		return
 	}
 	all, skipped := w.mask, w.active&^w.mask
@@ -289,10 +292,10 @@ func (w *warp) together(slot int32, f func()) {
 	for left := all; left != 0; {
 		members, group := sameMask(&masks, left)
 		left &^= group
-		if members&w.live&^skipped&^group == 0 || w.forced&group != 0 {
+		if members&w.live&^skipped&^group == 0 || members&group == 0 || w.forced&group != 0 {
 			w.forced &^= group
 			w.mask = group
-			f()
+			f(members & all)
 		} else {
 			late |= group
 		}
