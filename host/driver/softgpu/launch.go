@@ -28,6 +28,8 @@ func (*kernelOp) kind() uint32 { return nodeKernel }
 func (o *kernelOp) run(c *context) driver.Result {
 	l := o.p.NewLaunch()
 	l.Grid, l.Block, l.SharedBytes, l.Params, l.Cooperative = o.grid, o.block, o.shared, o.params, o.cooperative
+	fit, _ := o.f.blocksPerMultiprocessor(int32(o.block[0]*o.block[1]*o.block[2]), uint64(o.shared))
+	l.Resident = int64(fit) * multiprocessors
 	c.mu.Lock()
 	machine := c.machine // limits may change while it runs
 	machine.Texture, machine.Surface, machine.SetCondition = o.texture, o.surface, c.setCondition

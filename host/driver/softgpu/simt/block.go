@@ -8,7 +8,10 @@ import (
 	"unsafe"
 )
 
-const maxBarriers = 16
+const (
+	maxBarriers = 16
+	patience    = 1 << 10 // spins after which a block may be waiting for one that has not begun
+)
 
 // barrierWait is what a split at a barrier of the block waits for.
 type barrierWait struct {
@@ -37,6 +40,7 @@ type block struct {
 	shared  []byte
 	stack   uint64 // bytes a lane for calls
 	running *warp
+	spins   int
 	arrived [maxBarriers]uint32 // threads counted by barrier.arrive
 }
 
@@ -84,6 +88,7 @@ func (b *block) run(index uint64) {
 		uint32(index / uint64(g[0]) / uint64(g[1]))}
 	clear(b.shared)
 	clear(b.arrived[:])
+	b.spins = 0
 	for i, w := range b.warps {
 		live := uint32(fullMask)
 		if rest := b.threads - uint32(i)*32; rest < 32 {
@@ -111,6 +116,10 @@ func (b *block) run(index uint64) {
 		}
 		if ended == len(b.warps) {
 			return
+		}
+		if b.spins >= patience {
+			b.spins = 0
+			b.launch.more()
 		}
 		if !b.release() && !ran && !b.unstick() {
 			for _, w := range b.warps {

@@ -16,5 +16,8 @@
 // the rule. No order is ever needed for correctness: a split that spins gives way to the others after a
 // while, and instructions that need several lanes wait for them.
 //
+// Blocks run one after another on a few goroutines. Where one spins for long another begins beside it, as long as
+// both fit into a GPU, which would run them at once: it may be what the first waits for.
+//
 // Kernels are hostile. Each access is checked against live memory; a fault ends the launch.
 package simt

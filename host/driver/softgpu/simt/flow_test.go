@@ -296,6 +296,30 @@ func TestKillAndDeepRecursion(t *testing.T) {
 	}
 }
 
+// TestBlocksWaitForBlocks wants blocks that spin until all have begun to see that, though more than run at first.
+func TestBlocksWaitForBlocks(t *testing.T) {
+	t.Parallel()
+	const blocks = 16
+	for name, spin := range map[string]string{
+		"a load":         "S: ld.volatile.global.u32 %r1, [%out]; setp.ne.u32 %p1, %r1, 16; @%p1 bra S;",
+		"an atomic":      "S: atom.global.or.b32 %r1, [%out], 0; setp.ne.u32 %p1, %r1, 16; @%p1 bra S;",
+		"with a barrier": "S: ld.relaxed.gpu.global.u32 %r1, [%out]; setp.ne.u32 %p1, %r1, 16; bar.red.or.pred %p2, 0, %p1; @%p2 bra S;",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := newGPU(t)
+			a := g.alloc(4)
+			l := g.prepare(g.module(kernel("setp.eq.u32 %p3, %r0, 0; @%p3 red.global.add.u32 [%out], 1; "+spin)), "k",
+				[3]uint32{blocks, 1, 1}, [3]uint32{64, 1, 1}, a)
+			l.Resident = blocks
+			defer time.AfterFunc(time.Minute, l.Kill).Stop()
+			if err := l.Run(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // TestRefused wants what cannot run to be named.
 func TestRefused(t *testing.T) {
 	t.Parallel()

@@ -43,10 +43,13 @@ type Launch struct {
 	SharedBytes uint32 // dynamic
 	Params      []byte // packed parameter buffer
 	Cooperative bool   // all blocks run at once
+	Resident    int64  // how many blocks may run beside those of the pool, for one another to wait for
 
 	program   *Program
 	next      atomic.Uint64
 	blocks    uint64
+	extra     sync.WaitGroup // blocks that more has begun
+	extras    atomic.Int64
 	stopped   atomic.Bool
 	killed    atomic.Bool
 	mu        sync.Mutex
@@ -93,6 +96,7 @@ func (l *Launch) Run() error {
 	default:
 		l.Machine.Helpers.run(l)
 	}
+	l.extra.Wait()
 	if l.fault != nil {
 		return l.fault
 	}
@@ -117,6 +121,25 @@ func (l *Launch) work() {
 		for i := l.next.Add(1) - 1; i < l.blocks; i = l.next.Add(1) - 1 {
 			b.run(i)
 		}
+	})
+}
+
+// more begins a block beside those that run, if it would fit into a GPU with them: those may spin for it.
+func (l *Launch) more() {
+	if l.next.Load() >= l.blocks {
+		return
+	}
+	if l.extras.Add(1) > l.Resident {
+		l.extras.Add(-1)
+		return
+	}
+	l.extra.Go(func() {
+		defer l.extras.Add(-1)
+		l.attempt(func(b *block) {
+			if i := l.next.Add(1) - 1; i < l.blocks {
+				b.run(i)
+			}
+		})
 	})
 }
 

@@ -339,6 +339,9 @@ func sameMask(masks *lanes, of uint32) (members, group uint32) {
 }
 
 // spin is told of an instruction that a loop that waits for others may be made of.
-func (w *warp) spin() { w.budget -= spinCost }
+func (w *warp) spin() {
+	w.budget -= spinCost
+	w.block.spins++
+}
 
 func firstLane(mask uint32) int { return bits.TrailingZeros32(mask) & 31 }
