@@ -100,7 +100,7 @@ func (c *compiler) allocate(code []vinstr, blocks []basicBlock, order []int) []i
 		next++
 	}
 	for name, r := range c.specials {
-		c.fn.specials = append(c.fn.specials, special{next, specialFill(name), name})
+		c.fn.specials = append(c.fn.specials, special{next, specialFill(name), name, ofLane(name)})
 		slots[r] = next
 		fixed.set(r)
 		next++

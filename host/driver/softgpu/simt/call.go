@@ -131,7 +131,7 @@ func (w *warp) call(site *callSite, fn *function, mask uint32) {
 	w.enter(f)
 	w.mask = mask
 	w.fillConstants(fn, mask)
-	w.fillSpecials(fn)
+	w.fillSpecials(fn, true)
 	for i, p := range fn.params {
 		w.copyFrame(mask, f.local+uint64(p.offset), from.local+uint64(site.args[i].offset), min(p.size, site.args[i].size))
 	}

@@ -206,6 +206,7 @@ func (p *Program) borrow(l *Launch) *block {
 			b.launch = l
 			for _, w := range b.warps {
 				clear(w.caches)
+				w.filled = false // the block may have another shape
 			}
 			return b
 		}

@@ -204,6 +204,16 @@ func BenchmarkMatrixProduct(b *testing.B) {
 	}
 }
 
+// BenchmarkShortBlocks measures blocks that have little to do.
+func BenchmarkShortBlocks(b *testing.B) {
+	g := newGPU(b)
+	m, n := g.load("matrix.ptx"), 1<<16
+	x, y, z := g.alloc(4*n), g.alloc(4*n), g.alloc(4*n)
+	for b.Loop() {
+		g.run(m, "vector_add", [3]uint32{uint32(n / 128), 1, 1}, [3]uint32{128, 1, 1}, x, y, z, int32(n))
+	}
+}
+
 func BenchmarkEmptyLaunch(b *testing.B) {
 	g := newGPU(b)
 	m := g.load("matrix.ptx")

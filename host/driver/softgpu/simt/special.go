@@ -14,6 +14,12 @@ type special struct {
 	slot int32
 	fill func(w *warp, lane int) uint64
 	name string
+	own  bool // each lane has its own, the same in all blocks; else a warp's lanes have one value
+}
+
+// ofLane says whether each lane has its own value of a special register.
+func ofLane(name string) bool {
+	return name == "%laneid" || strings.HasPrefix(name, "%lanemask_") || strings.HasPrefix(name, "%tid.")
 }
 
 var sregs = map[string]func(w *warp, lane int) uint64{
@@ -135,10 +141,18 @@ func execClock(w *warp, in *instr) {
 	broadcast(w, in.d, in.x.(func() uint64)())
 }
 
-// fillSpecials writes the mask's lanes of a function's special registers.
-func (w *warp) fillSpecials(fn *function) {
+// fillSpecials writes the mask's lanes of a function's special registers; those that each lane has of its own only
+// if asked.
+func (w *warp) fillSpecials(fn *function, own bool) {
 	for i := range fn.specials {
 		s := &fn.specials[i]
+		if !s.own {
+			broadcast(w, s.slot, s.fill(w, firstLane(w.mask)))
+			continue
+		}
+		if !own {
+			continue
+		}
 		d := &w.regs[s.slot]
 		for lane := range d {
 			if w.mask>>lane&1 != 0 {

@@ -59,6 +59,7 @@ type warp struct {
 
 	block  *block
 	index  int
+	filled bool   // special registers that each lane has of its own are there
 	live   uint32 // lanes that have not ended
 	forced uint32 // lanes that others no longer wait for, and that do not wait, once
 	state  warpState
@@ -97,7 +98,8 @@ func (w *warp) start(live uint32) {
 		return
 	}
 	w.mask = fullMask
-	w.fillSpecials(fn)
+	w.fillSpecials(fn, !w.filled)
+	w.filled = true
 }
 
 // enter makes a frame's window the current one.
