@@ -10,6 +10,7 @@ import (
 
 const (
 	maxBarriers = 16
+	sharedUnit  = 128     // bytes in which shared memory is allocated; kernels may touch the last unit's rest
 	patience    = 1 << 10 // spins after which a block may be waiting for one that has not begun
 )
 
@@ -47,7 +48,7 @@ type block struct {
 func newBlock(l *Launch) *block {
 	b := &block{launch: l, threads: l.Block[0] * l.Block[1] * l.Block[2]}
 	b.stack = l.stackBytes()
-	b.shared = aligned(l.program.SharedBytes + int(l.SharedBytes))
+	b.shared = aligned(l.sharedBytes())
 	p := l.program
 	stride := (uint64(p.localBytes) + l.stackBytes() + 15) &^ 15
 	for i := range (b.threads + 31) / 32 {

@@ -69,6 +69,12 @@ JOIN: activemask.b32 %r3;
 	@%p1 exit;
 	bar.sync 0;
 	st.global.u32 [%mine], 2;`, 96, func(i int) uint32 { return map[bool]uint32{true: 1, false: 2}[i > 40] }},
+		{"rest of a unit of shared memory", `
+	.shared .align 4 .u32 s;
+	ld.shared.u32 %r1, [s+124];
+	mov.u32 %r2, %total_smem_size;
+	add.u32 %r1, %r1, %r2;
+	st.global.u32 [%mine], %r1;`, 32, func(int) uint32 { return 128 }},
 		{"spin lock within a warp", `
 	.shared .align 4 .u32 lock;
 	.shared .align 4 .u32 sum;
@@ -264,6 +270,7 @@ func TestFaults(t *testing.T) {
 		{"across the end", "ld.global.v4.u32 {%r1,%r2,%r3,%r4}, [%out+120];", IllegalAddress},
 		{"misaligned", "ld.global.u32 %r1, [%out+2];", Misaligned},
 		{"shared", ".shared .b32 s; ld.shared.u32 %r1, [s+400000];", IllegalAddress},
+		{"beyond the unit of shared memory", ".shared .b32 s; ld.shared.u32 %r1, [s+128];", IllegalAddress},
 		{"atomic", "atom.global.add.u32 %r1, [%out+1048576], 1;", IllegalAddress},
 		{"trap", "trap;", Trap},
 		{"barrier that some miss", "setp.gt.u32 %p1, %r0, 15; @%p1 bra F1; bar.sync 0; F1: bar.sync 1;", Deadlock},

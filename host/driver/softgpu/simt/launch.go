@@ -187,6 +187,11 @@ func (l *Launch) fail(b *block, r any) {
 	l.stopped.Store(true)
 }
 
+// sharedBytes of a block, as they are allocated.
+func (l *Launch) sharedBytes() int {
+	return (l.program.SharedBytes + int(l.SharedBytes) + sharedUnit - 1) / sharedUnit * sharedUnit
+}
+
 func (l *Launch) stackBytes() uint64 {
 	if l.program.deep {
 		return max(l.Machine.StackBytes, 16<<10)
@@ -200,7 +205,7 @@ func (p *Program) borrow(l *Launch) *block {
 	p.mu.Lock()
 	for i := len(p.spare) - 1; i >= 0; i-- {
 		b := p.spare[i]
-		if b.threads == threads && len(b.shared) == p.SharedBytes+int(l.SharedBytes) && b.stack == l.stackBytes() {
+		if b.threads == threads && len(b.shared) == l.sharedBytes() && b.stack == l.stackBytes() {
 			p.spare = append(p.spare[:i], p.spare[i+1:]...)
 			p.mu.Unlock()
 			b.launch = l
