@@ -103,11 +103,12 @@ func (b *block) run(index uint64) {
 			if w.state == ready {
 				ran = true
 				b.running = w
+				freed := w.freed
 				w.run()
 				if b.launch.stopped.Load() {
 					panic(errStopped)
 				}
-				if w.state == ready {
+				if w.state == ready && !freed {
 					runtime.Gosched() // others may hold what it spins for
 				}
 			}
@@ -220,7 +221,7 @@ func (b *block) open(id int) {
 				continue
 			}
 			s.wait = running
-			w.state = ready
+			w.state, w.freed = ready, true
 			w.stop()
 			w.enter(s.frame)
 			w.mask = s.mask

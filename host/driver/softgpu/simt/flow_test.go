@@ -69,6 +69,18 @@ JOIN: activemask.b32 %r3;
 	@%p1 exit;
 	bar.sync 0;
 	st.global.u32 [%mine], 2;`, 96, func(i int) uint32 { return map[bool]uint32{true: 1, false: 2}[i > 40] }},
+		{"shared memory written again without a barrier", `
+	.shared .align 4 .u32 s;
+	setp.eq.u32 %p1, %r0, 0;
+	@%p1 st.shared.u32 [s], 7;
+	bar.sync 0;
+	ld.shared.u32 %r2, [s];
+	mov.u32 %r1, 0;
+W1:	add.u32 %r1, %r1, 1;
+	setp.lt.u32 %p2, %r1, 20;
+	@%p2 bra W1;
+	@%p1 st.shared.u32 [s], 9;
+	st.global.u32 [%mine], %r2;`, 128, func(int) uint32 { return 7 }},
 		{"rest of a unit of shared memory", `
 	.shared .align 4 .u32 s;
 	ld.shared.u32 %r1, [s+124];

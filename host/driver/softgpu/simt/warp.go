@@ -17,6 +17,7 @@ const (
 	atBlockBar       // a barrier of the block, pc is after it
 	noLimit     = math.MaxInt32
 	sliceLength = 1 << 16 // instructions that a warp may run before others get their turn
+	freedLength = 1 << 4  // the same for its first turn after a barrier
 	spinCost    = 1 << 10 // instructions that one that may be a spin loop's counts for
 	maxFile     = 1 << 17 // slots of registers that the calls of a warp may take
 )
@@ -59,6 +60,7 @@ type warp struct {
 
 	block  *block
 	index  int
+	freed  bool   // from a barrier, since its last turn
 	filled bool   // special registers that each lane has of its own are there
 	live   uint32 // lanes that have not ended
 	forced uint32 // lanes that others no longer wait for, and that do not wait, once
@@ -109,10 +111,16 @@ func (w *warp) enter(f *frame) {
 	w.preds = w.pfile[f.preds : f.preds+f.fn.preds]
 }
 
-// run executes until the warp waits, ends, or has had its turn.
+// run executes until the warp waits, ends, or has had its turn. Warps leave a barrier by a short turn each, nearly
+// together: programs read shared memory after a barrier and write it again without another, which is a race, but
+// one that GPUs decide in their favour.
 func (w *warp) run() {
 	code := w.block.launch.program.code
 	w.budget = sliceLength
+	freed := w.freed
+	if freed {
+		w.budget, w.freed = freedLength, false
+	}
 	n := 0
 	for w.budget > 0 {
 		if w.pc >= w.limit && !w.converge() {
@@ -137,7 +145,7 @@ func (w *warp) run() {
 		in.exec(w, in)
 	}
 	w.count += uint64(n)
-	if len(w.splits) > 0 && w.active != 0 {
+	if len(w.splits) > 0 && w.active != 0 && !freed {
 		w.park(running)
 		w.rotate()
 	}
