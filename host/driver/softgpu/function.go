@@ -29,7 +29,9 @@ func (f *function) attribute(n uint32) (int32, driver.Result) {
 		return int32(p.LocalBytes), driver.Success
 	case 4:
 		return int32(min(p.Registers, 255)), driver.Success
-	case 5, 6:
+	case 5: // programs choose the shape of a launch by it, as the kernel was compiled for that
+		return f.m.target, driver.Success
+	case 6:
 		return int32(f.m.ctx.d.cfg.Capability), driver.Success
 	case 8:
 		return max(f.dynamic-int32(p.SharedBytes), 0), driver.Success

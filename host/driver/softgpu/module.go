@@ -21,6 +21,7 @@ type module struct {
 	ctx       *context
 	id        uint64
 	code      *simt.Module
+	target    int32 // architecture of the PTX
 	memory    []uint64
 	mu        sync.Mutex
 	functions map[string]*function
@@ -74,19 +75,25 @@ func (d *Driver) parse(image []byte, log *driver.JITLog) (*ptx.Module, driver.Re
 	if err != nil {
 		return fail(err, driver.ErrorInvalidPTX)
 	}
-	if len(ast.Target) > 0 {
-		digits := strings.TrimRight(strings.TrimPrefix(ast.Target[0], "sm_"), "abcdefghijklmnopqrstuvwxyz")
-		if n, err := strconv.Atoi(digits); err != nil || n > d.cfg.Capability {
-			return fail(fmt.Errorf("PTX is for %s, this GPU is an sm_%d", ast.Target[0], d.cfg.Capability), driver.ErrorNoBinaryForGpu)
-		}
+	if n, err := d.target(ast); err != nil || n > d.cfg.Capability {
+		return fail(fmt.Errorf("PTX is for %s, this GPU is an sm_%d", ast.Target[0], d.cfg.Capability), driver.ErrorNoBinaryForGpu)
 	}
 	return ast, driver.Success
+}
+
+// target is the architecture that PTX was made for, 80 for sm_80.
+func (d *Driver) target(ast *ptx.Module) (int, error) {
+	if len(ast.Target) == 0 {
+		return d.cfg.Capability, nil
+	}
+	return strconv.Atoi(strings.TrimRight(strings.TrimPrefix(ast.Target[0], "sm_"), "abcdefghijklmnopqrstuvwxyz"))
 }
 
 // load makes a module of a unit in a context.
 func (c *context) load(ast *ptx.Module, log *driver.JITLog) (*module, driver.Result) {
 	c = c.home()
-	m := &module{ctx: c, functions: map[string]*function{}, references: map[string]any{}}
+	target, _ := c.d.target(ast) // parse has looked
+	m := &module{ctx: c, target: int32(target), functions: map[string]*function{}, references: map[string]any{}}
 	var err error
 	m.code, err = simt.NewModule(ast, func(v *ptx.Var) (uint64, error) {
 		if v.Type.Opaque() {
