@@ -152,16 +152,16 @@ func (d *Driver) waitCaptured(s *stream, e *event) (bool, driver.Result) {
 	return true, driver.Success
 }
 
-// endCapture ends a capture that a stream takes part in, as when the stream is destroyed.
+// endCapture takes a stream that is destroyed out of its capture. Without its origin a capture is over; what another
+// stream has done stays in it, and is to be waited for like all else.
 func (d *Driver) endCapture(s *stream) {
 	d.graphs.Lock()
 	defer d.graphs.Unlock()
 	if c := s.capture; c != nil {
 		if c.origin == s {
 			delete(d.captures, c)
+			c.invalid = true
 		}
-		c.invalid = true
-		delete(c.joined, s)
 		s.capture = nil
 	}
 }
