@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/orion-vgpu/orion/host/driver/softgpu/mem"
 )
 
 // kernel wraps the body of a kernel with one pointer parameter, %out, and some registers.
@@ -355,5 +357,33 @@ func TestRefused(t *testing.T) {
 		if !errors.Is(err, want) || want == ErrUnsupported && !strings.Contains(fmt.Sprint(err), op) {
 			t.Errorf("%s gave %v, want %v that names it", body, err, want)
 		}
+	}
+}
+
+// TestPointerTargets wants a kernel that calls through a pointer to run beside functions that none points to, though
+// they call what is not there, as those of the CUDA device runtime do.
+func TestPointerTargets(t *testing.T) {
+	t.Parallel()
+	g := newGPU(t)
+	functions := `.extern .func (.param .b32 r) cnpMissing ();
+.visible .func (.param .b32 r) missing() { .reg .b32 %x; .param .b32 back; call (back), cnpMissing, (); ld.param.b32 %x, [back]; st.param.b32 [r], %x; ret; }
+.func (.param .b32 r) seven() { st.param.b32 [r], 7; ret; }
+.func (.param .b32 r) nine() { st.param.b32 [r], 9; ret; }
+.global .align 8 .u64 table[1] = {nine};
+.visible .entry`
+	m := g.module(strings.Replace(kernel(`
+	.param .b32 back;
+	P: .callprototype (.param .b32 _) _ ();
+	setp.eq.u32 %p0, %r0, 1;
+	ld.global.u64 %rd1, [table];
+	mov.u64 %rd2, seven;
+	selp.b64 %rd1, %rd2, %rd1, %p0;
+	call (back), %rd1, (), P;
+	ld.param.b32 %r1, [back];
+	st.global.u32 [%mine], %r1;`), ".visible .entry", functions, 1))
+	out := g.alloc(8)
+	g.run(m, "k", [3]uint32{1, 1, 1}, [3]uint32{2, 1, 1}, out)
+	if got := mem.Bytes(out, 8); got[0] != 9 || got[4] != 7 {
+		t.Errorf("functions behind pointers gave %v, want 9 and 7", got)
 	}
 }

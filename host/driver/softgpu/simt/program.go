@@ -34,6 +34,7 @@ type Program struct {
 	caches     int
 	localBytes int
 	deep       bool // calls nest to a depth that is not known
+	reserved   bool // the system's shared memory is used
 
 	mu    sync.Mutex
 	spare []*block
@@ -69,6 +70,8 @@ type linker struct {
 	queue  []*ptx.Func
 	depth  map[string]uint64
 	calls  map[string][]string
+
+	pointers bool // what pointers may point to is linked
 }
 
 func link(m *Module, name string) (p *Program, err error) {
@@ -120,15 +123,51 @@ func (l *linker) function(f *ptx.Func) *function {
 
 // pointerTargets links every function whose address a pointer may hold.
 func (l *linker) pointerTargets() {
-	if l.p.deep && len(l.p.byNumber) > 0 {
+	if l.pointers {
 		return
 	}
-	l.p.deep = true
+	l.pointers, l.p.deep = true, true
+	pointees := l.module.pointees()
 	for n, name := range l.module.ids {
-		if f := l.module.funcs[name]; !f.Entry && f.Body != nil {
+		if f := l.module.funcs[name]; pointees[name] && !f.Entry && f.Body != nil {
 			l.p.byNumber[n] = l.function(f)
 		}
 	}
+}
+
+// pointees are the names whose addresses the module takes: those of its code other than targets of calls, and those
+// in the values of its variables. (A module may hold a whole device runtime, of which nothing is called so.)
+func (m *Module) pointees() map[string]bool {
+	names := map[string]bool{}
+	add := func(name string) {
+		names[name] = true
+		if target, ok := m.ast.Aliases[name]; ok {
+			names[target] = true
+		}
+	}
+	var operands func(list []ptx.Operand)
+	operands = func(list []ptx.Operand) {
+		for _, o := range list {
+			add(o.Name)
+			operands(o.Elems)
+		}
+	}
+	for _, f := range m.funcs {
+		if f.Body == nil {
+			continue
+		}
+		for i := range f.Body.Code {
+			if in := &f.Body.Code[i]; in.Op != "call" {
+				operands(in.Operands)
+			}
+		}
+	}
+	for _, v := range m.vars {
+		for _, init := range v.Init {
+			add(init.Symbol)
+		}
+	}
+	return names
 }
 
 // stack is the local memory that a function and the calls it makes need; recursion marks the program deep.

@@ -23,24 +23,29 @@ func ofLane(name string) bool {
 }
 
 var sregs = map[string]func(w *warp, lane int) uint64{
-	"%laneid":                 func(_ *warp, l int) uint64 { return uint64(l) },
-	"%warpid":                 func(w *warp, _ int) uint64 { return uint64(w.index) },
-	"%nwarpid":                func(*warp, int) uint64 { return 64 },
-	"%smid":                   func(w *warp, _ int) uint64 { return w.block.sm() },
-	"%nsmid":                  func(w *warp, _ int) uint64 { return uint64(w.block.launch.Machine.SMs) },
-	"%gridid":                 func(w *warp, _ int) uint64 { return w.block.launch.gridID },
-	"%lanemask_eq":            func(_ *warp, l int) uint64 { return 1 << l },
-	"%lanemask_le":            func(_ *warp, l int) uint64 { return 1<<(l+1) - 1 },
-	"%lanemask_lt":            func(_ *warp, l int) uint64 { return 1<<l - 1 },
-	"%lanemask_ge":            func(_ *warp, l int) uint64 { return fullMask &^ (1<<l - 1) },
-	"%lanemask_gt":            func(_ *warp, l int) uint64 { return fullMask &^ (1<<(l+1) - 1) },
-	"%dynamic_smem_size":      func(w *warp, _ int) uint64 { return uint64(w.block.launch.SharedBytes) },
-	"%total_smem_size":        func(w *warp, _ int) uint64 { return uint64(len(w.block.shared)) },
-	"%aggr_smem_size":         func(w *warp, _ int) uint64 { return uint64(len(w.block.shared)) },
-	"%cluster_ctarank":        func(*warp, int) uint64 { return 0 },
-	"%cluster_nctarank":       func(*warp, int) uint64 { return 1 },
-	"%current_graph_exec":     func(*warp, int) uint64 { return 0 },
-	"%reserved_smem_offset_0": func(*warp, int) uint64 { return 0 },
+	"%laneid":             func(_ *warp, l int) uint64 { return uint64(l) },
+	"%warpid":             func(w *warp, _ int) uint64 { return uint64(w.index) },
+	"%nwarpid":            func(*warp, int) uint64 { return 64 },
+	"%smid":               func(w *warp, _ int) uint64 { return w.block.sm() },
+	"%nsmid":              func(w *warp, _ int) uint64 { return uint64(w.block.launch.Machine.SMs) },
+	"%gridid":             func(w *warp, _ int) uint64 { return w.block.launch.gridID },
+	"%lanemask_eq":        func(_ *warp, l int) uint64 { return 1 << l },
+	"%lanemask_le":        func(_ *warp, l int) uint64 { return 1<<(l+1) - 1 },
+	"%lanemask_lt":        func(_ *warp, l int) uint64 { return 1<<l - 1 },
+	"%lanemask_ge":        func(_ *warp, l int) uint64 { return fullMask &^ (1<<l - 1) },
+	"%lanemask_gt":        func(_ *warp, l int) uint64 { return fullMask &^ (1<<(l+1) - 1) },
+	"%dynamic_smem_size":  func(w *warp, _ int) uint64 { return uint64(w.block.launch.SharedBytes) },
+	"%total_smem_size":    func(w *warp, _ int) uint64 { return uint64(w.block.launch.reservedAt()) },
+	"%aggr_smem_size":     func(w *warp, _ int) uint64 { return uint64(len(w.block.shared)) },
+	"%cluster_ctarank":    func(*warp, int) uint64 { return 0 },
+	"%cluster_nctarank":   func(*warp, int) uint64 { return 1 },
+	"%current_graph_exec": func(*warp, int) uint64 { return 0 },
+	// What lies there belongs to cooperative groups: barriers and room for what warps say to each other.
+	"%reserved_smem_offset_begin": func(w *warp, _ int) uint64 { return uint64(w.block.launch.reservedAt()) },
+	"%reserved_smem_offset_0":     func(w *warp, _ int) uint64 { return uint64(w.block.launch.reservedAt()) },
+	"%reserved_smem_offset_1":     func(w *warp, _ int) uint64 { return uint64(w.block.launch.reservedAt()) },
+	"%reserved_smem_offset_end":   func(w *warp, _ int) uint64 { return uint64(len(w.block.shared)) },
+	"%reserved_smem_offset_cap":   func(w *warp, _ int) uint64 { return uint64(len(w.block.shared)) },
 	// The driver's workspace for barriers of a grid: high and low half of its address.
 	"%envreg1":                 func(w *warp, _ int) uint64 { return w.block.launch.workspace >> 32 },
 	"%envreg2":                 func(w *warp, _ int) uint64 { return uint64(uint32(w.block.launch.workspace)) },
@@ -83,6 +88,20 @@ func (b *block) sm() uint64 {
 // dynamicAt is the offset of dynamic shared memory.
 func (p *Program) dynamicAt() int { return (p.SharedBytes + 15) &^ 15 }
 
+// reservedBytes is the shared memory of a block that is the system's, as on GPUs since Ampere.
+const reservedBytes = 1 << 10
+
+// reservedAt is where the system's shared memory begins, behind the program's.
+func (l *Launch) reservedAt() int { return (l.program.SharedBytes + int(l.SharedBytes) + 15) &^ 15 }
+
+// sharedBytes is all shared memory of a block.
+func (l *Launch) sharedBytes() int {
+	if l.program.reserved {
+		return l.reservedAt() + reservedBytes
+	}
+	return l.program.SharedBytes + int(l.SharedBytes)
+}
+
 // special returns the register that holds a special register.
 func (c *compiler) special(name string) (int32, bool) {
 	if read, ok := clocks[name]; ok {
@@ -107,6 +126,9 @@ func (c *compiler) special(name string) (int32, bool) {
 		if dim == "w" || dim == "" {
 			return c.constant(0), dim == "w"
 		}
+	}
+	if strings.HasPrefix(name, "%reserved_smem") {
+		c.l.p.reserved = true
 	}
 	r := c.newReg(ptx.B64)
 	c.specials[name] = r
