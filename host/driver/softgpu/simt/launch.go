@@ -187,11 +187,6 @@ func (l *Launch) fail(b *block, r any) {
 	l.stopped.Store(true)
 }
 
-// sharedBytes of a block, as they are allocated.
-func (l *Launch) sharedBytes() int {
-	return (l.program.SharedBytes + int(l.SharedBytes) + sharedUnit - 1) / sharedUnit * sharedUnit
-}
-
 func (l *Launch) stackBytes() uint64 {
 	if l.program.deep {
 		return max(l.Machine.StackBytes, 16<<10)

@@ -91,15 +91,17 @@ func (p *Program) dynamicAt() int { return (p.SharedBytes + 15) &^ 15 }
 // reservedBytes is the shared memory of a block that is the system's, as on GPUs since Ampere.
 const reservedBytes = 1 << 10
 
-// reservedAt is where the system's shared memory begins, behind the program's.
-func (l *Launch) reservedAt() int { return (l.program.SharedBytes + int(l.SharedBytes) + 15) &^ 15 }
+// reservedAt is where the system's shared memory begins, behind the program's, which is allocated in whole units.
+func (l *Launch) reservedAt() int {
+	return (l.program.SharedBytes + int(l.SharedBytes) + sharedUnit - 1) / sharedUnit * sharedUnit
+}
 
 // sharedBytes is all shared memory of a block.
 func (l *Launch) sharedBytes() int {
 	if l.program.reserved {
 		return l.reservedAt() + reservedBytes
 	}
-	return l.program.SharedBytes + int(l.SharedBytes)
+	return l.reservedAt()
 }
 
 // special returns the register that holds a special register.
