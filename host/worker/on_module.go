@@ -71,7 +71,7 @@ func jit(b []byte) ([]driver.JITOption, *driver.JITLog, driver.Result) {
 		infoBytes, errorBytes             = 4, 6
 		symbolNames, symbolCount          = 17, 19
 		usedKernelNames, usedVariableLast = 25, 28
-		last                              = 33
+		last                              = 34
 	)
 	log := &driver.JITLog{InfoBytes: wire.JITLogBytes, ErrorBytes: wire.JITLogBytes}
 	var options []driver.JITOption

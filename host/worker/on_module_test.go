@@ -78,12 +78,12 @@ func TestJITOptions(t *testing.T) {
 		r         driver.Result
 	}{
 		{[]uint32{0, 7, 12}, []uint32{0, 7, 12}, driver.Success},
-		{[]uint32{4, 6, 33}, []uint32{33}, driver.Success},
+		{[]uint32{4, 6, 33, 34}, []uint32{33, 34}, driver.Success},
 		{[]uint32{7, 25, 26, 27, 28}, []uint32{7}, driver.Success},
 		{[]uint32{17}, nil, driver.ErrorNotSupported},
 		{[]uint32{7, 18}, nil, driver.ErrorNotSupported},
 		{[]uint32{19}, nil, driver.ErrorNotSupported},
-		{[]uint32{34}, nil, driver.ErrorNotSupported},
+		{[]uint32{35}, nil, driver.ErrorNotSupported},
 		{[]uint32{^uint32(0)}, nil, driver.ErrorNotSupported},
 	} {
 		var b []byte
