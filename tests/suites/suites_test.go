@@ -83,7 +83,7 @@ func results(t *testing.T, python, suite string, source map[string]string) (wors
 	}
 	command("cc", "-shared", "-fPIC", dir+"/driver.c", "-o", dir+"/libcuda.so.1")
 	command(python, "pack", suite, dir, dir+"/archive.tar.xz", dir+"/table")
-	ran := command(python, "run", "--vgpu", dir+"/env", "--limit", "2", "--jobs", "4", dir+"/archive.tar.xz", dir+"/out")
+	ran := command(python, "run", "--vgpu", dir+"/env", "--limit", "4", "--jobs", "4", dir+"/archive.tar.xz", dir+"/out")
 	if strings.Contains(ran, "SKIPPED") {
 		t.Fatal(ran)
 	}
