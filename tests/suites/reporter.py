@@ -2,7 +2,7 @@
 """A plugin of pytest that tells `run` of each test as it starts and ends, so that a crash or a cut loses no other.
 
 To the descriptor $REPORT_FD goes a line of JSON each: start, pass, fail or skip, the test's id, its seconds, and what
-failed. Tests that the file $REPORT_DONE names, a line of JSON each, are left out.
+failed; end is the last. Tests that the file $REPORT_DONE names, a line of JSON each, are left out.
 """
 import json
 import os
@@ -12,10 +12,13 @@ import pytest
 
 _to = os.fdopen(int(os.environ["REPORT_FD"]), "w", buffering=1, encoding="utf-8")
 os.set_inheritable(_to.fileno(), False)
+_process = os.getpid()
 _outcome, _began, _text = "pass", 0.0, ""
 
 
 def _tell(what, test, seconds=0.0, text=""):
+    if os.getpid() != _process:
+        return  # A fork that a test made, and that came out of it.
     # What comes before :: depends on where pytest finds its root.
     _to.write(json.dumps([what, test.partition("::")[2], round(seconds, 3), text[-3000:]]) + "\n")
 
@@ -49,3 +52,7 @@ def pytest_runtest_logreport(report):
 
 def pytest_runtest_logfinish(nodeid, location):
     _tell(_outcome, nodeid, time.monotonic() - _began, _text)
+
+
+def pytest_unconfigure(config):
+    _tell("end", "")

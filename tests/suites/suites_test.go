@@ -193,6 +193,8 @@ def test_crash():
     if vgpu: os.kill(os.getpid(), signal.SIGSEGV)
 def test_hang():
     if vgpu: time.sleep(1000)
+def test_fork():
+    if os.fork() == 0: raise Exception("in the child")
 def test_skip(): pytest.skip("always")
 def test_last(): pass
 `,
@@ -206,6 +208,7 @@ def test_good(): pass
 		"tests/test_a.py::test_wrong\tfail", "tests/test_b.py::test_good\tfail")
 	same(t, "results", lines,
 		"tests/test_a.py::test_crash native pass", "tests/test_a.py::test_crash vgpu fail",
+		"tests/test_a.py::test_fork native pass", "tests/test_a.py::test_fork vgpu pass",
 		"tests/test_a.py::test_good[1] native pass", "tests/test_a.py::test_good[1] vgpu pass",
 		"tests/test_a.py::test_good[a b] native pass", "tests/test_a.py::test_good[a b] vgpu pass",
 		"tests/test_a.py::test_hang native pass", "tests/test_a.py::test_hang vgpu timeout",
