@@ -162,6 +162,7 @@ int call_await(struct call *c)
 		if (reached(atomic_load_explicit(region32(slot + WIRE_SLOT_FLAG), memory_order_acquire), c->seq)) {
 			region_acquire();
 			thread.answered = c->position;
+			console_drain();
 			return CUDA_SUCCESS;
 		}
 		if (!patience_step(&p))

@@ -5,6 +5,7 @@
 
 #include "call.h"
 #include "channel.h"
+#include "console.h"
 #include "object.h"
 #include "state.h"
 
@@ -110,5 +111,7 @@ bool word_await(struct object *o)
 	while ((state = look(o)) == WORD_PENDING)
 		if (!patience_step(&p) || (p.start_ns && monotonic_ns() - p.start_ns > AWAIT_NS))
 			return false;
+	if (state == WORD_DONE)
+		console_drain();
 	return state == WORD_DONE;
 }
