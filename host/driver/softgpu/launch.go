@@ -4,6 +4,8 @@ package softgpu
 
 import (
 	"encoding/binary"
+	"slices"
+	"sync"
 
 	"github.com/orion-vgpu/orion/host/driver"
 	"github.com/orion-vgpu/orion/host/driver/softgpu/simt"
@@ -25,14 +27,66 @@ type kernelOp struct {
 
 func (*kernelOp) kind() uint32 { return nodeKernel }
 
+// run runs the grid and then those that it has launched, each with its own before the next: it ends when they have
+// ended, and their order is one that all streams of a kernel allow.
 func (o *kernelOp) run(c *context) driver.Result {
+	for todo := []*kernelOp{o}; len(todo) > 0; {
+		next := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		children, r := next.alone(c, maxPending-len(todo))
+		if r != driver.Success {
+			return r
+		}
+		slices.Reverse(children)
+		todo = append(todo, children...)
+	}
+	return driver.Success
+}
+
+// maxPending is how many grids that kernels have launched may wait. Real GPUs hold fewer by default, and begin with them
+// at once.
+const maxPending = 1 << 16
+
+// children collects the grids that the blocks of a grid launch.
+type children struct {
+	parent      *kernelOp
+	room        int
+	mu          sync.Mutex
+	first, last []*kernelOp // last are those that wait for all others
+}
+
+func (s *children) add(kernel string, grid, block [3]uint32, shared uint32, params []byte, tail bool) uint32 {
+	f, r := s.parent.f.m.function(kernel)
+	if r != driver.Success {
+		return simt.ChildInvalidConfiguration
+	}
+	o, r := f.operation(grid, block, shared, params)
+	if r != driver.Success {
+		return simt.ChildInvalidConfiguration
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.first)+len(s.last) >= s.room {
+		return simt.ChildTooMany
+	}
+	if tail {
+		s.last = append(s.last, o)
+	} else {
+		s.first = append(s.first, o)
+	}
+	return 0
+}
+
+// alone runs the grid and returns those that it has launched, of which there may be so many.
+func (o *kernelOp) alone(c *context, room int) ([]*kernelOp, driver.Result) {
 	l := o.p.NewLaunch()
+	started := &children{parent: o, room: room}
 	l.Grid, l.Block, l.SharedBytes, l.Params, l.Cooperative = o.grid, o.block, o.shared, o.params, o.cooperative
 	fit, _ := o.f.blocksPerMultiprocessor(int32(o.block[0]*o.block[1]*o.block[2]), uint64(o.shared))
 	l.Resident = int64(fit) * multiprocessors
 	c.mu.Lock()
 	machine := c.machine // limits may change while it runs
-	machine.Texture, machine.Surface, machine.SetCondition = o.texture, o.surface, c.setCondition
+	machine.Texture, machine.Surface, machine.SetCondition, machine.Child = o.texture, o.surface, c.setCondition, started.add
 	l.Machine = &machine
 	c.running[l] = struct{}{}
 	if c.dead.Load() {
@@ -44,9 +98,9 @@ func (o *kernelOp) run(c *context) driver.Result {
 	delete(c.running, l)
 	c.mu.Unlock()
 	if err != nil {
-		return c.fail(err)
+		return nil, c.fail(err)
 	}
-	return driver.Success
+	return append(started.first, started.last...), driver.Success
 }
 
 // Numbers of CUlaunchAttributeID that change what a launch means; the others are hints.

@@ -70,8 +70,8 @@ func (t *thread) LinkComplete(h driver.LinkState, log *driver.JITLog) ([]byte, d
 		}
 	}
 	for _, f := range ast.Funcs {
-		// The device runtime (libcudadevrt), which nvcc adds to each link, calls into the driver. Kernels that
-		// use it are refused at their launch, for software GPUs do not have what it calls.
+		// The device runtime (libcudadevrt), which nvcc adds to each link, calls into the driver. Kernels that use of
+		// it what software GPUs do not have are refused at their launch.
 		if !defined[f.Name] && !simt.Builtin(f.Name) && !systemCall(f.Name) {
 			log.Error = fmt.Sprintf("link: no input defines the function %s", f.Name)
 			return nil, driver.ErrorInvalidPTX

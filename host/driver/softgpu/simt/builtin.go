@@ -9,16 +9,15 @@ import (
 	"github.com/orion-vgpu/orion/host/driver/softgpu/mem"
 )
 
-// builtin is a function of the CUDA device runtime. It runs for one lane: args are its arguments, and what
-// it returns goes into the caller's return value.
+// builtin is a function of the CUDA device runtime. It runs for one lane: args are its arguments, in words of 8 bytes of
+// which an argument takes as many as it needs, and what it returns goes into the caller's return value.
 type builtin func(w *warp, lane int, args []uint64) uint64
 
-var builtins map[string]builtin
+// maxWords is how many words a builtin's arguments may take; it is given as many.
+const maxWords = 8
 
-func init() {
-	builtins = map[string]builtin{"vprintf": printf, "malloc": deviceMalloc, "free": deviceFree, "__assertfail": assertFail,
-		"cudaGraphSetConditional": setCondition}
-}
+var builtins = map[string]builtin{"vprintf": printf, "malloc": deviceMalloc, "free": deviceFree, "__assertfail": assertFail,
+	"cudaGraphSetConditional": setCondition}
 
 // Builtin says whether a function of the device runtime is there under a name.
 func Builtin(name string) bool { return builtins[name] != nil }
@@ -30,14 +29,15 @@ func execBuiltin(w *warp, in *instr) {
 			continue
 		}
 		local := w.localMemory(lane)[w.frame.local:]
-		args := make([]uint64, 8)
-		for i, p := range site.args {
-			if i < len(args) {
+		args := make([]uint64, 0, maxWords)
+		for _, p := range site.args {
+			for at := 0; at < p.size; at += 8 {
 				var b [8]byte
-				copy(b[:min(p.size, 8)], local[p.offset:p.offset+p.size])
-				args[i] = binary.LittleEndian.Uint64(b[:])
+				copy(b[:], local[p.offset+at:p.offset+min(at+8, p.size)])
+				args = append(args, binary.LittleEndian.Uint64(b[:]))
 			}
 		}
+		args = args[:maxWords]
 		v := site.builtin(w, lane, args)
 		if len(site.returns) > 0 {
 			var b [8]byte

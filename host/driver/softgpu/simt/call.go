@@ -55,6 +55,13 @@ func translateCall(c *compiler, m *mods) {
 		if site.builtin = builtins[target]; site.builtin == nil {
 			c.throw(ErrUnsupported, "external function %s", target)
 		}
+		words := 0
+		for _, p := range site.args {
+			words += (p.size + 7) / 8
+		}
+		if words > maxWords {
+			c.invalid("call of %s with %d words of arguments", target, words)
+		}
 		in.exec = execBuiltin
 		c.add(in)
 		return

@@ -30,6 +30,9 @@ type Machine struct {
 	Surface func(handle uint64) *texture.Image
 	// SetCondition serves cudaGraphSetConditional; false if the handle is none.
 	SetCondition func(handle uint64, value uint32) bool
+	// Child launches a kernel of the same module from a kernel; after all others of that kernel if tail is set. A result
+	// other than 0 is one of those named above.
+	Child func(kernel string, grid, block [3]uint32, shared uint32, params []byte, tail bool) uint32
 	// StackBytes of a thread, for calls whose depth is unknown.
 	StackBytes uint64
 	// Helpers run blocks beside the goroutine that launches; nil for none.
@@ -56,7 +59,8 @@ type Launch struct {
 	fault     *Fault
 	instrs    atomic.Uint64
 	gridID    uint64
-	workspace uint64 // of a cooperative launch: size and barrier, as cooperative groups know them
+	children  map[uint64]child // by the address of their parameters
+	workspace uint64           // of a cooperative launch: size and barrier, as cooperative groups know them
 }
 
 const workspaceBytes = 256
@@ -97,6 +101,7 @@ func (l *Launch) Run() error {
 		l.Machine.Helpers.run(l)
 	}
 	l.extra.Wait()
+	l.forget()
 	if l.fault != nil {
 		return l.fault
 	}

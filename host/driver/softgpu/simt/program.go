@@ -27,6 +27,7 @@ type Program struct {
 	MaxThreads  [3]int // from .maxntid or .reqntid, zero without them
 	ReqThreads  [3]int
 
+	module     *Module
 	code       []instr
 	lines      []int32 // of the PTX, by program counter
 	entry      *function
@@ -79,7 +80,7 @@ func link(m *Module, name string) (p *Program, err error) {
 	if f == nil || !f.Entry || f.Body == nil {
 		return nil, fmt.Errorf("%w: no kernel %s", ErrInvalid, name)
 	}
-	l := &linker{module: m, p: &Program{Name: name, byNumber: map[int]*function{}, caches: 1,
+	l := &linker{module: m, p: &Program{Name: name, module: m, byNumber: map[int]*function{}, caches: 1,
 		MaxThreads: f.MaxThreads, ReqThreads: f.ReqThreads},
 		shared: map[string]int{}, done: map[string]*function{}, calls: map[string][]string{}}
 	for _, v := range f.Params {

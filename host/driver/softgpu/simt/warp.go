@@ -76,7 +76,8 @@ type warp struct {
 	stride uint64 // bytes of local memory of a lane
 	caches []cacheLine
 	root   frame
-	count  uint64 // instructions executed
+	count  uint64     // instructions executed
+	errors [32]uint32 // cudaGetLastError of each lane
 }
 
 type warpState uint8
@@ -93,6 +94,7 @@ func (w *warp) start(live uint32) {
 	w.live, w.active, w.pc, w.limit = live, live, fn.entry, noLimit
 	w.splits = w.splits[:0]
 	w.root = frame{fn: fn}
+	w.errors = [32]uint32{}
 	w.enter(&w.root)
 	w.state = ready
 	if live == 0 {
