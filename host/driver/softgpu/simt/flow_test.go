@@ -341,6 +341,51 @@ func TestBlocksWaitForBlocks(t *testing.T) {
 	}
 }
 
+// TestVectorsAreWhole wants no thread to see half of a vector that another stores.
+func TestVectorsAreWhole(t *testing.T) {
+	t.Parallel()
+	for typ, reg := range map[string]string{"v2.u64": "rd", "v4.u32": "r", "v2.u32": "r"} {
+		t.Run(typ, func(t *testing.T) {
+			t.Parallel()
+			a, b := "{%"+reg+"1,%"+reg+"1}", "{%"+reg+"3,%"+reg+"4}"
+			differ := "setp.ne.b" + typ[4:] + " %p2, %" + reg + "3, %" + reg + "4; @%p2 bra TORN;"
+			if typ[1] == '4' {
+				a, b = "{%r1,%r1,%r1,%r1}", "{%r3,%r5,%r6,%r4}"
+			}
+			// When both have begun, block 0 stores one number after another; block 1 reads, and ends early where
+			// elements differ.
+			body := `
+	red.global.add.u32 [%out+20], 1;
+BOTH:	ld.volatile.global.u32 %r1, [%out+20];
+	setp.ne.u32 %p1, %r1, 2;
+	@%p1 bra BOTH;
+	mov.u32 %r9, %ctaid.x;
+	mov.u32 %r8, 0;
+	setp.ne.u32 %p1, %r9, 0;
+N:	add.u32 %r8, %r8, 1;
+	mov.u32 %r1, %r8;
+	cvt.u64.u32 %rd1, %r8;
+	@%p1 bra READ;
+	st.relaxed.gpu.global.` + typ + " [%out], " + a + `;
+	bra NEXT;
+READ:	ld.relaxed.gpu.global.` + typ + " " + b + ", [%out];\n" + differ + `
+NEXT:	setp.lt.u32 %p3, %r8, 300000;
+	@%p3 bra N;
+	bra END;
+TORN:	st.global.u32 [%out+16], 1;
+END:`
+			g := newGPU(t)
+			g.Helpers = NewPool(1)
+			defer g.Helpers.Close()
+			at := g.alloc(32)
+			g.run(g.module(kernel(body)), "k", [3]uint32{2, 1, 1}, [3]uint32{1, 1, 1}, at)
+			if values[uint32](g, at, 8)[4] != 0 {
+				t.Error("a thread saw elements of two stores")
+			}
+		})
+	}
+}
+
 // TestRefused wants what cannot run to be named.
 func TestRefused(t *testing.T) {
 	t.Parallel()

@@ -96,18 +96,52 @@ func storeBits(p unsafe.Pointer, size, v uint64) {
 	}
 }
 
+// vector is the bytes of a load or store of one or more elements. A GPU moves up to 16 of them at once: programs put
+// a value and its state into a vector, and count on others to see either both or none.
+type vector [4]uint64
+
+func (v *vector) load(p unsafe.Pointer, size uint64) {
+	switch size {
+	case 32:
+		*(*[2]uint64)(v[2:]) = *(*[2]uint64)(unsafe.Add(p, 16))
+		fallthrough
+	case 16:
+		*(*[2]uint64)(v[:2]) = *(*[2]uint64)(p) // one instruction
+	default:
+		v[0] = loadBits(p, size)
+	}
+}
+
+func (v *vector) store(p unsafe.Pointer, size uint64) {
+	switch size {
+	case 32:
+		*(*[2]uint64)(unsafe.Add(p, 16)) = *(*[2]uint64)(v[2:])
+		fallthrough
+	case 16:
+		*(*[2]uint64)(p) = *(*[2]uint64)(v[:2])
+	default:
+		storeBits(p, size, v[0])
+	}
+}
+
+// element is where element k lies.
+func (v *vector) element(k int, size uint64) unsafe.Pointer {
+	return unsafe.Add(unsafe.Pointer(v), uint64(k)*size)
+}
+
 // execLoad is a load of one or more elements in any state space.
 func execLoad(w *warp, in *instr) {
 	x, a := in.x.(*access), &w.regs[in.a]
 	total := x.size * uint64(len(in.ds))
 	w.addr = *a // a destination may be the address register
+	var whole vector
 	for i := range w.addr {
 		if w.mask>>i&1 == 0 {
 			continue
 		}
-		p := w.resolve(in, x.space, i, w.addr[i]+in.imm, total)
+		whole.load(w.resolve(in, x.space, i, w.addr[i]+in.imm, total), total)
 		for k, d := range in.ds {
-			v := loadBits(unsafe.Add(p, uint64(k)*x.size), x.size)
+			v := loadBits(whole.element(k, x.size), x.size)
 			if x.typ.Signed() {
 				v = extend(v, x.typ) & x.widths[k]
 			}
@@ -177,14 +211,15 @@ func execLoadParam(w *warp, in *instr) {
 func execStore(w *warp, in *instr) {
 	x, a := in.x.(*access), &w.regs[in.a]
 	total := x.size * uint64(len(in.ss))
+	var whole vector
 	for i := range a {
 		if w.mask>>i&1 == 0 {
 			continue
 		}
-		p := w.resolve(in, x.space, i, a[i]+in.imm, total)
 		for k, s := range in.ss {
-			storeBits(unsafe.Add(p, uint64(k)*x.size), x.size, w.regs[s][i])
+			storeBits(whole.element(k, x.size), x.size, w.regs[s][i])
 		}
+		whole.store(w.resolve(in, x.space, i, a[i]+in.imm, total), total)
 	}
 }
 
