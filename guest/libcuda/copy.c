@@ -217,7 +217,7 @@ static int copy_peer(uint64_t dst, void *dst_context, uint64_t src, void *src_co
 }
 
 /* Memory of a pool of the host. For driver 580 it is no device's, so that copies say what it is, or that it is unified. */
-static bool of_host_pool(const struct range *range) { return range->pooled && range->type == MEMORY_PINNED; }
+static bool of_host_pool(const struct range *range) { return range->pooled && range->type != MEMORY_MANAGED; }
 
 /* A copy that is not asynchronous by its name is ordered among devices as cuMemcpyPeer is. */
 static int copy_device(uint64_t dst, uint64_t src, size_t n, void *stream, bool wait)

@@ -5,17 +5,19 @@
 
 #include "advice.h"
 #include "call.h"
+#include "channel.h"
 #include "copy.h"
 #include "exported.h"
 #include "generated/calls.h"
 #include "log.h"
 #include "object.h"
+#include "poolfile.h"
 #include "state.h"
 
 enum { PINNED = 1, MANAGED = 2 }; /* CUmemAllocationType */
 enum { REUSE_FIRST = 1, REUSE_LAST = 3, THRESHOLD, RESERVED_NOW, RESERVED_HIGH, USED_NOW, USED_HIGH };
 enum { POOL_OF_HOST = 1 }; /* flag of the object */
-enum { NO_TIMING = 2, READ_WRITE = 3, PAGE = 4096 };
+enum { NO_TIMING = 2, READ_WRITE = 3, PAGE = 4096, POSIX_FILE = 1 };
 
 /* CUmemPoolProps. */
 struct props {
@@ -27,10 +29,11 @@ struct props {
 	uint8_t reserved[54];
 };
 
-/* Memory of the region that a pool has, in use or not. */
+/* Memory of the region, or of the pool's file, that a pool has, in use or not. */
 struct pool_block {
 	struct host_pool *pool;
 	uint64_t base, device_address, room;
+	struct pool_part part; /* of the file */
 	uint64_t size; /* in use, 0 for none */
 	void *event, *stream; /* of the latest free, until it is known to be complete */
 	struct pool_block *next;
@@ -39,6 +42,7 @@ struct pool_block {
 struct host_pool {
 	struct object *handle; /* NULL once destroyed: it goes with its last block */
 	bool managed;
+	struct pool_file *file; /* of a pool that processes share */
 	struct location place; /* of managed memory, the preferred one */
 	uint64_t max, threshold, used, used_high, reserved, reserved_high;
 	uint32_t reuse[3];
@@ -70,13 +74,18 @@ static bool settled(struct pool_block *b, bool wait)
 	return true;
 }
 
-/* Gives the region's memory back. It belongs to no context: what a pool has outlives them. */
+static uint8_t type_of(const struct host_pool *p) { return p->managed ? MEMORY_MANAGED : p->file ? MEMORY_REGISTERED : MEMORY_PINNED; }
+
+/* Gives memory back. It belongs to no context: what a pool has outlives them. */
 static void give_back(struct pool_block *b)
 {
 	struct object *mine = thread.context;
-	struct range range = {.base = b->base, .size = b->room, .type = b->pool->managed ? MEMORY_MANAGED : MEMORY_PINNED};
+	struct range range = {.base = b->base, .size = b->room, .type = type_of(b->pool)};
 	thread.context = NULL;
-	host_release(&range);
+	if (b->pool->file)
+		pool_file_unmap(b->pool->file, &b->part);
+	else
+		host_release(&range);
 	thread.context = mine;
 	b->pool->reserved -= b->room;
 	free(b);
@@ -108,19 +117,21 @@ static void trim_all(void)
 			continue;
 		}
 		*at = p->next;
+		pool_file_free(p->file);
 		free(p);
 	}
 }
 
-static int pool_new(void **handle, uint32_t type, struct location place, uint64_t max)
+static int pool_new(void **handle, uint32_t type, struct location place, uint64_t max, struct pool_file *file)
 {
 	struct host_pool *p = calloc(1, sizeof *p);
 	struct object *o = p ? object_new(KIND_POOL) : NULL;
 	if (!o) {
 		free(p);
+		pool_file_free(file);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	*p = (struct host_pool){.handle = o, .managed = type == MANAGED, .place = place, .max = max ? max : UINT64_MAX, .reuse = {1, 1, 1}};
+	*p = (struct host_pool){.handle = o, .managed = type == MANAGED, .file = file, .place = place, .max = max ? max : UINT64_MAX, .reuse = {1, 1, 1}};
 	o->flag = POOL_OF_HOST;
 	o->data = p;
 	pthread_mutex_lock(&lock);
@@ -149,10 +160,19 @@ static int place_check(uint32_t type, struct location l)
 	return known ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
+/* Whether this session can have pools that processes share: their memory is no part of the region. */
+static int file_check(void)
+{
+	if (*region32(WIRE_HDR_CARRIER) == WIRE_CARRIER_MEMORY)
+		return CUDA_SUCCESS;
+	log_line(LOG_WARN, "a memory pool of the host for other processes: there is none where the GPU's host is another machine");
+	return CUDA_ERROR_NOT_SUPPORTED;
+}
+
 EXPORT int cuMemPoolCreate(void **pool, const void *properties)
 {
 	struct props p;
-	static int once;
+	struct pool_file *file = NULL;
 	int r = enter();
 	if (!r && (!pool || !properties))
 		r = CUDA_ERROR_INVALID_VALUE;
@@ -165,8 +185,10 @@ EXPORT int cuMemPoolCreate(void **pool, const void *properties)
 	if (!r && (p.usage || (p.handles && (p.type == MANAGED || p.location.type == LOCATION_HOST)) || (p.max && p.type == MANAGED)))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (!r && p.handles)
-		r = not_supported("cuMemPoolCreate of memory of the host for other processes", &once);
-	return r ? r : pool_new(pool, p.type, p.location, p.max);
+		r = p.handles == POSIX_FILE ? file_check() : CUDA_ERROR_NOT_SUPPORTED;
+	if (!r && p.handles && !(file = pool_file_new()))
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	return r ? r : pool_new(pool, p.type, p.location, p.max, file);
 }
 
 EXPORT int cuMemPoolDestroy(void *pool)
@@ -208,7 +230,7 @@ static int get_pool(void **pool, const void *location, uint32_t type, struct obj
 	void *made;
 	int i = type == MANAGED;
 	pthread_mutex_lock(&making);
-	if (!standard[i] && !(r = pool_new(&made, type, (struct location){0}, 0)))
+	if (!standard[i] && !(r = pool_new(&made, type, (struct location){0}, 0, NULL)))
 		standard[i] = current[i] = made;
 	pthread_mutex_unlock(&making);
 	if (!r)
@@ -355,6 +377,37 @@ static struct pool_block *reuse(struct host_pool *p, uint64_t room, void *stream
 	return best;
 }
 
+/* Gets memory for a block, in no context. */
+static int obtain(struct pool_block *b)
+{
+	struct host_pool *p = b->pool;
+	if (b->room > p->max - p->reserved)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (p->file) {
+		int r = pool_file_add(p->file, b->room, &b->part);
+		b->base = b->device_address = b->part.base;
+		return r;
+	}
+	struct range range = {.base = heap_alloc(b->room), .size = b->room, .type = type_of(p)};
+	int r = range.base ? host_share(&range, true) : CUDA_ERROR_OUT_OF_MEMORY;
+	if (r)
+		return r;
+	memory_remove(range.base, &range); /* its user's is another */
+	b->base = range.base;
+	b->device_address = range.device_address;
+	return CUDA_SUCCESS;
+}
+
+static void block_add(struct pool_block *b)
+{
+	struct host_pool *p = b->pool;
+	b->next = p->blocks;
+	p->blocks = b;
+	p->reserved += b->room;
+	if (p->reserved > p->reserved_high)
+		p->reserved_high = p->reserved;
+}
+
 static int block_new(struct host_pool *p, uint64_t room, struct pool_block **out)
 {
 	struct object *mine = thread.context;
@@ -362,34 +415,40 @@ static int block_new(struct host_pool *p, uint64_t room, struct pool_block **out
 	if (!b)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	trim_all();
-	uint64_t at = room <= p->max - p->reserved ? heap_alloc(room) : 0;
-	if (!at) { /* what is to be free soon is waited for */
-		trim(p, 0, true);
-		at = room <= p->max - p->reserved ? heap_alloc(room) : 0;
-	}
-	if (!at) {
-		free(b);
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	}
-	struct range range = {.base = at, .size = room, .type = p->managed ? MEMORY_MANAGED : MEMORY_PINNED};
+	*b = (struct pool_block){.pool = p, .room = room};
 	thread.context = NULL;
-	int r = host_share(&range, true);
+	int r = obtain(b);
+	if (r == CUDA_ERROR_OUT_OF_MEMORY) { /* what is to be free soon is waited for */
+		trim(p, 0, true);
+		r = obtain(b);
+	}
 	thread.context = mine;
 	if (r) {
 		free(b);
 		return r;
 	}
-	memory_remove(at, &range); /* its user's is another */
-	*b = (struct pool_block){.pool = p, .base = at, .device_address = range.device_address, .room = room, .next = p->blocks};
-	p->blocks = b;
-	p->reserved += room;
-	if (p->reserved > p->reserved_high)
-		p->reserved_high = p->reserved;
+	block_add(b);
 	*out = b;
 	return CUDA_SUCCESS;
 }
 
 static void prefer(struct advice *a, const void *place) { memcpy(&a->preferred, place, sizeof a->preferred); }
+
+/* Puts a block to use. A CUresult. */
+static int block_use(struct pool_block *b, uint64_t size)
+{
+	struct host_pool *p = b->pool;
+	struct range range = {.base = b->base, .size = size, .type = type_of(p), .device = thread.context->device, .device_address = b->device_address,
+			      .asynchronous = true, .pooled = b, .file = p->file != NULL, .region = p->file ? b->base : 0};
+	bool known = p->place.type == LOCATION_NONE || !p->managed || advice_change(b->base, size, prefer, &p->place);
+	if (!known || !memory_add(range))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	b->size = size;
+	p->used += size;
+	if (p->used > p->used_high)
+		p->used_high = p->used;
+	return CUDA_SUCCESS;
+}
 
 int host_pool_alloc(uint64_t *address, uint64_t size, void *pool, void *stream)
 {
@@ -413,22 +472,10 @@ int host_pool_alloc(uint64_t *address, uint64_t size, void *pool, void *stream)
 	struct pool_block *b = r ? NULL : reuse(p, room, stream);
 	if (!r && !b)
 		r = block_new(p, room, &b);
-	if (!r) {
-		struct range range = {.base = b->base, .size = size, .type = p->managed ? MEMORY_MANAGED : MEMORY_PINNED, .device = thread.context->device,
-				      .device_address = b->device_address, .asynchronous = true, .pooled = b};
-		b->size = size;
-		p->used += size;
-		if (p->used > p->used_high)
-			p->used_high = p->used;
-		bool known = p->place.type == LOCATION_NONE || !p->managed || advice_change(b->base, size, prefer, &p->place);
-		if (known && memory_add(range)) {
-			*address = b->base;
-		} else {
-			p->used -= size;
-			b->size = 0;
-			r = CUDA_ERROR_OUT_OF_MEMORY;
-		}
-	}
+	if (!r)
+		r = block_use(b, size);
+	if (!r)
+		*address = b->base;
 	pthread_mutex_unlock(&lock);
 	return r;
 }
@@ -478,10 +525,81 @@ void host_pools_reset(void)
 				cuEventDestroy_v2(b->event);
 			if (p->managed)
 				advice_forget(b->base, b->room);
-			heap_free(b->base, b->room);
+			if (p->file)
+				pool_file_forget(p->file, &b->part);
+			else
+				heap_free(b->base, b->room);
 			free(b);
 		}
 		p->used = p->reserved = 0;
 	}
 	pthread_mutex_unlock(&lock);
+}
+
+int host_pool_export(void *pool, int *fd)
+{
+	struct host_pool *p = pool_get(pool);
+	return p && p->file && !p->file->imported ? pool_file_export(p->file, fd) : CUDA_ERROR_INVALID_VALUE;
+}
+
+bool host_pool_import(void **pool, int fd, int *result)
+{
+	struct pool_file *f = pool_file_import(fd);
+	if (!f)
+		return false;
+	*result = file_check();
+	if (*result)
+		pool_file_free(f);
+	else
+		*result = pool_new(pool, PINNED, (struct location){.type = LOCATION_NUMA}, 0, f);
+	return true;
+}
+
+/* What a CUmemPoolPtrExportData of 64 bytes says of memory in a pool's file. */
+struct pointer {
+	uint64_t device, inode, offset, size;
+	uint8_t reserved[32];
+};
+
+int host_pool_export_pointer(const struct range *range, void *data)
+{
+	const struct pool_block *b = range->pooled;
+	const struct pool_file *f = b->pool->file;
+	if (!f || f->imported)
+		return CUDA_ERROR_INVALID_VALUE;
+	struct pointer p = {.device = f->file.device, .inode = f->file.inode, .offset = b->part.offset, .size = range->size};
+	memcpy(data, &p, sizeof p);
+	return CUDA_SUCCESS;
+}
+
+int host_pool_import_pointer(uint64_t *address, void *pool, const void *data)
+{
+	struct object *mine = thread.context;
+	struct pool_block *b = calloc(1, sizeof *b);
+	struct pointer from;
+	memcpy(&from, data, sizeof from);
+	pthread_mutex_lock(&lock);
+	struct host_pool *p = pool_get(pool);
+	int r = b ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+	if (!r && (!p || !p->file || !p->file->imported || from.device != p->file->file.device || from.inode != p->file->file.inode || !from.size ||
+		   from.size > INT64_MAX))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r) {
+		b->pool = p;
+		b->room = (from.size + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+		thread.context = NULL;
+		r = pool_file_map(p->file, from.offset, b->room, &b->part);
+		thread.context = mine;
+	}
+	if (r) {
+		free(b);
+	} else {
+		b->base = b->device_address = b->part.base;
+		block_add(b);
+		r = block_use(b, from.size);
+	}
+	if (!r)
+		*address = b->base;
+	pthread_mutex_unlock(&lock);
+	return r;
 }

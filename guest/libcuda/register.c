@@ -182,7 +182,7 @@ static int register_file(struct range *range, uint64_t from, uint64_t to, struct
 		return refuse(p, range->size, "it is shared with other processes, and the GPU's host is another machine");
 	if (!shared_open(from, to, f))
 		return refuse(p, range->size, "it is shared with other processes, and has neither a file name nor a descriptor any more");
-	int r = shared_send(f->fd) ? wire_host_map(from, to - from, f->offset, f->device, f->inode, &host, &device) : CUDA_ERROR_OPERATING_SYSTEM;
+	int r = shared_map(f, from, to - from, &host, &device);
 	close(f->fd);
 	if (r == CUDA_ERROR_NOT_SUPPORTED)
 		return refuse(p, range->size, "the worker cannot map its file; see the session's log");
@@ -292,7 +292,7 @@ static int unregister(struct range range)
 static int unregister_at(uint64_t base)
 {
 	struct range range;
-	if (!memory_find(base, &range) || range.type != MEMORY_REGISTERED)
+	if (!memory_find(base, &range) || range.type != MEMORY_REGISTERED || range.pooled)
 		return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
 	if (!memory_remove(base, &range)) /* it is the middle of what is registered */
 		return CUDA_ERROR_INVALID_VALUE;

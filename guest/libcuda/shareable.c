@@ -2,7 +2,8 @@
 /*
  * Memory and pools as files. The driver's own file is the worker's and of no use here: what the program gets is a
  * small file that holds a token (see ipc.c), which it may send to another process, or leave to a child, as it would
- * the driver's. It can be turned back into memory as long as the process that exported it has that memory.
+ * the driver's. It can be turned back into memory as long as the process that exported it has that memory. Pools of the
+ * host give the file that has their memory.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include "context.h"
 #include "copy.h"
 #include "generated/calls.h"
+#include "hostpool.h"
 #include "log.h"
 #include "memory.h"
 #include "object.h"
@@ -109,6 +111,8 @@ EXPORT int cuMemPoolExportToShareableHandle(void *fd, void *pool, unsigned int t
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (!r)
 		r = type_check(type);
+	if (!r && host_pool_is(pool))
+		return host_pool_export(pool, fd);
 	if (!r)
 		r = wire_share_pool(pool, token);
 	return r ? r : token_write(token, fd);
@@ -122,6 +126,8 @@ EXPORT int cuMemPoolImportFromShareableHandle(void **pool, void *fd, unsigned in
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (!r)
 		r = type_check(type);
+	if (!r && host_pool_import(pool, (int)(intptr_t)fd, &r))
+		return r;
 	if (!r)
 		r = token_read((int)(intptr_t)fd, token);
 	return r ? r : wire_take_pool(pool, token);
@@ -132,8 +138,10 @@ EXPORT int cuMemPoolExportPointer(void *data, uint64_t address)
 {
 	struct range range;
 	int r = enter();
-	if (!r && (!data || !memory_find(address, &range) || range.base != address || !range.asynchronous || range.pooled))
+	if (!r && (!data || !memory_find(address, &range) || range.base != address || !range.asynchronous))
 		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r && range.pooled)
+		return host_pool_export_pointer(&range, data);
 	return r ? r : wire_share_pointer(address, data);
 }
 
@@ -143,6 +151,8 @@ EXPORT int cuMemPoolImportPointer(uint64_t *address, void *pool, const void *dat
 	int r = enter_context();
 	if (!r && (!address || !data || !pool))
 		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r && host_pool_is(pool))
+		return host_pool_import_pointer(address, pool, data);
 	if (!r)
 		r = wire_take_pointer(pool, data, address, &size);
 	if (r)

@@ -13,6 +13,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "generated/calls.h"
 #include "state.h"
 
 /* A line of /proc/self/maps. */
@@ -89,16 +90,25 @@ bool shared_part(const struct shared_file *f, uint64_t base, uint64_t *from, uin
 	return found;
 }
 
-static bool is_it(int fd, const struct shared_file *f)
+bool shared_describe(int fd, struct shared_file *f)
 {
 	struct stat s; /* glibc has fstat as a function since 2.33 only */
-	return fd >= 0 && syscall(SYS_newfstatat, fd, "", &s, AT_EMPTY_PATH) == 0 && S_ISREG(s.st_mode) && s.st_dev == f->device && s.st_ino == f->inode;
+	if (fd < 0 || syscall(SYS_newfstatat, fd, "", &s, AT_EMPTY_PATH) || !S_ISREG(s.st_mode))
+		return false;
+	*f = (struct shared_file){.fd = fd, .device = s.st_dev, .inode = s.st_ino};
+	return true;
+}
+
+bool shared_is(int fd, const struct shared_file *f)
+{
+	struct shared_file now;
+	return shared_describe(fd, &now) && now.device == f->device && now.inode == f->inode;
 }
 
 static bool open_path(const char *path, struct shared_file *f)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (is_it(fd, f)) {
+	if (shared_is(fd, f)) {
 		f->fd = fd;
 		return true;
 	}
@@ -112,7 +122,7 @@ static bool open_descriptor(struct shared_file *f)
 	DIR *d = opendir("/proc/self/fd");
 	for (struct dirent *e; d && f->fd < 0 && (e = readdir(d));) {
 		int fd = atoi(e->d_name), flags = fcntl(fd, F_GETFL);
-		if (e->d_name[0] != '.' && flags >= 0 && (flags & O_ACCMODE) == O_RDWR && is_it(fd, f))
+		if (e->d_name[0] != '.' && flags >= 0 && (flags & O_ACCMODE) == O_RDWR && shared_is(fd, f))
 			f->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	}
 	if (d)
@@ -126,7 +136,8 @@ bool shared_open(uint64_t from, uint64_t to, struct shared_file *f)
 	return walk(from, to, f, path, sizeof path) && (open_path(path, f) || open_descriptor(f));
 }
 
-bool shared_send(int fd)
+/* With a byte, which wakes the worker. */
+static bool send_file(int fd)
 {
 	union {
 		struct cmsghdr align;
@@ -145,4 +156,13 @@ bool shared_send(int fd)
 		n = sendmsg(session.socket, &m, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
 	return n == 1;
+}
+
+int shared_map(const struct shared_file *f, uint64_t at, uint64_t bytes, uint64_t *host, uint64_t *device)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* a command takes the file that came last */
+	pthread_mutex_lock(&lock);
+	int r = send_file(f->fd) ? wire_host_map(at, bytes, f->offset, f->device, f->inode, host, device) : CUDA_ERROR_OPERATING_SYSTEM;
+	pthread_mutex_unlock(&lock);
+	return r;
 }

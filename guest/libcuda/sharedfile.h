@@ -17,5 +17,9 @@ bool shared_find(uint64_t from, uint64_t to, struct shared_file *f);
 bool shared_part(const struct shared_file *f, uint64_t base, uint64_t *from, uint64_t to, uint64_t *end);
 /* Opens that file: by name, or by a descriptor of this process that is still there. False if neither is. */
 bool shared_open(uint64_t from, uint64_t to, struct shared_file *f);
-/* Sends it to the worker with a byte that wakes it. */
-bool shared_send(int fd);
+/* Describes an open file, and says whether a descriptor is that file's still. */
+bool shared_describe(int fd, struct shared_file *f);
+bool shared_is(int fd, const struct shared_file *f);
+/* Sends the file to the worker, which maps bytes of it from its offset on, at the given address if that is free there, and
+ * makes them pinned memory: where it has mapped them, and their device address. A CUresult. */
+int shared_map(const struct shared_file *f, uint64_t at, uint64_t bytes, uint64_t *host, uint64_t *device);

@@ -50,7 +50,7 @@ func (s *server) onPrimaryReset(api driver.API, d driver.Device) driver.Result {
 		s.region.discard(host, bytes)
 	}
 	for at := range s.memory.fileRanges() {
-		s.onHostUnmap(api, uint64(at))
+		s.dropFile(api, uint64(at))
 	}
 	s.unstage()
 	slots, _ := s.region.slots()

@@ -28,6 +28,7 @@ func (s *server) onHostMap(api driver.API, at, bytes, offset, device, inode uint
 		return 0, 0, driver.ErrorInvalidValue
 	}
 	defer unix.Close(fd)
+	defer s.atHome(api)()
 	p, err := mapFile(&s.memory.vacant, fd, at, bytes, offset, device, inode)
 	if err != nil {
 		s.log.Debug("shared memory is not registered", "reason", err)
@@ -54,6 +55,12 @@ func (s *server) onHostMap(api driver.API, at, bytes, offset, device, inode uint
 }
 
 func (s *server) onHostUnmap(api driver.API, at uint64) driver.Result {
+	defer s.atHome(api)()
+	return s.dropFile(api, at)
+}
+
+// dropFile ends a registration of a client's file.
+func (s *server) dropFile(api driver.API, at uint64) driver.Result {
 	bytes, ok := s.memory.removeFile(driver.HostPtr(at))
 	if !ok {
 		return driver.ErrorInvalidValue

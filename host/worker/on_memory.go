@@ -165,12 +165,19 @@ const (
 	registerDeviceMap = 2
 )
 
+// atHome makes the session's own context current where the client has none: pinned memory is for all contexts, and a
+// library may be loaded without one, and have managed variables. What it returns ends that.
+func (s *server) atHome(api driver.API) func() {
+	if s.current != 0 {
+		return func() {}
+	}
+	api.CtxSetCurrent(s.home)
+	return func() { api.CtxSetCurrent(0) }
+}
+
 // onHostAlloc makes a range of the region pinned memory that every device can use.
 func (s *server) onHostAlloc(api driver.API, host driver.HostPtr, bytes uint64, _ uint32) (driver.DevicePtr, driver.Result) {
-	if s.current == 0 { // a library may be loaded without a context, and have managed variables
-		api.CtxSetCurrent(s.home)
-		defer api.CtxSetCurrent(0)
-	}
+	defer s.atHome(api)()
 	if !s.region.contains(host, bytes) || host%4096 != 0 || bytes%4096 != 0 {
 		return 0, driver.ErrorInvalidValue
 	}
@@ -194,10 +201,7 @@ func (s *server) onHostFree(api driver.API, host driver.HostPtr, _ uint64) drive
 	if !ok {
 		return driver.ErrorInvalidValue
 	}
-	if s.current == 0 {
-		api.CtxSetCurrent(s.home)
-		defer api.CtxSetCurrent(0)
-	}
+	defer s.atHome(api)()
 	delete(s.placed, host)
 	s.dropAlias(api, host, bytes)
 	r := api.MemHostUnregister(host)
