@@ -173,6 +173,8 @@ static int primary_release(int device, bool reset)
 		context_of(ended)->sticky = 0;
 		context_of(ended)->life++;
 		registered_forget_context(ended);
+		if (!device)
+			host_pools_ending(ended);
 		r = wire_primary_reset(device);
 		memory_forget_context(ended);
 		if (!device)

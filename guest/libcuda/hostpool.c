@@ -511,6 +511,22 @@ int host_pool_free(uint64_t address, void *stream)
 	return r;
 }
 
+void host_pools_ending(struct object *context)
+{
+	struct object *mine = thread.context;
+	thread.context = context;
+	pthread_mutex_lock(&lock);
+	for (struct host_pool *p = pools; p; p = p->next) {
+		for (struct pool_block *b = p->blocks; b; b = b->next) {
+			if (b->event)
+				cuEventDestroy_v2(b->event);
+			b->event = NULL;
+		}
+	}
+	pthread_mutex_unlock(&lock);
+	thread.context = mine;
+}
+
 void host_pools_reset(void)
 {
 	struct range range;
@@ -521,8 +537,6 @@ void host_pools_reset(void)
 			p->blocks = b->next;
 			if (b->size)
 				memory_remove(b->base, &range);
-			if (b->event)
-				cuEventDestroy_v2(b->event);
 			if (p->managed)
 				advice_forget(b->base, b->room);
 			if (p->file)

@@ -22,5 +22,6 @@ int host_pool_export_pointer(const struct range *range, void *data);
 int host_pool_import_pointer(uint64_t *address, void *pool, const void *data);
 /* The pool that a range is of. */
 void *host_pool_of(const struct range *range);
-/* All that the pools have has ended, with the first device's primary context. */
+/* All that the pools have is about to end, and has ended, with the first device's primary context. */
+void host_pools_ending(struct object *context);
 void host_pools_reset(void);

@@ -116,6 +116,26 @@ static void copies(CUmemoryPool pool) {
     CU(cuMemFree(d));
 }
 
+// reset ends a primary context while a pool waits to know that memory is free: the next one is as new.
+static void reset() {
+    CUcontext primary;
+    CUmemoryPool pool;
+    CUmemPoolProps p = props(PINNED, HOST);
+    CUdeviceptr d;
+    CU(cuDevicePrimaryCtxRetain(&primary, 0));
+    CU(cuCtxSetCurrent(primary));
+    CU(cuMemPoolCreate(&pool, &p));
+    CU(cuMemFreeAsync((CUdeviceptr)allocate(pool, nullptr), nullptr));
+    CU(cuDevicePrimaryCtxReset(0));
+    CU(cuDevicePrimaryCtxRetain(&primary, 0));
+    CU(cuCtxSetCurrent(primary));
+    CU(cuMemPoolCreate(&pool, &p));
+    d = (CUdeviceptr)allocate(pool, nullptr);
+    CU(cuMemsetD8Async(d, 1, 64, nullptr));
+    CU(cuCtxSynchronize());
+    CU(cuDevicePrimaryCtxRelease(0));
+}
+
 static int device_attribute(int which) {
     int v = 0;
     return cuDeviceGetAttribute(&v, (CUdevice_attribute)which, 0) == CUDA_SUCCESS ? v : 0;
@@ -163,6 +183,7 @@ int main() {
         works("managed", pool);
     }
     CU(cuCtxDestroy(context));
+    reset();
     return 0;
 }
 #else
