@@ -586,6 +586,15 @@ int host_pool_export_pointer(const struct range *range, void *data)
 	return CUDA_SUCCESS;
 }
 
+/* Whether memory at an offset of the pool's file is in use here. */
+static bool imported(const struct host_pool *p, uint64_t offset)
+{
+	for (const struct pool_block *b = p->blocks; b; b = b->next)
+		if (b->size && b->part.offset == offset)
+			return true;
+	return false;
+}
+
 int host_pool_import_pointer(uint64_t *address, void *pool, const void *data)
 {
 	struct object *mine = thread.context;
@@ -598,6 +607,8 @@ int host_pool_import_pointer(uint64_t *address, void *pool, const void *data)
 	if (!r && (!p || !p->file || !p->file->imported || from.device != p->file->file.device || from.inode != p->file->file.inode || !from.size ||
 		   from.size > INT64_MAX))
 		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r && imported(p, from.offset))
+		r = CUDA_ERROR_ALREADY_MAPPED;
 	if (!r) {
 		b->pool = p;
 		b->room = (from.size + PAGE - 1) & ~(uint64_t)(PAGE - 1);

@@ -155,6 +155,7 @@ static void taker() {
     close(file);
     CUdeviceptr v, again;
     CU(cuMemPoolImportPointer(&v, pool, &data));
+    EXPECT_CU(cuMemPoolImportPointer(&again, pool, &data), CUDA_ERROR_ALREADY_MAPPED);
     EXPECT(cuMemAllocFromPoolAsync(&again, 100, pool, s) != CUDA_SUCCESS, "an imported pool allocates");
     same("taker", v, 0, 2);
     times(v, 5);
