@@ -5,16 +5,15 @@
 
 #include "advice.h"
 #include "call.h"
-#include "channel.h"
 #include "copy.h"
 #include "exported.h"
 #include "generated/calls.h"
 #include "log.h"
 #include "object.h"
-#include "poolfile.h"
+#include "poolblock.h"
 #include "state.h"
 
-enum { PINNED = 1, MANAGED = 2 }; /* CUmemAllocationType */
+enum { MANAGED = 2 }; /* CUmemAllocationType, beside POOL_PINNED */
 enum { REUSE_FIRST = 1, REUSE_LAST = 3, THRESHOLD, RESERVED_NOW, RESERVED_HIGH, USED_NOW, USED_HIGH };
 enum { POOL_OF_HOST = 1 }; /* flag of the object */
 enum { NO_TIMING = 2, READ_WRITE = 3, PAGE = 4096, POSIX_FILE = 1 };
@@ -29,38 +28,17 @@ struct props {
 	uint8_t reserved[54];
 };
 
-/* Memory of the region, or of the pool's file, that a pool has, in use or not. */
-struct pool_block {
-	struct host_pool *pool;
-	uint64_t base, device_address, room;
-	struct pool_part part; /* of the file */
-	uint64_t size; /* in use, 0 for none */
-	void *event, *stream; /* of the latest free, until it is known to be complete */
-	struct pool_block *next;
-};
-
-struct host_pool {
-	struct object *handle; /* NULL once destroyed: it goes with its last block */
-	bool managed;
-	struct pool_file *file; /* of a pool that processes share */
-	struct location place; /* of managed memory, the preferred one */
-	uint64_t max, threshold, used, used_high, reserved, reserved_high;
-	uint32_t reuse[3];
-	struct pool_block *blocks;
-	struct host_pool *next;
-};
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t host_pools_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct host_pool *pools;
 static struct object *standard[2], *current[2]; /* pinned, managed */
 
-static struct host_pool *pool_get(const void *handle)
+struct host_pool *host_pool_get(const void *handle)
 {
 	struct object *o = object_get(handle, KIND_POOL);
 	return o && o->flag == POOL_OF_HOST ? o->data : NULL;
 }
 
-bool host_pool_is(const void *pool) { return pool_get(pool) != NULL; }
+bool host_pool_is(const void *pool) { return host_pool_get(pool) != NULL; }
 void *host_pool_of(const struct range *range) { return range->pooled ? range->pooled->pool->handle : NULL; }
 
 /* Notes when a free that has been awaited is complete. A stream that fails does no more to the memory. */
@@ -122,7 +100,7 @@ static void trim_all(void)
 	}
 }
 
-static int pool_new(void **handle, uint32_t type, struct location place, uint64_t max, struct pool_file *file)
+int host_pool_new(void **handle, uint32_t type, struct location place, uint64_t max, struct pool_file *file)
 {
 	struct host_pool *p = calloc(1, sizeof *p);
 	struct object *o = p ? object_new(KIND_POOL) : NULL;
@@ -134,10 +112,10 @@ static int pool_new(void **handle, uint32_t type, struct location place, uint64_
 	*p = (struct host_pool){.handle = o, .managed = type == MANAGED, .file = file, .place = place, .max = max ? max : UINT64_MAX, .reuse = {1, 1, 1}};
 	o->flag = POOL_OF_HOST;
 	o->data = p;
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&host_pools_lock);
 	p->next = pools;
 	pools = p;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&host_pools_lock);
 	*handle = o;
 	return CUDA_SUCCESS;
 }
@@ -145,7 +123,7 @@ static int pool_new(void **handle, uint32_t type, struct location place, uint64_
 /* Whether memory of a type and place is served here. */
 static bool of_host(uint32_t type, struct location l)
 {
-	return type == MANAGED || (type == PINNED && (l.type == LOCATION_HOST || l.type == LOCATION_NUMA || l.type == LOCATION_NUMA_CURRENT));
+	return type == MANAGED || (type == POOL_PINNED && (l.type == LOCATION_HOST || l.type == LOCATION_NUMA || l.type == LOCATION_NUMA_CURRENT));
 }
 
 static int place_check(uint32_t type, struct location l)
@@ -158,15 +136,6 @@ static int place_check(uint32_t type, struct location l)
 		return CUDA_ERROR_INVALID_DEVICE;
 	bool known = l.type == LOCATION_DEVICE || l.type == LOCATION_HOST || l.type == LOCATION_NUMA || (l.type == LOCATION_NONE && type == MANAGED);
 	return known ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-}
-
-/* Whether this session can have pools that processes share: their memory is no part of the region. */
-static int file_check(void)
-{
-	if (*region32(WIRE_HDR_CARRIER) == WIRE_CARRIER_MEMORY)
-		return CUDA_SUCCESS;
-	log_line(LOG_WARN, "a memory pool of the host for other processes: there is none where the GPU's host is another machine");
-	return CUDA_ERROR_NOT_SUPPORTED;
 }
 
 EXPORT int cuMemPoolCreate(void **pool, const void *properties)
@@ -185,19 +154,19 @@ EXPORT int cuMemPoolCreate(void **pool, const void *properties)
 	if (!r && (p.usage || (p.handles && (p.type == MANAGED || p.location.type == LOCATION_HOST)) || (p.max && p.type == MANAGED)))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (!r && p.handles)
-		r = p.handles == POSIX_FILE ? file_check() : CUDA_ERROR_NOT_SUPPORTED;
+		r = p.handles == POSIX_FILE ? host_pool_file_check() : CUDA_ERROR_NOT_SUPPORTED;
 	if (!r && p.handles && !(file = pool_file_new()))
 		r = CUDA_ERROR_OUT_OF_MEMORY;
-	return r ? r : pool_new(pool, p.type, p.location, p.max, file);
+	return r ? r : host_pool_new(pool, p.type, p.location, p.max, file);
 }
 
 EXPORT int cuMemPoolDestroy(void *pool)
 {
-	struct host_pool *p = pool_get(pool);
+	struct host_pool *p = host_pool_get(pool);
 	int r = enter();
 	if (r || !p)
 		return r ? r : wire_cuMemPoolDestroy(pool);
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&host_pools_lock);
 	if (pool == standard[p->managed]) {
 		r = CUDA_ERROR_INVALID_VALUE;
 	} else {
@@ -207,7 +176,7 @@ EXPORT int cuMemPoolDestroy(void *pool)
 		p->handle = NULL;
 		trim_all();
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&host_pools_lock);
 	return r;
 }
 
@@ -230,7 +199,7 @@ static int get_pool(void **pool, const void *location, uint32_t type, struct obj
 	void *made;
 	int i = type == MANAGED;
 	pthread_mutex_lock(&making);
-	if (!standard[i] && !(r = pool_new(&made, type, (struct location){0}, 0, NULL)))
+	if (!standard[i] && !(r = host_pool_new(&made, type, (struct location){0}, 0, NULL)))
 		standard[i] = current[i] = made;
 	pthread_mutex_unlock(&making);
 	if (!r)
@@ -257,7 +226,7 @@ EXPORT int cuMemSetMemPool(void *location, uint32_t type, void *pool)
 	memcpy(&l, location, sizeof l);
 	if (!of_host(type, l))
 		return wire_cuMemSetMemPool(location, type, pool);
-	struct host_pool *p = pool_get(pool);
+	struct host_pool *p = host_pool_get(pool);
 	r = cuMemGetMemPool(&before, location, type); /* there is a standard one to go back to */
 	if (!r && (!p || p->managed != (type == MANAGED)))
 		r = CUDA_ERROR_INVALID_VALUE;
@@ -268,13 +237,13 @@ EXPORT int cuMemSetMemPool(void *location, uint32_t type, void *pool)
 
 EXPORT int cuMemPoolTrimTo(void *pool, size_t keep)
 {
-	struct host_pool *p = pool_get(pool);
+	struct host_pool *p = host_pool_get(pool);
 	int r = enter();
 	if (r || !p)
 		return r ? r : wire_cuMemPoolTrimTo(pool, keep);
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&host_pools_lock);
 	trim(p, keep, false);
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&host_pools_lock);
 	return CUDA_SUCCESS;
 }
 
@@ -283,7 +252,7 @@ static size_t attribute_bytes(unsigned attribute) { return attribute >= REUSE_FI
 
 EXPORT int cuMemPoolGetAttribute(void *pool, unsigned attribute, void *value)
 {
-	struct host_pool *p = pool_get(pool);
+	struct host_pool *p = host_pool_get(pool);
 	uint64_t v = 0;
 	int r = enter();
 	if (!r && !value)
@@ -293,7 +262,7 @@ EXPORT int cuMemPoolGetAttribute(void *pool, unsigned attribute, void *value)
 	if (!p) {
 		r = wire_cuMemPoolGetAttribute(pool, attribute, &v);
 	} else {
-		pthread_mutex_lock(&lock);
+		pthread_mutex_lock(&host_pools_lock);
 		trim_all();
 		switch (attribute) {
 		case THRESHOLD: v = p->threshold; break;
@@ -307,7 +276,7 @@ EXPORT int cuMemPoolGetAttribute(void *pool, unsigned attribute, void *value)
 			else
 				r = CUDA_ERROR_INVALID_VALUE;
 		}
-		pthread_mutex_unlock(&lock);
+		pthread_mutex_unlock(&host_pools_lock);
 	}
 	if (!r)
 		memcpy(value, &v, attribute_bytes(attribute));
@@ -316,7 +285,7 @@ EXPORT int cuMemPoolGetAttribute(void *pool, unsigned attribute, void *value)
 
 EXPORT int cuMemPoolSetAttribute(void *pool, unsigned attribute, const void *value)
 {
-	struct host_pool *p = pool_get(pool);
+	struct host_pool *p = host_pool_get(pool);
 	uint64_t v = 0;
 	int r = enter();
 	if (!r && !value)
@@ -326,7 +295,7 @@ EXPORT int cuMemPoolSetAttribute(void *pool, unsigned attribute, const void *val
 	memcpy(&v, value, attribute_bytes(attribute));
 	if (!p)
 		return wire_cuMemPoolSetAttribute(pool, attribute, &v);
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&host_pools_lock);
 	if (attribute >= REUSE_FIRST && attribute <= REUSE_LAST)
 		p->reuse[attribute - REUSE_FIRST] = (uint32_t)v;
 	else if (attribute == THRESHOLD)
@@ -337,7 +306,7 @@ EXPORT int cuMemPoolSetAttribute(void *pool, unsigned attribute, const void *val
 		p->used_high = p->used;
 	else
 		r = CUDA_ERROR_INVALID_VALUE;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&host_pools_lock);
 	return r;
 }
 
@@ -398,7 +367,7 @@ static int obtain(struct pool_block *b)
 	return CUDA_SUCCESS;
 }
 
-static void block_add(struct pool_block *b)
+void pool_block_add(struct pool_block *b)
 {
 	struct host_pool *p = b->pool;
 	b->next = p->blocks;
@@ -427,15 +396,14 @@ static int block_new(struct host_pool *p, uint64_t room, struct pool_block **out
 		free(b);
 		return r;
 	}
-	block_add(b);
+	pool_block_add(b);
 	*out = b;
 	return CUDA_SUCCESS;
 }
 
 static void prefer(struct advice *a, const void *place) { memcpy(&a->preferred, place, sizeof a->preferred); }
 
-/* Puts a block to use. A CUresult. */
-static int block_use(struct pool_block *b, uint64_t size)
+int pool_block_use(struct pool_block *b, uint64_t size)
 {
 	struct host_pool *p = b->pool;
 	struct range range = {.base = b->base, .size = size, .type = type_of(p), .device = thread.context->device, .device_address = b->device_address,
@@ -460,23 +428,23 @@ int host_pool_alloc(uint64_t *address, uint64_t size, void *pool, void *stream)
 		return not_supported("cuMemAllocFromPoolAsync of memory of the host in a capture", &once);
 	if (!size) { /* nothing, as other pools give */
 		*address = 0;
-		return pool_get(pool) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+		return host_pool_get(pool) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 	}
 	if (room < size || room > session.size)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	int r = CUDA_SUCCESS;
-	pthread_mutex_lock(&lock);
-	struct host_pool *p = pool_get(pool);
+	pthread_mutex_lock(&host_pools_lock);
+	struct host_pool *p = host_pool_get(pool);
 	if (!p)
 		r = CUDA_ERROR_INVALID_VALUE;
 	struct pool_block *b = r ? NULL : reuse(p, room, stream);
 	if (!r && !b)
 		r = block_new(p, room, &b);
 	if (!r)
-		r = block_use(b, size);
+		r = pool_block_use(b, size);
 	if (!r)
 		*address = b->base;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&host_pools_lock);
 	return r;
 }
 
@@ -489,7 +457,7 @@ int host_pool_free(uint64_t address, void *stream)
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (stream_capturing(stream))
 		return CUDA_ERROR_INVALID_VALUE;
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&host_pools_lock);
 	int r = memory_remove(address, &range) && range.pooled ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 	if (!r) {
 		struct pool_block *b = range.pooled;
@@ -507,7 +475,7 @@ int host_pool_free(uint64_t address, void *stream)
 		thread.context = mine;
 		trim_all();
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&host_pools_lock);
 	return r;
 }
 
@@ -515,7 +483,7 @@ void host_pools_ending(struct object *context)
 {
 	struct object *mine = thread.context;
 	thread.context = context;
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&host_pools_lock);
 	for (struct host_pool *p = pools; p; p = p->next) {
 		for (struct pool_block *b = p->blocks; b; b = b->next) {
 			if (b->event)
@@ -523,14 +491,14 @@ void host_pools_ending(struct object *context)
 			b->event = NULL;
 		}
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&host_pools_lock);
 	thread.context = mine;
 }
 
 void host_pools_reset(void)
 {
 	struct range range;
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&host_pools_lock);
 	for (struct host_pool *p = pools; p; p = p->next) {
 		while (p->blocks) {
 			struct pool_block *b = p->blocks;
@@ -547,84 +515,5 @@ void host_pools_reset(void)
 		}
 		p->used = p->reserved = 0;
 	}
-	pthread_mutex_unlock(&lock);
-}
-
-int host_pool_export(void *pool, int *fd)
-{
-	struct host_pool *p = pool_get(pool);
-	return p && p->file && !p->file->imported ? pool_file_export(p->file, fd) : CUDA_ERROR_INVALID_VALUE;
-}
-
-bool host_pool_import(void **pool, int fd, int *result)
-{
-	struct pool_file *f = pool_file_import(fd);
-	if (!f)
-		return false;
-	*result = file_check();
-	if (*result)
-		pool_file_free(f);
-	else
-		*result = pool_new(pool, PINNED, (struct location){.type = LOCATION_NUMA}, 0, f);
-	return true;
-}
-
-/* What a CUmemPoolPtrExportData of 64 bytes says of memory in a pool's file. */
-struct pointer {
-	uint64_t device, inode, offset, size;
-	uint8_t reserved[32];
-};
-
-int host_pool_export_pointer(const struct range *range, void *data)
-{
-	const struct pool_block *b = range->pooled;
-	const struct pool_file *f = b->pool->file;
-	if (!f || f->imported)
-		return CUDA_ERROR_INVALID_VALUE;
-	struct pointer p = {.device = f->file.device, .inode = f->file.inode, .offset = b->part.offset, .size = range->size};
-	memcpy(data, &p, sizeof p);
-	return CUDA_SUCCESS;
-}
-
-/* Whether memory at an offset of the pool's file is in use here. */
-static bool imported(const struct host_pool *p, uint64_t offset)
-{
-	for (const struct pool_block *b = p->blocks; b; b = b->next)
-		if (b->size && b->part.offset == offset)
-			return true;
-	return false;
-}
-
-int host_pool_import_pointer(uint64_t *address, void *pool, const void *data)
-{
-	struct object *mine = thread.context;
-	struct pool_block *b = calloc(1, sizeof *b);
-	struct pointer from;
-	memcpy(&from, data, sizeof from);
-	pthread_mutex_lock(&lock);
-	struct host_pool *p = pool_get(pool);
-	int r = b ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
-	if (!r && (!p || !p->file || !p->file->imported || from.device != p->file->file.device || from.inode != p->file->file.inode || !from.size ||
-		   from.size > INT64_MAX))
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (!r && imported(p, from.offset))
-		r = CUDA_ERROR_ALREADY_MAPPED;
-	if (!r) {
-		b->pool = p;
-		b->room = (from.size + PAGE - 1) & ~(uint64_t)(PAGE - 1);
-		thread.context = NULL;
-		r = pool_file_map(p->file, from.offset, b->room, &b->part);
-		thread.context = mine;
-	}
-	if (r) {
-		free(b);
-	} else {
-		b->base = b->device_address = b->part.base;
-		block_add(b);
-		r = block_use(b, from.size);
-	}
-	if (!r)
-		*address = b->base;
-	pthread_mutex_unlock(&lock);
-	return r;
+	pthread_mutex_unlock(&host_pools_lock);
 }
