@@ -165,3 +165,46 @@ func TestUnmappedAddressStaysTaken(t *testing.T) {
 		s.onHostUnmap(f, host)
 	}
 }
+
+// contextual notes in which contexts memory is registered.
+type contextual struct {
+	*fakeDriver
+	current    driver.Context
+	registered []driver.Context
+}
+
+func (c *contextual) CtxSetCurrent(x driver.Context) driver.Result {
+	c.current = x
+	return driver.Success
+}
+
+func (c *contextual) MemHostRegister(p driver.HostPtr, n uint64, flags uint32) driver.Result {
+	c.registered = append(c.registered, c.current)
+	return c.fakeDriver.MemHostRegister(p, n, flags)
+}
+
+// TestHostMapWithoutContext: memory of no context's is registered in the session's own, which does not stay current.
+func TestHostMapWithoutContext(t *testing.T) {
+	t.Parallel()
+	s, f := fakeServer(anyRegion(t))
+	defer close(s.waiters.jobs)
+	defer f.tidy()
+	var client int
+	s.mail, client = mailbox(t)
+	s.home = 7
+	c := &contextual{fakeDriver: f}
+	for i, current := range []driver.Context{0, 9} {
+		s.current, c.current = current, current
+		file := sent(t, client, 1, 42)
+		host, _, r := s.onHostMap(c, 0x5600_0000_0000, 4096, 0, uint64(file.Dev), file.Ino)
+		if r != driver.Success {
+			t.Fatal(r)
+		}
+		if want := max(current, s.home); len(c.registered) != i+1 || c.registered[i] != want || c.current != current {
+			t.Errorf("with context %d: registered in %v, want %d, and %d is current", current, c.registered, want, c.current)
+		}
+		if r := s.onHostUnmap(c, host); r != driver.Success || c.current != current {
+			t.Errorf("with context %d: onHostUnmap gives %v, and %d is current", current, r, c.current)
+		}
+	}
+}
