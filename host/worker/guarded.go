@@ -9,13 +9,17 @@ import (
 )
 
 // guarded is a driver that is handed nothing for a handle or an address of its own, in commands that the worker takes
-// as they come, but what it has given out. It belongs to the ring goroutine.
+// as they come, but what it has given out, and no handle that has ended with another. It belongs to the ring goroutine.
 type guarded struct {
 	driver.API
+	handles    *handleTable
 	conditions map[uint64]struct{} // handles of conditional nodes, which kernels have by value
+	parts      parts
 }
 
-func newGuarded(api driver.API) *guarded { return &guarded{api, map[uint64]struct{}{}} }
+func newGuarded(api driver.API, t *handleTable) *guarded {
+	return &guarded{api, t, map[uint64]struct{}{}, parts{}}
+}
 
 // Attributes of launches, streams and kernel nodes. The last is the newest that is known.
 const (

@@ -40,7 +40,7 @@ func (d *takingDriver) MemPoolCreate(props []byte) (driver.MemPool, driver.Resul
 func TestGuarded(t *testing.T) {
 	t.Parallel()
 	d := &takingDriver{}
-	g := newGuarded(d)
+	g := newGuarded(d, newHandleTable())
 	value := words(0x4141414141414141, 0, 0, 0, 0, 0, 0, 0)
 	attributes := []func(uint32) driver.Result{
 		func(id uint32) driver.Result { return g.GraphKernelNodeSetAttribute(1, id, value) },

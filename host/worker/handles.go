@@ -76,6 +76,23 @@ func (t *handleTable) unbind(id uint64) {
 	*e = handle{}
 }
 
+// forgetAll unbinds all ids of handles of the backend, of which the client may have several for each.
+func (t *handleTable) forgetAll(list map[handle]struct{}) {
+	if len(list) == 0 {
+		return
+	}
+	for n, page := range t.pages {
+		if page == nil {
+			continue
+		}
+		for i, h := range page {
+			if _, ok := list[h]; ok {
+				t.unbind(uint64(n*handlePage + i))
+			}
+		}
+	}
+}
+
 // forget unbinds the id of a handle of the backend, if it has one.
 func (t *handleTable) forget(h handle) {
 	if id, ok := t.ids[h]; ok {

@@ -89,7 +89,9 @@ func start(cfg Config, p *Prepared, open Backend, log *slog.Logger) (*server, er
 	}
 	opened := time.Now()
 	mem := newMemory(cfg.VGPUs)
-	s := newServer(cfg, reg, p.drv, newCharging(newGuarded(p.api), mem), mem)
+	guard := newGuarded(p.api, newHandleTable())
+	s := newServer(cfg, reg, p.drv, newCharging(guard, mem), mem)
+	s.handles = guard.handles
 	s.log, s.home, s.mail = log, p.home, newMail(SocketFD)
 	reg.lost = func(r driver.Result) { s.contextLost(r, "a wait") }
 	con := s.console
