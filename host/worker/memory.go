@@ -12,10 +12,11 @@ import (
 // memory accounts what a session holds, against each vGPU's quota, and the ranges of the region that are
 // registered with the driver as pinned memory.
 type memory struct {
-	mu     sync.Mutex
-	quota  []uint64
-	used   []uint64
-	device map[driver.DevicePtr]allocation
+	mu       sync.Mutex
+	quota    []uint64
+	used     []uint64
+	device   map[driver.DevicePtr]allocation
+	endsWith map[driver.DevicePtr]driver.Context // allocations that end with a context
 	physical
 	host   map[driver.HostPtr]uint64
 	owner  map[driver.HostPtr]driver.Context // of registered ranges, with which they end
@@ -30,7 +31,7 @@ type allocation struct {
 }
 
 func newMemory(vgpus []VGPU) *memory {
-	m := &memory{device: map[driver.DevicePtr]allocation{}, physical: newPhysical(), host: map[driver.HostPtr]uint64{}, owner: map[driver.HostPtr]driver.Context{},
+	m := &memory{device: map[driver.DevicePtr]allocation{}, endsWith: map[driver.DevicePtr]driver.Context{}, physical: newPhysical(), host: map[driver.HostPtr]uint64{}, owner: map[driver.HostPtr]driver.Context{},
 		alias: map[driver.HostPtr]driver.HostPtr{}, files: map[driver.HostPtr]uint64{}}
 	for _, v := range vgpus {
 		m.quota = append(m.quota, v.MemoryBytes)
@@ -63,11 +64,27 @@ func (m *memory) giveBack(a allocation) {
 	}
 }
 
-// note records what reserved bytes were allocated as.
-func (m *memory) note(p driver.DevicePtr, gpu int, bytes uint64) {
+// note records what reserved bytes were allocated as, and the context that it ends with, 0 for memory of pools.
+func (m *memory) note(p driver.DevicePtr, gpu int, bytes uint64, owner driver.Context) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.device[p] = allocation{gpu, bytes}
+	if owner != 0 {
+		m.endsWith[p] = owner
+	}
+}
+
+// forgetContext returns the bytes of the allocations that have ended with a context.
+func (m *memory) forgetContext(ended driver.Context) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for p, owner := range m.endsWith {
+		if owner == ended {
+			m.giveBack(m.device[p])
+			delete(m.device, p)
+			delete(m.endsWith, p)
+		}
+	}
 }
 
 // forget returns an allocation's bytes to its quota.
@@ -76,6 +93,7 @@ func (m *memory) forget(p driver.DevicePtr) {
 	defer m.mu.Unlock()
 	m.giveBack(m.device[p])
 	delete(m.device, p)
+	delete(m.endsWith, p)
 }
 
 // size is that of an allocation of this session.

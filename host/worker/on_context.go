@@ -25,11 +25,25 @@ func (s *server) onDeviceFacts(api driver.API, d driver.Device, out []byte) driv
 }
 
 func (s *server) onPrimaryRetain(api driver.API, d driver.Device) (driver.Context, driver.Result) {
-	return api.DevicePrimaryCtxRetain(d)
+	ctx, r := api.DevicePrimaryCtxRetain(d)
+	if r == driver.Success {
+		s.primaries[d] = ctx
+	}
+	return ctx, r
 }
 
+// onPrimaryReset resets a primary context, and counts what was allocated there no more.
 func (s *server) onPrimaryReset(api driver.API, d driver.Device) driver.Result {
 	s.forgetContext()
+	ended := s.primaries[d]
+	r := s.resetPrimary(api, d)
+	if r == driver.Success && ended != 0 {
+		s.memory.forgetContext(ended)
+	}
+	return r
+}
+
+func (s *server) resetPrimary(api driver.API, d driver.Device) driver.Result {
 	if d != 0 {
 		return api.DevicePrimaryCtxReset(d)
 	}

@@ -17,8 +17,8 @@ func (s *server) gpu(api driver.API) int {
 	return int(d)
 }
 
-// allocate runs an allocation within the quota of the current context's vGPU.
-func (s *server) allocate(api driver.API, bytes uint64, run func() (driver.DevicePtr, driver.Result)) (driver.DevicePtr, driver.Result) {
+// allocate runs an allocation within the quota of the current context's vGPU. It ends with owner, 0 for none.
+func (s *server) allocate(api driver.API, owner driver.Context, bytes uint64, run func() (driver.DevicePtr, driver.Result)) (driver.DevicePtr, driver.Result) {
 	gpu := s.gpu(api)
 	if !s.memory.reserve(gpu, bytes) {
 		return 0, driver.ErrorOutOfMemory
@@ -29,13 +29,13 @@ func (s *server) allocate(api driver.API, bytes uint64, run func() (driver.Devic
 		return 0, r
 	}
 	if p != 0 { // nothing has no address
-		s.memory.note(p, gpu, bytes)
+		s.memory.note(p, gpu, bytes, owner)
 	}
 	return p, r
 }
 
 func (s *server) onMemAlloc(api driver.API, bytes uint64) (driver.DevicePtr, driver.Result) {
-	return s.allocate(api, bytes, func() (driver.DevicePtr, driver.Result) { return api.MemAlloc(bytes) })
+	return s.allocate(api, s.current, bytes, func() (driver.DevicePtr, driver.Result) { return api.MemAlloc(bytes) })
 }
 
 func (s *server) onMemAllocPitch(api driver.API, width, height uint64, element uint32) (p driver.DevicePtr, pitch uint64, r driver.Result) {
@@ -44,7 +44,7 @@ func (s *server) onMemAllocPitch(api driver.API, width, height uint64, element u
 		return 0, 0, driver.ErrorOutOfMemory
 	}
 	bytes := (width + align - 1) &^ (align - 1)
-	p, r = s.allocate(api, bytes*height, func() (driver.DevicePtr, driver.Result) {
+	p, r = s.allocate(api, s.current, bytes*height, func() (driver.DevicePtr, driver.Result) {
 		var inner driver.Result
 		var q driver.DevicePtr
 		q, pitch, inner = api.MemAllocPitch(width, height, element)
@@ -64,7 +64,7 @@ func (s *server) onMemFree(api driver.API, p driver.DevicePtr) driver.Result {
 
 func (s *server) onMemAllocAsync(api driver.API, bytes uint64, pool driver.MemPool, stream driver.Stream) (driver.DevicePtr, driver.Result) {
 	graph := s.capturedBy(api, stream)
-	p, r := s.allocate(api, bytes, func() (driver.DevicePtr, driver.Result) {
+	p, r := s.allocate(api, 0, bytes, func() (driver.DevicePtr, driver.Result) {
 		if pool != 0 {
 			return api.MemAllocFromPoolAsync(bytes, pool, stream)
 		}

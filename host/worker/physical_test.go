@@ -7,12 +7,12 @@ import (
 
 	"github.com/orion-vgpu/orion/host/driver"
 	"github.com/orion-vgpu/orion/host/driver/softgpu"
+	"github.com/orion-vgpu/orion/proto/cuda"
 )
 
-// TestPhysicalMemory: memory of cuMemCreate counts as long as the driver keeps it, whoever has been released.
-func TestPhysicalMemory(t *testing.T) {
-	t.Parallel()
-	const size, quota = 2 << 20, 5 << 20
+// softServer is a server of a software GPU, with a quota of memory.
+func softServer(t *testing.T, quota uint64) *server {
+	t.Helper()
 	drv, err := softgpu.New(softgpu.Config{Indices: []int{0}, MemoryBytes: 1 << 30})
 	if err != nil {
 		t.Fatal(err)
@@ -21,12 +21,53 @@ func TestPhysicalMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer thread.Close()
+	t.Cleanup(func() { thread.Close() })
 	cfg := Config{VGPUs: []VGPU{{MemoryBytes: quota}}}
 	m := newMemory(cfg.VGPUs)
 	s := newServer(cfg, anyRegion(t), drv, newCharging(thread, m), m)
-	defer close(s.waiters.jobs)
-	api := s.api
+	t.Cleanup(func() { close(s.waiters.jobs) })
+	return s
+}
+
+// What was allocated in a context ends with it, and counts no more.
+func TestMemoryEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	const size = 1 << 20
+	s := softServer(t, 8*size)
+	used := func(when string, want uint64) {
+		t.Helper()
+		if got := s.memory.used[0]; got != want*size {
+			t.Fatalf("%s: %d bytes count, want %d", when, got, want*size)
+		}
+	}
+	do := func(context uint32, op uint16, args ...uint64) {
+		t.Helper()
+		if err := play(s, &fakeDriver{}, frame(op, context, 1, words(args...)), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(0, cuda.OpPrimaryRetain, 0, 16)
+	do(0, cuda.OpCuCtxCreate_v2, 17, 0, 0)
+	s.home = s.primaries[0]
+	do(16, cuda.OpMemAlloc, size)
+	do(17, cuda.OpMemAlloc, size)
+	do(17, cuda.OpMemAllocPitch, 1024, 1024, 4)
+	do(17, cuda.OpMemAllocAsync, size, 0, 0)
+	used("all is there", 4)
+	do(0, cuda.OpCuCtxDestroy_v2, 99)
+	used("no context was destroyed", 4)
+	do(0, cuda.OpCuCtxDestroy_v2, 17)
+	used("a context was destroyed", 2) // a pool's memory is no context's
+	do(0, cuda.OpPrimaryReset, 0)
+	used("the primary context was reset", 1)
+}
+
+// TestPhysicalMemory: memory of cuMemCreate counts as long as the driver keeps it, whoever has been released.
+func TestPhysicalMemory(t *testing.T) {
+	t.Parallel()
+	const size, quota = 2 << 20, 5 << 20
+	s := softServer(t, quota)
+	api, m := s.api, s.memory
 	ok := func(r driver.Result) {
 		t.Helper()
 		if r != driver.Success {

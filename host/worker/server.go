@@ -33,12 +33,13 @@ type server struct {
 	console *console
 	prints  bool // a kernel may print: synchronise through the driver, which then writes the text out
 
-	current   driver.Context         // of the ring goroutine's API
-	contextID uint32                 // as the last command named it
-	home      driver.Context         // the first device's primary context, in which the region is registered
-	captures  map[driver.Stream]bool // that the client has put into capture
-	dot       []byte                 // the graph that was drawn last
-	lenient   bool                   // the ring goroutine's API may do what is potentially unsafe beside captures
+	current   driver.Context                   // of the ring goroutine's API
+	contextID uint32                           // as the last command named it
+	home      driver.Context                   // the first device's primary context, in which the region is registered
+	primaries map[driver.Device]driver.Context // that the client has retained
+	captures  map[driver.Stream]bool           // that the client has put into capture
+	dot       []byte                           // the graph that was drawn last
+	lenient   bool                             // the ring goroutine's API may do what is potentially unsafe beside captures
 	dirty     map[driver.Context]*dirtyStreams
 	image     []byte // being sent in pieces
 	gpuFlags  bool   // the backend's streams can answer fences themselves
@@ -71,7 +72,7 @@ func newServer(cfg Config, r *region, drv driver.Driver, api driver.API, m *memo
 	return &server{
 		cfg: cfg, region: r, api: api, handles: newHandleTable(), memory: m,
 		waiters: newWaiters(drv), watch: newWatch(drv), monitor: newMonitor(drv, cfg.VGPUs), calls: &hostCalls{region: r}, console: newConsole(r),
-		captures: map[driver.Stream]bool{}, dirty: map[driver.Context]*dirtyStreams{}, words: map[driver.Event]eventWord{},
+		primaries: map[driver.Device]driver.Context{}, captures: map[driver.Stream]bool{}, dirty: map[driver.Context]*dirtyStreams{}, words: map[driver.Event]eventWord{},
 		linked: map[driver.LinkState][]byte{}, placed: map[driver.HostPtr]placement{}, objects: newObjects(), mail: newMail(-1),
 	}
 }
@@ -125,6 +126,7 @@ func (s *server) run(c ring.Command, a *args, reply *reply) driver.Result {
 	}
 	s.beforeEnd(c.Op, a)
 	stream := s.capturedStream(c.Op, a)
+	context := s.endingContext(c.Op, a)
 	ending, node := s.endingNodes(c.Op, a)
 	result := s.dispatchUnasked(c.Op, a, reply)
 	if c.Op == cuda.OpCuStreamEndCapture && endsCapture(result) {
@@ -136,6 +138,9 @@ func (s *server) run(c ring.Command, a *args, reply *reply) driver.Result {
 			s.captures[stream] = true
 		case cuda.OpCuCtxCreate_v2, cuda.OpCuCtxDestroy_v2: // both change what is current
 			s.forgetContext()
+			if c.Op == cuda.OpCuCtxDestroy_v2 {
+				s.memory.forgetContext(context)
+			}
 		case cuda.OpCuGraphDestroy, cuda.OpCuGraphDestroyNode:
 			s.forget(ending)
 		case cuda.OpCuGraphChildGraphNodeGetGraph:
@@ -168,6 +173,15 @@ func (s *server) endingNodes(op uint16, a *args) (list []handle, node driver.Gra
 		}
 	}
 	return list, node
+}
+
+// endingContext is the context that a command destroys.
+func (s *server) endingContext(op uint16, a *args) driver.Context {
+	if op != cuda.OpCuCtxDestroy_v2 {
+		return 0
+	}
+	v, _ := s.handles.lookup(a.peek(), cuda.KindContext)
+	return driver.Context(v)
 }
 
 // dispatchUnasked dispatches a command; the watch asks nothing while one may put a stream into capture.
