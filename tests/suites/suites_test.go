@@ -119,7 +119,8 @@ func same(t *testing.T, what string, got []string, want ...string) {
 // TestPrograms has programs that end well, say that they failed, lack something, hang with a child, crash, and do not
 // compile.
 func TestPrograms(t *testing.T) {
-	const makefile = "CC = nvcc\nmain: main.c ../shared/value.h\n\t$(CC) -I../shared main.c -o main\n" +
+	const makefile = "CC = nvcc\nmain: main.c ../shared/value.h\n\tcd .. # not for the next line\n" +
+		"\t$(CC) -I../shared \\\n\t\tmain.c -o main\n" +
 		"run: main\n\t./main 1\n"
 	body := func(vgpu string) string {
 		return "#include \"value.h\"\n#include <signal.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <unistd.h>\n" +
