@@ -15,6 +15,7 @@ const (
 	name            = "Orion Software GPU"
 	multiprocessors = 32
 	maxThreads      = 1024
+	maxRegisters    = 255 // of a thread
 	threadsPerSM    = 2048
 	blocksPerSM     = 32
 	registersPerSM  = 65536

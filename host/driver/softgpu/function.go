@@ -28,7 +28,11 @@ func (f *function) attribute(n uint32) (int32, driver.Result) {
 	case 3:
 		return int32(p.LocalBytes), driver.Success
 	case 4:
-		return int32(min(p.Registers, 255)), driver.Success
+		most := maxRegisters
+		if p.MaxRegs > 0 {
+			most = min(most, p.MaxRegs)
+		}
+		return int32(min(p.Registers, most)), driver.Success
 	case 5: // programs choose the shape of a launch by it, as the kernel was compiled for that
 		return f.m.target, driver.Success
 	case 6:

@@ -4,6 +4,7 @@ package softgpu
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/orion-vgpu/orion/host/driver"
@@ -14,18 +15,22 @@ import (
 
 // linking is a link in progress: units of PTX that become one module.
 type linking struct {
-	id    uint64
-	units []string
+	id        uint64
+	units     []string
+	registers int // of a thread, at most; 0: no bound
 }
 
-// unitMark stands between the units in the image of a finished link, which is text like any PTX.
-const unitMark = "\n// orion softgpu: next unit\n"
+// The image of a finished link is text like any PTX: after a bound of registers if it has one, with a mark between units.
+const (
+	registerMark = "// orion softgpu: registers "
+	unitMark     = "\n// orion softgpu: next unit\n"
+)
 
-func (t *thread) LinkCreate([]driver.JITOption) (driver.LinkState, driver.Result) {
+func (t *thread) LinkCreate(options []driver.JITOption) (driver.LinkState, driver.Result) {
 	if _, r := t.context(); r != driver.Success {
 		return 0, r
 	}
-	l := &linking{}
+	l := &linking{registers: registerBound(options)}
 	l.id = t.d.handles.add(l)
 	return driver.LinkState(l.id), driver.Success
 }
@@ -58,7 +63,11 @@ func (t *thread) LinkComplete(h driver.LinkState, log *driver.JITLog) ([]byte, d
 	if len(l.units) == 0 {
 		return nil, driver.ErrorInvalidValue
 	}
-	image := append([]byte(strings.Join(l.units, unitMark)), 0)
+	text := strings.Join(l.units, unitMark)
+	if l.registers > 0 {
+		text = fmt.Sprintf("%s%d\n%s", registerMark, l.registers, text)
+	}
+	image := append([]byte(text), 0)
 	ast, r := t.d.parse(image, log)
 	if r != driver.Success {
 		return nil, r
@@ -91,11 +100,17 @@ func (t *thread) LinkDestroy(h driver.LinkState) driver.Result {
 // parseUnits reads PTX, of one unit or of those that were linked.
 func parseUnits(text string) (*ptx.Module, error) {
 	var all []*ptx.Module
+	most := 0
+	if bound, ok := strings.CutPrefix(text, registerMark); ok {
+		bound, _, _ = strings.Cut(bound, "\n")
+		most, _ = strconv.Atoi(bound) // 0 if a program has written something else there
+	}
 	for unit := range strings.SplitSeq(text, unitMark) {
 		m, err := ptx.Parse(unit)
 		if err != nil {
 			return nil, err
 		}
+		boundRegisters(m, most)
 		all = append(all, m)
 	}
 	if len(all) == 1 {

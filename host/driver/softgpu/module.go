@@ -89,6 +89,27 @@ func (d *Driver) target(ast *ptx.Module) (int, error) {
 	return strconv.Atoi(strings.TrimRight(strings.TrimPrefix(ast.Target[0], "sm_"), "abcdefghijklmnopqrstuvwxyz"))
 }
 
+// registerBound is how many registers options let a thread have, or 0.
+func registerBound(options []driver.JITOption) int {
+	const jitMaxRegisters = 0
+	for _, o := range options {
+		if o.ID == jitMaxRegisters && o.Value <= maxRegisters {
+			return int(o.Value)
+		}
+	}
+	return 0
+}
+
+// boundRegisters gives a unit's kernels a bound of registers, where they have none of their own. What a kernel takes here
+// stays what it is: programs look whether the number that they are told keeps to the bound, and compute occupancy of it.
+func boundRegisters(ast *ptx.Module, most int) {
+	for _, f := range ast.Funcs {
+		if f.MaxRegisters == 0 {
+			f.MaxRegisters = most
+		}
+	}
+}
+
 // load makes a module of a unit in a context.
 func (c *context) load(ast *ptx.Module, log *driver.JITLog) (*module, driver.Result) {
 	c = c.home()
@@ -186,7 +207,7 @@ func (f *function) program() (*simt.Program, driver.Result) {
 	return p, driver.Success
 }
 
-func (t *thread) ModuleLoad(image []byte, _ []driver.JITOption, log *driver.JITLog) (driver.Module, driver.Result) {
+func (t *thread) ModuleLoad(image []byte, options []driver.JITOption, log *driver.JITLog) (driver.Module, driver.Result) {
 	c, r := t.context()
 	if r != driver.Success {
 		return 0, r
@@ -195,6 +216,7 @@ func (t *thread) ModuleLoad(image []byte, _ []driver.JITOption, log *driver.JITL
 	if r != driver.Success {
 		return 0, r
 	}
+	boundRegisters(ast, registerBound(options))
 	m, r := c.load(ast, log)
 	if r != driver.Success {
 		return 0, r
@@ -252,11 +274,12 @@ func (t *thread) ModuleGetGlobal(h driver.Module, name string) (driver.DevicePtr
 	return driver.DevicePtr(s.Addr), s.Bytes, driver.Success
 }
 
-func (t *thread) LibraryLoad(image []byte, _ []driver.JITOption, log *driver.JITLog) (driver.Library, driver.Result) {
+func (t *thread) LibraryLoad(image []byte, options []driver.JITOption, log *driver.JITLog) (driver.Library, driver.Result) {
 	ast, r := t.d.parse(image, log)
 	if r != driver.Success {
 		return 0, r
 	}
+	boundRegisters(ast, registerBound(options))
 	l := &library{d: t.d, ast: ast, modules: map[*context]*module{}, kernels: map[string]*kernel{}}
 	l.id = t.d.handles.add(l)
 	return driver.Library(l.id), driver.Success

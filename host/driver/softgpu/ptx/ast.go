@@ -47,6 +47,7 @@ type Func struct {
 	Params, Returns []*Var
 	MaxThreads      [3]int // .maxntid
 	ReqThreads      [3]int // .reqntid
+	MaxRegisters    int    // .maxnreg, 0 without it
 	Body            *Body  // nil for a declaration
 	Line            int
 }

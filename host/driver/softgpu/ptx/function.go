@@ -113,8 +113,12 @@ func (p *parser) tuning(f *Func) error {
 				f.ReqThreads = dims
 			}
 		case "minnctapersm", "maxnctapersm", "maxnreg", "maxclusterrank":
-			if _, err := p.number(); err != nil {
+			n, err := p.number()
+			if err != nil {
 				return err
+			}
+			if word == "maxnreg" {
+				f.MaxRegisters = n
 			}
 		case "noreturn", "explicitcluster", "blocksareclusters":
 		case "pragma":

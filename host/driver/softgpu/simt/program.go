@@ -24,6 +24,7 @@ type Program struct {
 	LocalBytes  int // of a thread, without calls whose depth is unknown
 	ConstBytes  int
 	Registers   int    // slots that a thread takes
+	MaxRegs     int    // from .maxnreg or an option, zero without either
 	MaxThreads  [3]int // from .maxntid or .reqntid, zero without them
 	ReqThreads  [3]int
 
@@ -81,7 +82,7 @@ func link(m *Module, name string) (p *Program, err error) {
 		return nil, fmt.Errorf("%w: no kernel %s", ErrInvalid, name)
 	}
 	l := &linker{module: m, p: &Program{Name: name, module: m, byNumber: map[int]*function{}, caches: 1,
-		MaxThreads: f.MaxThreads, ReqThreads: f.ReqThreads},
+		MaxThreads: f.MaxThreads, ReqThreads: f.ReqThreads, MaxRegs: f.MaxRegisters},
 		shared: map[string]int{}, done: map[string]*function{}, calls: map[string][]string{}}
 	for _, v := range f.Params {
 		at := (l.p.ParamBytes + v.Align - 1) &^ (v.Align - 1)
