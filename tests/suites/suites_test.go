@@ -34,6 +34,12 @@ wrong = FAIL
 kind = make
 cases = src/*-cuda
 
+[folders]
+kind = folder
+cases = samples/*
+with = common/*
+include = common
+
 [tests]
 kind = pytest
 cases = tests/test_*.py
@@ -70,11 +76,18 @@ func results(t *testing.T, python, suite string, source map[string]string) (wors
 	t.Helper()
 	dir := t.TempDir()
 	write(t, dir, source)
-	write(t, dir, map[string]string{"table": table, "env": "export VGPU=1\n", "driver.c": "int cuInit(int f) { return f; }\n"})
+	write(t, dir, map[string]string{"table": table, "env": "export VGPU=1\n", "driver.c": "int cuInit(int f) { return f; }\n",
+		// A compiler that takes nvcc's options.
+		"nvcc": "#!/bin/sh\nfor a; do\n\tshift\n" +
+			"\tcase $a in -arch* | --* | -std* | -Xlinker | -lcuda) ;; *) set -- \"$@\" \"$a\" ;; esac\n" +
+			"done\nexec cc \"$@\"\n"})
+	if err := os.Chmod(dir+"/nvcc", 0o755); err != nil {
+		t.Fatal(err)
+	}
 	command := func(name string, args ...string) string {
 		t.Helper()
 		c := exec.Command(name, args...)
-		c.Env = append(os.Environ(), "LD_LIBRARY_PATH="+dir, "NVCC=cc")
+		c.Env = append(os.Environ(), "LD_LIBRARY_PATH="+dir, "NVCC="+dir+"/nvcc")
 		out, err := c.CombinedOutput()
 		if err != nil && name != "./compare" {
 			t.Fatalf("%s %v: %v\n%s", name, args, err, out)
@@ -147,6 +160,29 @@ func TestPrograms(t *testing.T) {
 	if took := time.Since(began); took > time.Minute {
 		t.Errorf("took %v", took)
 	}
+}
+
+// TestFolders has a program that its CMakeLists.txt names, with arguments, and two in one folder without.
+func TestFolders(t *testing.T) {
+	vgpu := func(header string) string {
+		return "#include \"" + header + "\"\n#include <stdlib.h>\n" +
+			"int main(int argc, char **argv) { return getenv(\"VGPU\") ? 1 : argc != value(); }\n"
+	}
+	_, lines := results(t, python(t), "folders", map[string]string{
+		"common/value.h":           "int value(void);\n",
+		"common/helper.c":          "int value(void) { return 3; }\n",
+		"test_args.json":           `{"named": {"runs": [{"args": ["a", "b"]}, {"args": ["a"]}]}}`,
+		"samples/n/CMakeLists.txt": "add_executable(named src/named.c\n  ${CMAKE_CURRENT_SOURCE_DIR}/../../common/helper.c)\n",
+		"samples/n/src/named.c":    vgpu("value.h"),
+		"samples/n/other.c":        "not compiled\n",
+		"samples/two/a.c":          vgpu("own.h"),
+		"samples/two/b.c":          "int main(void) { return 0; }\n",
+		"samples/two/own.h":        "static int value(void) { return 1; }\n",
+		"samples/text/README":      "no case\n",
+	})
+	same(t, "results", lines,
+		"samples/n#0 native pass", "samples/n#0 vgpu fail", "samples/n#1 native fail", "samples/n#1 vgpu fail",
+		"samples/two/a native pass", "samples/two/a vgpu fail", "samples/two/b native pass", "samples/two/b vgpu pass")
 }
 
 // TestCut ends a run by its time: it leaves no line of what was cut, and no process.
