@@ -23,6 +23,7 @@ with =
 but =
 include =
 installed =
+folder = .
 options =
 env =
 needs =
