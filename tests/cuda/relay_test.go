@@ -16,7 +16,7 @@ import (
 var relayed = []string{"allocations", "async_alloc", "bfs", "concurrent_streams", "cooperative_groups", "driver_contexts", "driver_copy_batch", "driver_graph", "driver_ipc",
 	"driver_jit_log", "driver_launch", "driver_linker", "driver_memcpy", "driver_memset", "driver_pointers", "driver_streams", "driver_user_objects",
 	"errors_memory", "events", "fork_before", "globals", "graph_capture", "graph_explicit", "graph_update", "host_callbacks",
-	"host_register", "host_register_threads", "illegal_address", "interop", "kernel_assert", "kernel_printf", "legacy_stream", "life", "managed_advice", "managed_list", "managed_variables", "matmul",
+	"host_register", "host_register_threads", "illegal_address", "interop", "kernel_assert", "kernel_printf", "kernel_printf_waits", "legacy_stream", "life", "managed_advice", "managed_list", "managed_variables", "matmul",
 	"memcpy_2d", "memcpy_3d", "memcpy_kinds", "memset", "multi_gpu", "peer_copy", "per_thread_stream", "pinned_memory", "pinned_order",
 	"pointer_attributes", "pthreads", "stream_wait_event", "streams", "thrust_algorithms"}
 

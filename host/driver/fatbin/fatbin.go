@@ -105,12 +105,11 @@ func isTextFor(capability int) func(*entry) bool {
 func newest(image []byte, fits func(*entry) bool) (*entry, error) {
 	var best *entry
 	for len(image) >= headerSize && binary.LittleEndian.Uint32(image) == magic {
-		header := int(binary.LittleEndian.Uint16(image[6:]))
-		size := binary.LittleEndian.Uint64(image[8:])
-		if header < headerSize || header > len(image) || size > uint64(len(image)-header) {
-			return nil, fmt.Errorf("%w: container of %d bytes in an image of %d", ErrFormat, size, len(image))
+		n, err := containerSize(image)
+		if err != nil {
+			return nil, err
 		}
-		entries, err := list(image[header : header+int(size)])
+		entries, err := list(image[binary.LittleEndian.Uint16(image[6:]):n])
 		if err != nil {
 			return nil, err
 		}
@@ -119,9 +118,19 @@ func newest(image []byte, fits func(*entry) bool) (*entry, error) {
 				best = e
 			}
 		}
-		image = image[header+int(size):]
+		image = image[n:]
 	}
 	return best, nil
+}
+
+// containerSize is the size of the container that an image begins with, its header included.
+func containerSize(image []byte) (int, error) {
+	header := int(binary.LittleEndian.Uint16(image[6:]))
+	size := binary.LittleEndian.Uint64(image[8:])
+	if header < headerSize || header > len(image) || size > uint64(len(image)-header) {
+		return 0, fmt.Errorf("%w: container of %d bytes in an image of %d", ErrFormat, size, len(image))
+	}
+	return header + int(size), nil
 }
 
 func list(b []byte) ([]entry, error) {

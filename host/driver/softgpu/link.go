@@ -35,23 +35,34 @@ func (t *thread) LinkCreate(options []driver.JITOption) (driver.LinkState, drive
 	return driver.LinkState(l.id), driver.Success
 }
 
-func (t *thread) LinkAdd(h driver.LinkState, kind uint32, data []byte, _ string, _ []driver.JITOption, log *driver.JITLog) driver.Result {
-	const ptxInput, fatbinInput = 1, 2
+func (t *thread) LinkAdd(h driver.LinkState, kind uint32, data []byte, name string, _ []driver.JITOption, log *driver.JITLog) driver.Result {
+	const ptxInput, fatbinInput, objectInput, libraryInput = 1, 2, 3, 4
 	l, r := find[*linking](t.d, h)
 	if r != driver.Success {
 		return r
 	}
-	if kind != ptxInput && kind != fatbinInput {
+	images := [][]byte{data}
+	switch kind {
+	case ptxInput, fatbinInput:
+	case objectInput, libraryInput:
+		var err error
+		if images, err = fatbin.Containers(data); err != nil {
+			log.Error = fmt.Sprintf("link %s: %v", name, err)
+			return driver.ErrorInvalidImage
+		}
+	default:
 		return driver.ErrorNoBinaryForGpu
 	}
-	if _, r := t.d.parse(data, log); r != driver.Success {
-		return r
+	for _, image := range images {
+		if _, r := t.d.parse(image, log); r != driver.Success {
+			return r
+		}
+		text, err := fatbin.PTX(image, t.d.cfg.Capability)
+		if err != nil {
+			return driver.ErrorInvalidImage
+		}
+		l.units = append(l.units, text)
 	}
-	text, err := fatbin.PTX(data, t.d.cfg.Capability)
-	if err != nil {
-		return driver.ErrorInvalidImage
-	}
-	l.units = append(l.units, text)
 	return driver.Success
 }
 
