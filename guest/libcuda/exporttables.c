@@ -217,7 +217,16 @@ static const void *const tools_module[] = {
 UNKNOWN_1734dc26(STUB, t1734dc26)
 static const void *const library_hints[] = {SIZE(0x140), UNKNOWN_1734dc26(ENTRY, t1734dc26)};
 
-/* Tables f8cff951 (a log for cuDNN) and da9151d3 (asked for by NVRTC) are refused: their callers do without. */
+/* da9151d3: what compilers ask. Without the table nvJitLink links nothing with -lto, but it does without an answer of the
+ * slot that it calls; NVRTC does without both. */
+
+static int compiler_question(void) { return CUDA_ERROR_NOT_SUPPORTED; }
+
+#define UNKNOWN_da9151d3(m, t) m(t, 2) m(t, 3) m(t, 4) m(t, 5) m(t, 6)
+UNKNOWN_da9151d3(STUB, tda9151d3)
+static const void *const compiler_questions[] = {SIZE(0x38), SLOT(1, compiler_question), UNKNOWN_da9151d3(ENTRY, tda9151d3)};
+
+/* Table f8cff951 (a log for cuDNN) is refused: its caller does without. */
 static const struct {
 	uint8_t id[16];
 	const void *const *table;
@@ -231,6 +240,7 @@ static const struct {
 	{{0x21, 0x31, 0x8c, 0x60, 0x97, 0x14, 0x32, 0x48, 0x8c, 0xa6, 0x41, 0xff, 0x73, 0x24, 0xc8, 0xf2}, tools_context},
 	{{0x6e, 0x16, 0x3f, 0xbe, 0xb9, 0x58, 0x44, 0x4d, 0x83, 0x5c, 0xe1, 0x82, 0xaf, 0xf1, 0x99, 0x1e}, tools_module},
 	{{0x17, 0x34, 0xdc, 0x26, 0x80, 0x0d, 0x47, 0x45, 0x87, 0x26, 0xc0, 0xf1, 0xe7, 0xdd, 0x8b, 0xca}, library_hints},
+	{{0xda, 0x91, 0x51, 0xd3, 0x3a, 0xe6, 0xcc, 0x41, 0xa5, 0xc0, 0x4f, 0x26, 0xd5, 0x33, 0xe3, 0x28}, compiler_questions},
 };
 
 EXPORT int cuGetExportTable(const void **table, const void *id)
