@@ -178,7 +178,7 @@ func (f floatFormat) load(v uint64) float64 {
 	case 0:
 		x = float64(frac) * 0x1p-24
 	default:
-		x = math.Ldexp(float64(1024+frac), int(exp)-25)
+		x = float64(math.Float32frombits(uint32((exp+127-15)<<23 | frac<<13)))
 	}
 	if sign != 0 {
 		x = -x
@@ -203,20 +203,24 @@ func (f floatFormat) store(x float64, mode rounding) uint64 {
 	if a == 0 {
 		return sign
 	}
-	_, exp := math.Frexp(a)
-	exp = max(exp-1, 1-f.maxFinal) // of the leading bit, or of subnormals
-	scaled := math.Ldexp(a, int(f.mantissa)-exp)
-	n := math.Floor(scaled)
-	rest := scaled - n
+	whole := math.Float64bits(a)
+	lead := int(whole>>52) - 1023  // exponent of the leading bit
+	exp := max(lead, 1-f.maxFinal) // that of the result, or of subnormals
+	drop := 52 - int(f.mantissa) + exp - lead
+	n, rest, half := uint64(0), uint64(1), uint64(2) // n units of the last place; the rest; half a unit
+	if drop < 64 {
+		significand := whole&(1<<52-1) | 1<<52
+		n, rest, half = significand>>drop, significand&(1<<drop-1), 1<<(drop-1)
+	}
 	negative := sign != 0
 	switch {
 	case rest == 0:
-	case mode == nearest && (rest > 0.5 || rest == 0.5 && math.Mod(n, 2) == 1),
-		mode == away && rest >= 0.5, mode == up && !negative, mode == down && negative:
+	case mode == nearest && (rest > half || rest == half && n&1 == 1),
+		mode == away && rest >= half, mode == up && !negative, mode == down && negative:
 		n++
 	}
 	// n counts units of the last place; adding the exponent lets a carry run into it.
-	bits := uint64(n)
+	bits := n
 	if exp > 1-f.maxFinal || bits>>f.mantissa != 0 {
 		bits += uint64(exp+f.maxFinal-1) << f.mantissa
 	}

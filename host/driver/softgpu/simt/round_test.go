@@ -90,6 +90,18 @@ func TestHalf(t *testing.T) {
 			if got := f.store((x+next)/2, nearest); got != even {
 				t.Fatalf("%v half-way after %04x is rounded to %04x", typ, v, got)
 			}
+			less, more := v, v+1 // towards and away from zero
+			for mode, want := range map[rounding][3]uint64{nearest: {less, even, more}, away: {less, more, more},
+				toZero: {less, less, less}, up: {more, more, more}, down: {less, less, less}} {
+				if x+next < 0 && (mode == up || mode == down) {
+					want = [3]uint64{less + more - want[0], less + more - want[1], less + more - want[2]}
+				}
+				for i, part := range []float64{0.25, 0.5, 0.75} {
+					if got := f.store(x+(next-x)*part, mode); got != want[i] {
+						t.Fatalf("%v %04x and %v more is rounded to %04x in mode %d, want %04x", typ, v, part, got, mode, want[i])
+					}
+				}
+			}
 		}
 	}
 	if got := formats[ptx.F16].store(65520, nearest); got != 0x7c00 {

@@ -56,11 +56,12 @@ func (s shape) dims(matrix string) (rows, cols int) {
 type fragment struct {
 	rows, cols int
 	typ        ptx.Type
+	bits       int // of an element
 	regs       []int32
 }
 
 // per is the number of elements in a register.
-func (f *fragment) per() int { return max(32/f.bits(), 1) }
+func (f *fragment) per() int { return max(32/f.bits, 1) }
 
 // at returns where lane and element index of the fragment are in the matrix, by number.
 func (f *fragment) at(lane, i int) int {
@@ -68,17 +69,15 @@ func (f *fragment) at(lane, i int) int {
 	return (lane*(n/32) + i) % n
 }
 
-func (f *fragment) bits() int { return cells[f.typ].bits }
-
 // mask is that of the bits of an element.
-func (f *fragment) mask() uint64 { return ^uint64(0) >> (64 - f.bits()) }
+func (f *fragment) mask() uint64 { return ^uint64(0) >> (64 - f.bits) }
 
 // read returns the matrix as its elements' bits.
 func (f *fragment) read(w *warp) []uint64 {
 	out := make([]uint64, f.rows*f.cols)
 	for lane := range 32 {
 		for i := range out[:len(out)/32] {
-			v := w.regs[f.regs[i/f.per()]][lane] >> (i % f.per() * f.bits())
+			v := w.regs[f.regs[i/f.per()]][lane] >> (i % f.per() * f.bits)
 			out[f.at(lane, i)] = v & f.mask()
 		}
 	}
@@ -91,7 +90,7 @@ func (f *fragment) write(w *warp, elements []uint64) {
 		for lane := range 32 {
 			var v uint64
 			for i := range f.per() {
-				v |= elements[f.at(lane, r*f.per()+i)%len(elements)] << (i * f.bits())
+				v |= elements[f.at(lane, r*f.per()+i)%len(elements)] << (i * f.bits)
 			}
 			w.regs[slot][lane] = v
 		}
@@ -109,7 +108,7 @@ type matrixOp struct {
 
 func (c *compiler) fragment(s shape, matrix string, t ptx.Type, o ptx.Operand, destination bool) fragment {
 	rows, cols := s.dims(matrix)
-	f := fragment{rows: rows, cols: cols, typ: t}
+	f := fragment{rows: rows, cols: cols, typ: t, bits: cells[t].bits}
 	if cells[t].load == nil {
 		c.unsupported()
 	}
@@ -124,7 +123,7 @@ func (c *compiler) fragment(s shape, matrix string, t ptx.Type, o ptx.Operand, d
 		if destination {
 			f.regs = append(f.regs, c.dest(e))
 		} else {
-			f.regs = append(f.regs, c.value(e, typeOfBits[f.bits()]))
+			f.regs = append(f.regs, c.value(e, typeOfBits[f.bits]))
 		}
 	}
 	return f
@@ -210,7 +209,7 @@ func (x *matrixOp) element(w *warp, in *instr, row, col int) unsafe.Pointer {
 	if x.column {
 		row, col = col, row
 	}
-	size := uint64(x.f.bits() / 8)
+	size := uint64(x.f.bits / 8)
 	at := (uint64(row)*w.regs[in.b][first] + uint64(col)) * size
 	return w.resolve(in, x.space, first, w.regs[in.a][first]+in.imm+at, size)
 }
@@ -229,7 +228,7 @@ func execMatrixLoad(w *warp, in *instr) {
 	f.regs = in.ds
 	elements := make([]uint64, f.rows*f.cols)
 	for i := range elements {
-		elements[i] = loadBits(x.element(w, in, i/f.cols, i%f.cols), uint64(f.bits()/8))
+		elements[i] = loadBits(x.element(w, in, i/f.cols, i%f.cols), uint64(f.bits/8))
 	}
 	f.write(w, elements)
 }
@@ -240,7 +239,7 @@ func execMatrixStore(w *warp, in *instr) {
 	f := x.f
 	f.regs = in.ss
 	for i, v := range f.read(w) {
-		storeBits(x.element(w, in, i/f.cols, i%f.cols), uint64(f.bits()/8), v)
+		storeBits(x.element(w, in, i/f.cols, i%f.cols), uint64(f.bits/8), v)
 	}
 }
 
