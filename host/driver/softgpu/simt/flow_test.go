@@ -322,8 +322,10 @@ func TestBlocksWaitForBlocks(t *testing.T) {
 	t.Parallel()
 	const blocks = 16
 	for name, spin := range map[string]string{
-		"a load":         "S: ld.volatile.global.u32 %r1, [%out]; setp.ne.u32 %p1, %r1, 16; @%p1 bra S;",
-		"an atomic":      "S: atom.global.or.b32 %r1, [%out], 0; setp.ne.u32 %p1, %r1, 16; @%p1 bra S;",
+		"a load":    "S: ld.volatile.global.u32 %r1, [%out]; setp.ne.u32 %p1, %r1, 16; @%p1 bra S;",
+		"an atomic": "S: atom.global.or.b32 %r1, [%out], 0; setp.ne.u32 %p1, %r1, 16; @%p1 bra S;",
+		"of a cooperative launch": "mov.u32 %r2, 0; S: add.u32 %r2, %r2, 1; ld.volatile.global.u32 %r1, [%out]; setp.ne.u32 %p1, %r1, 16; " +
+			"setp.lt.u32 %p2, %r2, 4000; or.pred %p1, %p1, %p2; @%p1 bra S;", // each spins long enough for more to be asked for
 		"with a barrier": "S: ld.relaxed.gpu.global.u32 %r1, [%out]; setp.ne.u32 %p1, %r1, 16; bar.red.or.pred %p2, 0, %p1; @%p2 bra S;",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -332,7 +334,7 @@ func TestBlocksWaitForBlocks(t *testing.T) {
 			a := g.alloc(4)
 			l := g.prepare(g.module(kernel("setp.eq.u32 %p3, %r0, 0; @%p3 red.global.add.u32 [%out], 1; "+spin)), "k",
 				[3]uint32{blocks, 1, 1}, [3]uint32{64, 1, 1}, a)
-			l.Resident = blocks
+			l.Resident, l.Cooperative = blocks, name == "of a cooperative launch"
 			defer time.AfterFunc(time.Minute, l.Kill).Stop()
 			if err := l.Run(); err != nil {
 				t.Error(err)

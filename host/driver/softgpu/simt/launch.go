@@ -113,6 +113,7 @@ func (l *Launch) Run() error {
 
 // together runs every block in a goroutine of its own: they may wait for one another.
 func (l *Launch) together() {
+	l.next.Store(l.blocks) // none is left for more
 	var wg sync.WaitGroup
 	for i := range l.blocks {
 		wg.Go(func() { l.attempt(func(b *block) { b.run(i) }) })
