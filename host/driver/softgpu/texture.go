@@ -252,9 +252,7 @@ func (t *thread) SurfObjectCreate(res []byte) (uint64, driver.Result) {
 	if r != driver.Success {
 		return 0, r
 	}
-	if a.desc.flags&arraySurface == 0 {
-		return 0, driver.ErrorInvalidValue
-	}
+	// The flag that a surface reference asks of its array is not asked here: programs draw levels of textures so.
 	m := a.image
 	o := &surfObject{res: slices.Clone(res)}
 	o.id = t.d.handles.add(o)
