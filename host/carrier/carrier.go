@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -40,7 +41,7 @@ type Carrier struct {
 	shared *twin.Set
 	log    *slog.Logger
 	life   *carry.Life
-	bell   int // our end of the ring's doorbell
+	bell   *os.File // our end of the ring's doorbell
 
 	wake   chan struct{}
 	finish chan struct{} // closed when the session has ended
@@ -97,7 +98,7 @@ func Start(stream io.ReadWriteCloser, region []byte, base uint64, silence time.D
 	if err != nil {
 		return nil, -1, fmt.Errorf("make the ring's doorbell: %w", err)
 	}
-	c = &Carrier{stream: stream, region: region, base: base, shared: twin.New(region), log: log, bell: pair[0],
+	c = &Carrier{stream: stream, region: region, base: base, shared: twin.New(region), log: log, bell: os.NewFile(uintptr(pair[0]), "doorbell"),
 		wake: make(chan struct{}, 1), finish: make(chan struct{}),
 		gone: make(chan struct{}), done: make(chan struct{})}
 	for i := range uint64(wire.SlotCount) {
@@ -117,7 +118,7 @@ func (c *Carrier) close(reason error) {
 		}
 		c.life.Stop()
 		c.stream.Close()
-		unix.Close(c.bell)
+		c.bell.Close()
 		close(c.gone)
 	})
 }

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/orion-vgpu/orion/proto/carry"
 	"github.com/orion-vgpu/orion/proto/wire"
 )
@@ -128,7 +126,7 @@ func (c *Carrier) publish() {
 	c.region.Store64(wire.RingTail, c.stored)
 	c.active.Store(time.Now().UnixNano())
 	if c.region.Load32(wire.RingParked) != 0 && c.region.Swap32(wire.RingParked, 0) != 0 {
-		_, _ = unix.Write(c.bell, []byte{1}) // fails only when the session ends
+		_, _ = c.bell.Write([]byte{1}) // fails only when the session ends
 	}
 	c.Answered()
 }
