@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -56,7 +57,11 @@ func (s *Server) greet(ctx context.Context, conn *entrance.Conn) {
 		s.log.Debug("connection without handshake", "client", who)
 		return
 	}
+	level := slog.LevelWarn
 	if err == nil {
+		if hello.VGPUs == 0 { // as orion-check asks, to be told whether oriond understands it
+			level = slog.LevelDebug
+		}
 		err = s.check(hello)
 	}
 	if err == nil {
@@ -67,7 +72,7 @@ func (s *Server) greet(ctx context.Context, conn *entrance.Conn) {
 	}
 	if err != nil {
 		s.answer(conn, err)
-		s.log.Warn("handshake refused", "client", who, "program", hello.Program, "host", hello.Host, "reason", err)
+		s.log.Log(ctx, level, "handshake refused", "client", who, "program", hello.Program, "host", hello.Host, "reason", err)
 	}
 }
 
