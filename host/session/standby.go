@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,8 +24,8 @@ import (
 // waits for neither. A session on several GPUs always gets a new worker: the driver must know all of them from its
 // start.
 type standby struct {
-	mu     sync.Mutex
-	offers map[string]chan *spare // by the GPU's UUID; a place that has a spare is a sender
+	mu    sync.Mutex
+	ready map[string][]*spare // by the GPU's UUID
 }
 
 // spare is a worker without a session.
@@ -32,6 +33,7 @@ type spare struct {
 	cmd     *exec.Cmd
 	handle  *process.Handle
 	control *net.UnixConn // to worker.Await; the worker ends when it closes
+	taken   chan struct{} // closed when it gets a session
 }
 
 const (
@@ -44,14 +46,37 @@ const (
 // take returns a spare of a GPU if one is ready, else nil. The caller owns it.
 func (b *standby) take(uuid string) *spare {
 	b.mu.Lock()
-	offer := b.offers[uuid]
-	b.mu.Unlock()
-	select {
-	case w := <-offer:
-		return w
-	default:
+	defer b.mu.Unlock()
+	list := b.ready[uuid]
+	if len(list) == 0 {
 		return nil
 	}
+	w := list[0]
+	b.ready[uuid] = slices.Delete(list, 0, 1)
+	close(w.taken)
+	return w
+}
+
+// offer lets a spare be taken.
+func (b *standby) offer(uuid string, w *spare) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ready == nil {
+		b.ready = map[string][]*spare{}
+	}
+	b.ready[uuid] = append(b.ready[uuid], w)
+}
+
+// withdraw ends that. It is false if the spare was taken meanwhile.
+func (b *standby) withdraw(uuid string, w *spare) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i := slices.Index(b.ready[uuid], w)
+	if i < 0 {
+		return false
+	}
+	b.ready[uuid] = slices.Delete(b.ready[uuid], i, i+1)
+	return true
 }
 
 // run fills every place of every GPU, until ctx ends; the spares end with it.
@@ -64,31 +89,23 @@ func (b *standby) run(ctx context.Context, s *Server) {
 		s.log.Warn("no workers on standby", "reason", err)
 		return
 	}
-	offers := map[string]chan *spare{}
-	for _, d := range devices {
-		offers[d.UUID] = make(chan *spare)
-	}
-	b.mu.Lock()
-	b.offers = offers
-	b.mu.Unlock()
 	var places sync.WaitGroup
 	defer places.Wait()
 	for _, d := range devices {
 		for range s.opt.Standby {
-			places.Go(func() { s.keepSpare(ctx, d, offers[d.UUID]) })
+			places.Go(func() { b.keep(ctx, s, d) })
 		}
 	}
 }
 
-// keepSpare fills one place.
-func (s *Server) keepSpare(ctx context.Context, d gpu.Device, offer chan<- *spare) {
+// keep fills one place.
+func (b *standby) keep(ctx context.Context, s *Server, d gpu.Device) {
 	retry := shortestRetry
 	for ctx.Err() == nil {
 		pause := refillPause
 		w, err := s.newSpare(ctx, d)
 		if err == nil {
-			s.log.Debug("worker on standby", "gpu", d.UUID, "worker", w.cmd.Process.Pid)
-			err = w.offer(ctx, offer)
+			err = b.hold(ctx, s, d.UUID, w)
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -120,7 +137,7 @@ func (s *Server) newSpare(ctx context.Context, d gpu.Device) (_ *spare, err erro
 	if err != nil {
 		return nil, fmt.Errorf("make a socket: %w", err)
 	}
-	w := &spare{control: conn.(*net.UnixConn)}
+	w := &spare{control: conn.(*net.UnixConn), taken: make(chan struct{})}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err == nil {
 		w.cmd, w.handle, err = s.spawn(worker.Config{
@@ -151,8 +168,8 @@ func (s *Server) newSpare(ctx context.Context, d gpu.Device) (_ *spare, err erro
 // errEnded is the end of a spare before its time.
 var errEnded = errors.New("the worker has ended")
 
-// offer holds a spare out until somebody takes it. Else it is gone when offer returns.
-func (w *spare) offer(ctx context.Context, offer chan<- *spare) error {
+// hold holds a spare out until somebody takes it. Else it is gone when hold returns.
+func (b *standby) hold(ctx context.Context, s *Server, uuid string, w *spare) error {
 	ended := make(chan struct{})
 	watch, err := w.handle.Dup()
 	if err != nil {
@@ -166,13 +183,18 @@ func (w *spare) offer(ctx context.Context, offer chan<- *spare) error {
 		}
 	}()
 	defer h.Close()
+	b.offer(uuid, w)
+	s.log.Debug("worker on standby", "gpu", uuid, "worker", w.cmd.Process.Pid)
 	select {
-	case offer <- w:
+	case <-w.taken:
 		return nil
 	case <-ctx.Done():
 		err = ctx.Err()
 	case <-ended:
 		err = errEnded
+	}
+	if !b.withdraw(uuid, w) {
+		return nil
 	}
 	w.dismiss()
 	return err
