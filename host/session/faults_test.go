@@ -66,8 +66,11 @@ func TestClientKilled(t *testing.T) {
 	c := startClient(t, s.opt.Socket, "victim")
 	pid := s.workerOf(t, c.session)
 	c.Process.Kill()
-	took := waitFor(t, "release after the client was killed", time.Second, func() bool { return s.pool.leases() == 1 && !running(pid) })
+	took := waitFor(t, "release after the client was killed", eventually, func() bool { return s.pool.leases() == 1 && !running(pid) })
 	t.Logf("worker gone and lease given back after %v", took)
+	if strings.Contains(s.log.String(), "killed worker") {
+		t.Error("the worker has not ended by itself")
+	}
 	if !running(s.workerOf(t, other.welcome.Session)) {
 		t.Error("the other session ended too")
 	}
@@ -81,7 +84,7 @@ func TestClientOfAStuckWorkerKilled(t *testing.T) {
 	pid := s.workerOf(t, c.session)
 	c.Process.Kill()
 	start := time.Now()
-	waitFor(t, "release", clientGrace+time.Second, func() bool { return s.pool.leases() == 0 && !running(pid) })
+	waitFor(t, "release", clientGrace+eventually, func() bool { return s.pool.leases() == 0 && !running(pid) })
 	if d := time.Since(start); d < clientGrace-200*time.Millisecond {
 		t.Errorf("killed after %v, want %v of grace", d, clientGrace)
 	}
@@ -117,7 +120,7 @@ func TestWorkerKilled(t *testing.T) {
 			other, victim := s.connect(t, "other"), s.connect(t, "victim")
 			pid := s.workerOf(t, victim.welcome.Session)
 			end(pid, victim)
-			waitFor(t, "release after the worker's end", time.Second, func() bool { return s.pool.leases() == 1 && !running(pid) })
+			waitFor(t, "release after the worker's end", eventually, func() bool { return s.pool.leases() == 1 && !running(pid) })
 			victim.conn.SetReadDeadline(time.Now().Add(eventually))
 			if n, err := victim.conn.Read(make([]byte, 1)); n != 0 || errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("the client reads %d bytes, %v; want the end of the connection", n, err)
@@ -167,7 +170,7 @@ func TestAdoption(t *testing.T) {
 		t.Fatalf("adopted %+v", got)
 	}
 	kept.close()
-	waitFor(t, "release of the adopted session", time.Second, func() bool { return pool.leases() == 0 && !running(keptPID) })
+	waitFor(t, "release of the adopted session", eventually, func() bool { return pool.leases() == 0 && !running(keptPID) })
 }
 
 // A PID that now belongs to somebody else is neither watched nor killed.
@@ -241,12 +244,12 @@ func TestOriondKilled(t *testing.T) {
 	stuck.Wait()
 
 	second := oriond()
-	waitFor(t, "end of the worker whose client died in between", clientGrace+time.Second, func() bool {
+	waitFor(t, "end of the worker whose client died in between", clientGrace+eventually, func() bool {
 		return strings.Count(events(), "release") == 1
 	})
 	startClient(t, socket, "new")
 	c.Process.Kill()
-	waitFor(t, "release of the adopted session", time.Second, func() bool { return strings.Count(events(), "release") == 2 })
+	waitFor(t, "release of the adopted session", eventually, func() bool { return strings.Count(events(), "release") == 2 })
 
 	second.Process.Signal(unix.SIGTERM)
 	if err := second.Wait(); err != nil {
