@@ -43,8 +43,9 @@ type domain struct {
 	rec    record.Domain
 	memory *memory // nil: it has no region
 	opted  bool
-	asked  bool // the guest is to let go of the device
-	seen   bool // this oriond saw it attached
+	asked  bool      // the guest is to let go of the device
+	told   time.Time // when the hypervisor had last been asked for that
+	seen   bool      // this oriond saw it attached
 	state  State
 	reason string
 	advice string // of a hot-plug that failed, for this run
@@ -273,8 +274,13 @@ func (m *Manager) attachVsock(ctx context.Context, d *domain) {
 	m.look(d.hv, d.name) // for its address
 }
 
-// detach ends the sessions and asks the guest to let go. An event says when it has.
+// detach ends the sessions and asks the guest to let go. An event says when it has. What else is heard of the machine
+// until the next try is no reason to ask at once again: a guest that is reset lets go just then, and libvirt 9.0 was seen
+// to crash when asked at that moment.
 func (m *Manager) detach(ctx context.Context, d *domain) {
+	if d.asked && time.Since(d.told) < firstRetry {
+		return
+	}
 	m.tell(d, Detaching, "the guest has not let go of the device yet")
 	m.change(d, func() { d.asked = true })
 	d.memory.close()
@@ -285,6 +291,7 @@ func (m *Manager) detach(ctx context.Context, d *domain) {
 		m.log.Warn("device stays for now", "machine", d.name, "reason", err)
 		m.tell(d, Detaching, err.Error())
 	}
+	d.told = time.Now()
 	m.retry(d) // a guest that boots does not hear
 }
 
