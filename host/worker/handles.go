@@ -81,11 +81,18 @@ func (t *handleTable) forgetAll(list map[handle]struct{}) {
 	if len(list) == 0 {
 		return
 	}
+	var kinds [cuda.KindCount]bool // most ids are of others, and need no search
+	for h := range list {
+		kinds[h.kind] = true
+	}
 	for n, page := range t.pages {
 		if page == nil {
 			continue
 		}
 		for i, h := range page {
+			if !kinds[h.kind] {
+				continue
+			}
 			if _, ok := list[h]; ok {
 				t.unbind(uint64(n*handlePage + i))
 			}
