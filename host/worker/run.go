@@ -126,8 +126,9 @@ func (s *server) registerRegion() driver.Result {
 	}
 	s.current = s.home
 	s.stagePart(0)
-	p, r := s.api.MemHostGetDevicePointer(slots, 0)
-	same := r == driver.Success && uint64(p) == uint64(slots)
+	stage, _ := s.region.stagePart(0)
+	p, r := s.api.MemHostGetDevicePointer(stage, 0)
+	same := r == driver.Success && uint64(p) == uint64(stage)
 	flag := ticket{region: s.region, slot: wire.SlotsOffset, seq: 1}
 	s.gpuFlags = same && s.api.WriteFlag(driver.StreamDefault, flag.flag(), flag.seq) == driver.Success &&
 		s.api.CtxSynchronize() == driver.Success && flag.answered()

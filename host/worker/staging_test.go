@@ -102,3 +102,21 @@ func TestStaging(t *testing.T) {
 	copies(0, 1)
 	has("a part that was refused", 1)
 }
+
+// After a reset of the primary context, in which all of that was, the first part is registered anew, and the others as
+// they are used.
+func TestStagingAfterReset(t *testing.T) {
+	t.Parallel()
+	reg := anyRegion(t)
+	s, f := fakeServer(reg)
+	defer close(s.waiters.jobs)
+	second, _ := reg.stagePart(1)
+	s.onCopyInRegion(f, 0x1000, second, 1, 0)
+	if s.staged != 1<<1 {
+		t.Fatalf("staged is %b", s.staged)
+	}
+	s.onPrimaryReset(f, 0)
+	if s.staged != 1<<0 || s.home == 0 || s.current != 0 {
+		t.Errorf("after a reset staged is %b, home %d, current %d", s.staged, s.home, s.current)
+	}
+}
