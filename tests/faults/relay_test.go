@@ -227,30 +227,32 @@ func TestHostileRelay(t *testing.T) {
 }
 
 // stream opens a session as a relay does.
-func (f *fixture) stream(t *testing.T) net.Conn {
+func (f *fixture) stream(t *testing.T) (conn net.Conn) {
 	t.Helper()
-	conn, err := net.Dial("tcp", f.node.DataAddress(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
 	h := hello()
 	h.Carrier = wire.CarrierStream
 	b, err := h.MarshalBinary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn.SetDeadline(time.Now().Add(2 * prompt))
-	if _, err := conn.Write(b); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(conn, b); err != nil {
-		t.Fatal(err)
-	}
-	var w wire.Welcome
-	if err := w.UnmarshalBinary(b); err != nil || w.Status != 0 {
-		t.Fatalf("no session: %d %s %v", w.Status, w.Message, err)
-	}
+	granted(t, func() (w wire.Welcome) {
+		if conn, err = net.Dial("tcp", f.node.DataAddress(t)); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		conn.SetDeadline(time.Now().Add(2 * prompt))
+		if _, err := conn.Write(b); err != nil {
+			t.Fatal(err)
+		}
+		answer := make([]byte, wire.HelloSize)
+		if _, err := io.ReadFull(conn, answer); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.UnmarshalBinary(answer); err != nil {
+			t.Fatal(err)
+		}
+		return w
+	})
 	return conn
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -96,11 +97,27 @@ func adopt(t *testing.T, w wire.Welcome, conn *net.UnixConn, control []byte) *se
 // open is dial for a session that must come about.
 func (f *fixture) open(t *testing.T) *session {
 	t.Helper()
-	w := dial(t, f.node.Socket, hello())
-	if w.session == nil {
-		t.Fatalf("no session: %s", w.Message)
-	}
+	var w welcome
+	granted(t, func() wire.Welcome {
+		w = dial(t, f.node.Socket, hello())
+		return w.Welcome
+	})
 	return w.session
+}
+
+// granted asks until a session is granted. While every vGPU is taken it asks again: those of sessions that have just
+// ended are given back when their workers have gone.
+func granted(t *testing.T, ask func() wire.Welcome) {
+	t.Helper()
+	for begin := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		w := ask()
+		if w.Status == 0 {
+			return
+		}
+		if !strings.Contains(w.Message, "every vGPU is taken") || time.Since(begin) > 2*prompt {
+			t.Fatalf("no session: %s", w.Message)
+		}
+	}
 }
 
 func (s *session) word32(at uint64) *uint32 { return (*uint32)(unsafe.Pointer(&s.mem[at])) }
