@@ -38,11 +38,9 @@ func (c *Chain) stop(t testing.TB) {
 			t.Errorf("the socket %s is left", n.Socket)
 		}
 	}
-	users := regionUsers()
-	for _, id := range c.sessions() {
-		if len(users[id]) > 0 && ended {
-			t.Errorf("the region of session %s is left with processes %v", id, users[id])
-		}
+	// A process that ends loses its arguments, and its memory, before its descriptors.
+	if ended && !waitUntil(5*time.Second, func() bool { return len(c.regionUsers()) == 0 }) {
+		t.Errorf("regions are left with processes: %v", c.regionUsers())
 	}
 	if t.Failed() {
 		c.showLogs(t)
@@ -117,6 +115,18 @@ func regionUsers() map[string][]int {
 		}
 	}
 	return users
+}
+
+// regionUsers finds the users of this pool's regions, by session.
+func (c *Chain) regionUsers() map[string][]int {
+	ours := map[string][]int{}
+	all := regionUsers()
+	for _, id := range c.sessions() {
+		if len(all[id]) > 0 {
+			ours[id] = all[id]
+		}
+	}
+	return ours
 }
 
 // showLogs prints the ends of all logs.
