@@ -17,7 +17,7 @@ import (
 	"github.com/orion-vgpu/orion/vmm/record"
 )
 
-const eventually = 10 * time.Second
+const eventually = 30 * time.Second
 
 // fakeHypervisor has machines that do as they are told.
 type fakeHypervisor struct {

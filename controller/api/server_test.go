@@ -40,7 +40,7 @@ func start(t *testing.T) (address string) {
 			if err != nil {
 				t.Error(err)
 			}
-		case <-time.After(4 * time.Second):
+		case <-time.After(30 * time.Second):
 			t.Error("the server does not stop")
 		}
 	})
@@ -281,7 +281,7 @@ func TestLimit(t *testing.T) {
 		if err == nil {
 			t.Error("Accept of a closed listener succeeds")
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Error("Accept does not end with the listener")
 	}
 }

@@ -43,7 +43,7 @@ func echo(t *testing.T) Server {
 // run ends when the last command, of no answer, comes.
 func run(t *testing.T, c *carrier.Carrier, region carry.Region) {
 	buffer := make([]byte, wire.MaxCommand)
-	for at, idle := uint64(0), time.Now(); time.Since(idle) < 10*time.Second; {
+	for at, idle := uint64(0), time.Now(); time.Since(idle) < 30*time.Second; {
 		tail := region.Load64(wire.RingTail)
 		if at == tail {
 			runtime.Gosched()
@@ -139,7 +139,7 @@ func TestCommandsOfAllSizes(t *testing.T) {
 				}
 			}
 			p.put(t, wire.FrameSize, 0, 0)
-			_ = p.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+			_ = p.conn.SetReadDeadline(time.Now().Add(30 * time.Second))
 			if _, err := p.conn.Read(make([]byte, 1)); err != io.EOF {
 				t.Errorf("the end of the session: %v", err)
 			}

@@ -145,4 +145,4 @@ func must(err error) {
 }
 
 // eventually is as long as a test waits for what takes milliseconds on an idle machine.
-const eventually = 10 * time.Second
+const eventually = 30 * time.Second

@@ -71,7 +71,7 @@ func TestMonitorAnswersAtOnce(t *testing.T) {
 		t.Errorf("first number is %d, want none", got)
 	}
 	first := binary.LittleEndian.Uint32(state[8:])
-	for deadline := time.Now().Add(5 * time.Second); ; {
+	for deadline := time.Now().Add(30 * time.Second); ; {
 		if state, _ := poll(t, m); binary.LittleEndian.Uint32(state[8:]) > first {
 			break
 		}
@@ -89,8 +89,8 @@ func TestStateIsFresh(t *testing.T) {
 	m := newMonitor(g, nil)
 	for start := time.Now(); g.asked.Load() < 10; time.Sleep(5 * time.Millisecond) {
 		poll(t, m)
-		if time.Since(start) > 3*time.Second {
-			t.Fatalf("read %d times in 3 s, want 10 at least", g.asked.Load())
+		if time.Since(start) > 30*time.Second {
+			t.Fatalf("read %d times in 30 s, want 10 at least", g.asked.Load())
 		}
 	}
 }
@@ -103,7 +103,7 @@ func TestMonitorEnds(t *testing.T) {
 	m := newMonitor(g, nil)
 	m.period, m.linger = time.Millisecond, 20*time.Millisecond
 	poll(t, m)
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		m.mu.Lock()
 		n := len(m.samples)
 		m.mu.Unlock()
@@ -111,7 +111,7 @@ func TestMonitorEnds(t *testing.T) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("the state is still read, 5 s after the last question")
+			t.Fatal("the state is still read, 30 s after the last question")
 		}
 	}
 	if _, r := poll(t, m); r != driver.Success {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/orion-vgpu/orion/proto/wire"
@@ -159,29 +160,30 @@ func TestRegion(t *testing.T) {
 
 func TestSilence(t *testing.T) {
 	t.Parallel()
-	const silence = 240 * time.Millisecond
-	a, b := net.Pipe()
-	defer b.Close()
-	l := Watch(a, silence)
-	for range 4 { // as long as there are signs of life, nothing happens
-		l.Heard()
-		time.Sleep(silence / 2)
-	}
-	if l.Reason(io.EOF) != io.EOF {
-		t.Fatal("closed though heard")
-	}
-	if _, err := a.Read(make([]byte, 1)); err == nil || !errors.Is(l.Reason(err), ErrSilent) {
-		t.Errorf("after silence: %v", l.Reason(err))
-	}
-	c, d := net.Pipe()
-	defer d.Close()
-	l = Watch(c, silence)
-	l.Stop()
-	l.Stop()
-	time.Sleep(2 * silence)
-	if err := c.SetDeadline(time.Now()); err != nil {
-		t.Errorf("closed after the watch was stopped: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		a, b := net.Pipe()
+		defer b.Close()
+		l := Watch(a, Silence)
+		for range 4 { // as long as there are signs of life, nothing happens
+			l.Heard()
+			time.Sleep(Silence / 2)
+		}
+		if l.Reason(io.EOF) != io.EOF {
+			t.Fatal("closed though heard")
+		}
+		if _, err := a.Read(make([]byte, 1)); err == nil || !errors.Is(l.Reason(err), ErrSilent) {
+			t.Errorf("after silence: %v", l.Reason(err))
+		}
+		c, d := net.Pipe()
+		defer d.Close()
+		l = Watch(c, Silence)
+		l.Stop()
+		l.Stop()
+		time.Sleep(2 * Silence)
+		if err := c.SetDeadline(time.Now()); err != nil {
+			t.Errorf("closed after the watch was stopped: %v", err)
+		}
+	})
 }
 
 // Memory over TCP on loopback, from region to region.

@@ -107,9 +107,9 @@ func (d *Daemon) signal(t testing.TB, s syscall.Signal) {
 	}
 	select {
 	case <-d.done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		d.cmd.Process.Kill()
 		<-d.done
-		t.Errorf("%s did not end within 10 s of %v", d.Name, s)
+		t.Errorf("%s did not end within %v of %v", d.Name, patience, s)
 	}
 }

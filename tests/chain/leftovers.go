@@ -18,7 +18,7 @@ import (
 // stop ends everything and says what would have stayed.
 func (c *Chain) stop(t testing.TB) {
 	t.Helper()
-	ended := waitUntil(5*time.Second, func() bool { return len(c.workers()) == 0 })
+	ended := waitUntil(patience, func() bool { return len(c.workers()) == 0 })
 	if !ended {
 		t.Errorf("workers are left after their clients: %v", c.workers())
 	}
@@ -39,7 +39,7 @@ func (c *Chain) stop(t testing.TB) {
 		}
 	}
 	// A process that ends loses its arguments, and its memory, before its descriptors.
-	if ended && !waitUntil(5*time.Second, func() bool { return len(c.regionUsers()) == 0 }) {
+	if ended && !waitUntil(patience, func() bool { return len(c.regionUsers()) == 0 }) {
 		t.Errorf("regions are left with processes: %v", c.regionUsers())
 	}
 	if t.Failed() {

@@ -100,7 +100,7 @@ func TestRelay(t *testing.T) {
 	expect(t, found, map[string]string{"relay": "FAIL " + socket, "carrier": "FAIL"})
 
 	c.Go(t, env, filepath.Join(chain.Build(t), "bin", "orion-relay"), "run")
-	chain.Within(t, "orion-relay listens", 10*time.Second, func() bool {
+	chain.Within(t, "orion-relay listens", 30*time.Second, func() bool {
 		_, err := os.Stat(socket)
 		return err == nil
 	})

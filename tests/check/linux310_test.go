@@ -47,7 +47,7 @@ func TestLinux310(t *testing.T) {
 	}
 	env := c.Env("ORION_SOCKET=", "ORION_CONFIG="+conf)
 	c.Go(t, env, old, filepath.Join(bin, "orion-relay"), "run")
-	chain.Within(t, "orion-relay listens", 10*time.Second, func() bool {
+	chain.Within(t, "orion-relay listens", 30*time.Second, func() bool {
 		_, err := os.Stat(socket)
 		return err == nil
 	})

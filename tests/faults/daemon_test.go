@@ -47,7 +47,7 @@ func TestNoControllerAtStart(t *testing.T) {
 	t.Parallel()
 	f := start(t, chain.Options{NoController: true})
 	r := f.Run(t, f.program)
-	if r.Code != 1 || r.Took > 15*time.Second {
+	if r.Code != 1 || r.Took > 2*prompt {
 		t.Errorf("the program ended with %d after %v: %s%s", r.Code, r.Took, r.Stdout, r.Stderr)
 	}
 	for _, want := range []string{"CUDA_ERROR_NO_DEVICE", "controller", f.Address} {

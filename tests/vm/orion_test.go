@@ -170,7 +170,7 @@ func (g *ground) enable(t *testing.T, vm guest, args ...string) string {
 // waitFree waits until no program has a vGPU.
 func (g *ground) waitFree(t *testing.T) time.Duration {
 	t.Helper()
-	return chain.Soon(t, "all vGPUs are free", 5*time.Second, func() bool { return len(g.pool.Pool(t).Leases) == 0 })
+	return chain.Soon(t, "all vGPUs are free", 10*time.Second, func() bool { return len(g.pool.Pool(t).Leases) == 0 })
 }
 
 // waitLeases waits until programs have n leases.

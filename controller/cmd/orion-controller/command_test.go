@@ -53,7 +53,7 @@ var listens = regexp.MustCompile(`orion-controller listens" address=(\S+)`)
 // address waits until the log says where the controller listens.
 func address(t *testing.T, dir string) string {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		text, err := os.ReadFile(filepath.Join(dir, "controller.log"))
 		if err != nil {
 			continue
@@ -102,7 +102,7 @@ func TestProcess(t *testing.T) {
 		if err != nil || screen.Len() != 0 {
 			t.Errorf("ended with %v, and on the screen %q", err, screen.String())
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("does not end when told, while somebody watches")
 	}
 	if text, _ := os.ReadFile(filepath.Join(dir, "controller.log")); !strings.Contains(string(text), "orion-controller stopped") {

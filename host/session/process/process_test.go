@@ -53,7 +53,7 @@ func TestKillAndWait(t *testing.T) {
 		if err != nil {
 			t.Errorf("Wait: %v", err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("Wait did not notice the end of the process")
 	}
 	// Not reaped yet: a zombie has ended all the same.
@@ -78,7 +78,7 @@ func TestCloseEndsWait(t *testing.T) {
 		if !errors.Is(err, os.ErrClosed) {
 			t.Errorf("Wait = %v, want ErrClosed", err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("Wait goes on after Close")
 	}
 }
