@@ -33,7 +33,7 @@ help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo 'Variables: BUILD=$(BUILD) RELEASE=$(RELEASE) DESTDIR= PREFIX=$(PREFIX) ORION_CACHE=$(ORION_CACHE)'
-	@echo '           V=1 shows the C compiler at work; RUN=PATTERN chooses tests'
+	@echo '           V=1 shows the C compiler at work; RUN=PATTERN chooses tests, PACKAGES their packages'
 
 ##@ Build
 
@@ -106,17 +106,17 @@ vet: ## Check Go code by go vet and gofmt
 .PHONY: test-go
 test-go: ## Test the Go packages under the race detector, and with them the C libraries
 	@mkdir -p $(BUILD)
-	$(GOTEST) -tags $(TAGS) -race -timeout 10m -run '$(RUN)' $$(go list ./... | grep -v '/orion/tests/')
+	$(GOTEST) -tags $(TAGS) -race -timeout 10m -run '$(RUN)' $(or $(PACKAGES),$$(go list ./... | grep -v '/orion/tests/'))
 
 .PHONY: test-chain
 test-chain: libraries programs ## Run real CUDA programs through the whole chain on software GPUs
 	@mkdir -p $(BUILD)
-	$(GOTEST) -count=1 -timeout 15m -run '$(RUN)' $$(go list ./tests/... | grep -v '/tests/vm')
+	$(GOTEST) -count=1 -timeout 15m -run '$(RUN)' $(or $(PACKAGES),$$(go list ./tests/... | grep -v '/tests/vm'))
 
 .PHONY: test-vm
 test-vm: libraries programs ## Run CUDA programs in virtual machines (as root, with libvirt and QEMU)
 	@mkdir -p $(BUILD)
-	$(GOTEST) -count=1 -timeout 20m -run '$(RUN)' ./tests/vm/...
+	$(GOTEST) -count=1 -timeout 20m -run '$(RUN)' $(or $(PACKAGES),./tests/vm/...)
 
 .PHONY: gpu-tests
 gpu-tests: libraries programs ## Pack build/gpu, whose script run qualifies a build on a machine with GPUs, without Go
