@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs workloads natively and under other environments in turn, and prints the ratios.
 
-usage: compare.py [--with NAME=SCRIPT]... [--no-native] [--rounds N] [--clients N] [--timeout S] [--json FILE]
-                  [WORKLOAD...]
+usage: compare.py [--with NAME=SCRIPT]... [--no-native] [--rounds N] [--clients N] [--preload] [--timeout S]
+                  [--json FILE] [WORKLOAD...]
 
 Each `--with NAME=SCRIPT` is an environment: SCRIPT is a shell file that is sourced before the workload
 (it exports LD_LIBRARY_PATH and the like). 'native' is the first, with nothing sourced; with `--no-native`,
@@ -16,24 +16,60 @@ it ends.
 
 With `--clients N` each workload is run by N processes at once, on the one GPU: a rate is then the sum of theirs, a
 time their mean, and `process_s` until the last of them has ended.
+
+With `--preload` a process in each environment imports PyTorch once and forks for each run, which takes seconds less;
+there is no `process_s` then. Workloads that measure processes, or start some, run in new ones all the same.
 """
-import argparse, concurrent.futures, json, os, signal, subprocess, sys
+import argparse, atexit, concurrent.futures, json, os, signal, subprocess, sys, tempfile, threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def one(process, timeout):
-    """The result of a workload's process, or what went wrong."""
-    try:
-        out, err = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        return None, f"no end in {timeout} s"
-    lines = [l for l in out.splitlines() if l.startswith("{")]
-    if process.returncode or not lines:
-        return None, f"exit {process.returncode}: " + " ".join((err or out).split())[-200:]
-    return json.loads(lines[-1]), None
+ALONE = {"driver", "start", "libraries", "ddp_two"}  # not by processes that have PyTorch imported
+
+
+class Program:
+    """A process of workloads.py in an environment, of a process group of its own."""
+
+    def __init__(self, script, argument):
+        self.err = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(
+            ["bash", "-c", (f". {script}; " if script else "") + f"exec python3 {HERE}/workloads.py {argument}"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.err, text=True, start_new_session=True)
+
+    def result(self, timeout):
+        """The result of the workload under way, or what went wrong, with which the process has ended."""
+        late = threading.Event()
+        timer = threading.Timer(timeout, lambda: (late.set(), self.kill()))
+        timer.start()
+        result, status = None, None
+        for line in self.process.stdout:
+            said = json.loads(line) if line.startswith("{") else {}
+            result = said if "check" in said else result
+            status = said.get("exit")
+            if status is not None:
+                break
+        if status is None:
+            status = self.process.wait()
+        timer.cancel()
+        if late.is_set():
+            return None, f"no end in {timeout} s"
+        if status or not result:
+            self.err.seek(0)
+            return None, f"exit {status}: " + " ".join(self.err.read().split())[-200:]
+        return result, None
+
+    def ask(self, workload):
+        """Has a process that serves begin with a workload."""
+        self.process.stdin.write(workload + "\n")
+        self.process.stdin.flush()
+
+    def kill(self):
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
 
 
 def rate(metric):
@@ -41,17 +77,17 @@ def rate(metric):
     return metric.endswith("_per_s") or not metric.endswith(("_us", "_s"))
 
 
-def run(workload, script, timeout, clients):
-    cmd = f". {script}; " if script else ""
-    cmd += f"exec python3 {HERE}/workloads.py {workload}"
+def run(workload, script, timeout, clients, servers):
+    """Runs a workload by new processes, or by servers where there are some."""
+    programs = servers or [Program(script, workload) for _ in range(clients)]
+    for p in servers:
+        p.ask(workload)
     with concurrent.futures.ThreadPoolExecutor(clients) as readers:
-        processes = [subprocess.Popen(["bash", "-c", cmd], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                      start_new_session=True) for _ in range(clients)]
         try:
-            ended = list(readers.map(lambda p: one(p, timeout), processes))
+            ended = list(readers.map(lambda p: p.result(timeout), programs))
         except BaseException:  # told to end: signals do not reach their sessions
-            for p in processes:
-                os.killpg(p.pid, signal.SIGKILL)
+            for p in programs:
+                p.kill()
             raise
     for res, err in ended:
         if err or not same(res["check"], ended[0][0]["check"]):
@@ -103,6 +139,7 @@ def main():
     p.add_argument("--no-native", action="store_true")
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--clients", type=int, default=1)
+    p.add_argument("--preload", action="store_true")
     p.add_argument("--timeout", type=int, default=180)
     p.add_argument("--json", metavar="FILE")
     p.add_argument("workloads", nargs="*")
@@ -119,6 +156,17 @@ def main():
         faults.append(what)
         print(kind, what, flush=True)
 
+    serving = {env: [] for env, _ in envs}
+    atexit.register(lambda: [p.kill() for p in sum(serving.values(), [])])
+
+    def servers(env, script, workload):
+        """The processes that a workload is to be run by, none if by new ones."""
+        if not a.preload or workload in ALONE:
+            return []
+        live = [p for p in serving[env] if p.process.poll() is None]
+        serving[env] = live + [Program(script, "--serve") for _ in range(a.clients - len(live))]
+        return serving[env]
+
     def record(**what):
         if a.json:
             with open(a.json, "a") as f:
@@ -129,7 +177,7 @@ def main():
         got, before = {env: [] for env, _ in envs}, len(faults)
         for r in range(a.rounds):
             for env, script in envs:
-                res, err = run(w, script, a.timeout, a.clients)
+                res, err = run(w, script, a.timeout, a.clients, servers(env, script, w))
                 about = {"workload": w, "env": env, "clients": a.clients, "round": r}
                 if err:
                     fault("FAILED", f"{w} under {env}: {err}")

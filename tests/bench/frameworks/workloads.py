@@ -4,6 +4,8 @@
 
 usage: workloads.py NAME      prints one JSON object: {"name", "metrics": {...}, "check": ...}
        workloads.py --list    the names, but for those that need two GPUs
+       workloads.py --serve   runs what standard input names, a workload a line, each in a child of its own that
+                              finds PyTorch imported; after each prints {"exit": its status}
 
 Every metric is named with its unit; `*_us` and `*_s` are better when smaller, `*_GBps` and `*_per_s`
 when larger. `check` is a value computed from the results, equal between native and vGPU runs
@@ -362,13 +364,28 @@ NAMES = ["driver", "start", "call_rates", "copies", "train_small", "train_resnet
          "compile_triton", "libraries", "nccl_one", "dataloader_fork", "jax_step", "cupy_mix"]
 OF_TWO_GPUS = ["ddp_two"]
 
+def serve():
+    """Forks for each line of standard input; only children return, with the name of their workload."""
+    torch = _torch()
+    for line in sys.stdin:
+        assert not torch.cuda.is_initialized(), "a driver that is initialised does not survive a fork"
+        child = os.fork()
+        if not child:
+            return line.strip()
+        print(json.dumps({"exit": os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}), flush=True)
+    sys.exit(0)
+
+
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     if sys.argv[1] == "--list":
         print("\n".join(NAMES)); sys.exit(0)
-    if sys.argv[1] not in NAMES + OF_TWO_GPUS:
-        sys.exit(f"no workload {sys.argv[1]!r}; --list names them")
-    metrics, check = globals()[sys.argv[1]]()
-    metrics["process_s"] = time.perf_counter() - _T0
-    print(json.dumps({"name": sys.argv[1], "metrics": {k: round(v, 4) for k, v in metrics.items()}, "check": check}))
+    served = sys.argv[1] == "--serve"
+    name = serve() if served else sys.argv[1]
+    if name not in NAMES + OF_TWO_GPUS:
+        sys.exit(f"no workload {name!r}; --list names them")
+    metrics, check = globals()[name]()
+    if not served:
+        metrics["process_s"] = time.perf_counter() - _T0
+    print(json.dumps({"name": name, "metrics": {k: round(v, 4) for k, v in metrics.items()}, "check": check}), flush=True)
