@@ -19,7 +19,7 @@ import (
 
 // programTime bounds one program. The longest take about 2 s on a software GPU
 // with a machine of its own.
-const programTime = 30 * time.Second
+const programTime = time.Minute
 
 // TestPrograms runs every program, as built by every tool chain at hand and in
 // every linkage, as a process of its own. By default they run on vGPUs of a pool
