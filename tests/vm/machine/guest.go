@@ -16,7 +16,7 @@ import (
 const portName = agent.Name
 
 // bootTime is enough for a guest under emulation on a busy machine.
-const bootTime = 90 * time.Second
+const bootTime = 4 * time.Minute
 
 // Guest is a virtual machine that Define has made. Its commands may be used concurrently; what starts and ends it
 // belongs to one goroutine.
