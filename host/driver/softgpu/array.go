@@ -98,7 +98,7 @@ func (c *context) newArray(d arrayDesc) (*array, driver.Result) {
 		return nil, r
 	}
 	a := &array{ctx: c, desc: d, image: d.image()}
-	base, err := c.dev.memory.Alloc(a.image.Slice*uint64(a.image.Depth), mem.Range{Symbol: true})
+	base, err := c.dev.alloc(a.image.Slice*uint64(a.image.Depth), mem.Range{Symbol: true})
 	if err != nil {
 		return nil, driver.ErrorOutOfMemory
 	}

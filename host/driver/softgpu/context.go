@@ -96,7 +96,7 @@ func (c *context) heapAlloc(n uint64) uint64 {
 	if n > c.limits[limitHeap] || c.heapBytes > c.limits[limitHeap]-n {
 		return 0
 	}
-	a, err := c.dev.memory.Alloc(n, mem.Range{Symbol: true})
+	a, err := c.dev.alloc(n, mem.Range{Symbol: true})
 	if err != nil {
 		return 0
 	}
@@ -144,7 +144,7 @@ func (c *context) destroy() {
 		c.dev.memory.Free(a)
 	}
 	for a := range c.owned {
-		c.dev.memory.Free(a)
+		c.dev.free(a)
 	}
 	for p := range c.hosts {
 		c.d.space.Remove(p)
@@ -261,6 +261,7 @@ func (t *thread) CtxSynchronize() driver.Result {
 		return driver.ErrorStreamCaptureUnsupported
 	}
 	c.wait()
+	c.dev.synchronized()
 	return c.result()
 }
 

@@ -39,7 +39,7 @@ type device struct {
 	primaryFlags uint32
 	pool         *pool // the current memory pool
 	defaultPool  *pool
-	pooled       map[uint64]*pool // allocations of pools
+	pools        pools
 	peerOf       map[*device]bool // guarded by mu
 
 	graphAllocations graphAllocations
@@ -50,8 +50,8 @@ func newDevice(d *Driver, ordinal, index int) (*device, error) {
 	if err != nil {
 		return nil, err
 	}
-	dev := &device{d: d, ordinal: ordinal, index: index, memory: m, peerOf: map[*device]bool{}, pooled: map[uint64]*pool{}}
-	dev.graphAllocations.list = map[uint64]*graphMemory{}
+	dev := &device{d: d, ordinal: ordinal, index: index, memory: m, peerOf: map[*device]bool{}, pools: pools{all: map[*pool]struct{}{}, at: map[uint64]*pool{}}}
+	dev.graphAllocations.list, dev.graphAllocations.kept = map[uint64]*graphMemory{}, map[uint64]uint64{}
 	dev.defaultPool = d.newPool(dev)
 	dev.pool = dev.defaultPool
 	return dev, nil

@@ -170,6 +170,7 @@ func (t *thread) EventSynchronize(h driver.Event) driver.Result {
 		e.shared.wait(e.ctx, e.shared.recorded())
 	}
 	e.tail().wait()
+	e.ctx.dev.synchronized()
 	return e.ctx.result()
 }
 

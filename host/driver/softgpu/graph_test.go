@@ -93,7 +93,8 @@ func TestConditionsRefused(t *testing.T) {
 	}
 }
 
-// TestGraphMemory: what graphs allocate ends with the last that holds it, and is not allocated twice.
+// TestGraphMemory: what graphs allocate ends with the last that holds it, is not allocated twice, and is kept for graphs
+// to come.
 func TestGraphMemory(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 1)
@@ -126,13 +127,27 @@ func TestGraphMemory(t *testing.T) {
 	if now, _, _ := r.MemGetInfo(); now != free-1<<20 {
 		t.Errorf("%d bytes are free while the program holds its allocation", now)
 	}
+	if kept := r.graphReserved(); kept != 1<<20 {
+		t.Errorf("%d bytes are reserved for graphs", kept)
+	}
 	r.ok(r.MemFree(p))
+	if kept := r.graphReserved(); kept != 1<<20 {
+		t.Errorf("%d bytes are reserved for graphs after the last has ended", kept)
+	}
 	// The instance was destroyed while it may have been running, and lets go when it has ended.
 	now, end := uint64(0), time.Now().Add(10*time.Second)
-	for now, _, _ = r.MemGetInfo(); now != free && time.Now().Before(end); now, _, _ = r.MemGetInfo() {
+	for ; now != free && time.Now().Before(end); now, _, _ = r.MemGetInfo() {
+		r.ok(r.DeviceGraphMemTrim(0))
 		time.Sleep(time.Millisecond)
 	}
 	if now != free {
 		t.Errorf("%d bytes are free, %d were before", now, free)
 	}
+}
+
+func (r *rig) graphReserved() uint64 {
+	r.Helper()
+	b := make([]byte, 8)
+	r.ok(r.DeviceGetGraphMemAttribute(0, graphReserved, b))
+	return binary.LittleEndian.Uint64(b)
 }

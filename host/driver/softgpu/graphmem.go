@@ -15,8 +15,9 @@ import (
 type graphMemory struct {
 	dev         *device
 	addr, bytes uint64
-	holders     int  // nodes, steps, and frees under way
-	live        bool // allocated by a launch and not freed since
+	taken       uint64 // of the GPU's memory
+	holders     int    // nodes, steps, and frees under way
+	live        bool   // allocated by a launch and not freed since
 }
 
 // allocOp stands where a graph allocates; params is its CUDA_MEM_ALLOC_NODE_PARAMS, the list of accesses apart.
@@ -35,10 +36,11 @@ type graphFreeOp struct{ m *graphMemory }
 func (graphFreeOp) kind() uint32               { return nodeMemFree }
 func (graphFreeOp) run(*context) driver.Result { return driver.Success }
 
-// graphAllocations are a GPU's, by address.
+// graphAllocations are a GPU's, by address. What they have taken is kept for those to come.
 type graphAllocations struct {
 	mu                     sync.Mutex
 	list                   map[uint64]*graphMemory
+	kept                   map[uint64]uint64 // sizes
 	mostUsed, mostReserved uint64
 }
 
@@ -47,25 +49,61 @@ func (m *graphMemory) with(f func()) {
 	a := &m.dev.graphAllocations
 	a.mu.Lock()
 	f()
-	ended := m.holders == 0 && !m.live && a.list[m.addr] == m
-	if ended {
+	if m.holders == 0 && !m.live && a.list[m.addr] == m {
 		delete(a.list, m.addr)
+		m.dev.d.space.Remove(m.addr)
+		a.kept[m.addr] = m.taken
 	}
 	used, reserved := a.sums()
 	a.mostUsed, a.mostReserved = max(a.mostUsed, used), max(a.mostReserved, reserved)
 	a.mu.Unlock()
-	if ended {
-		m.dev.memory.Free(m.addr)
-	}
 }
 
-// sums are the bytes that launches have left allocated, and those of all. The caller holds mu.
+// trim gives back what is kept.
+func (a *graphAllocations) trim(dev *device) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for addr, n := range a.kept {
+		dev.memory.Release(addr, n)
+	}
+	clear(a.kept)
+}
+
+// add takes memory for a node, which is to hold it: of what is kept, if that fits.
+func (a *graphAllocations) add(dev *device, n uint64) (*graphMemory, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	m := &graphMemory{dev: dev, bytes: n, taken: n, holders: 1}
+	for addr, size := range a.kept {
+		if size >= n && (m.addr == 0 || size < m.taken) {
+			m.addr, m.taken = addr, size
+		}
+	}
+	if m.addr == 0 {
+		var err error
+		if m.addr, err = dev.memory.Hold(n); err != nil {
+			return nil, err
+		}
+	}
+	delete(a.kept, m.addr)
+	if err := dev.d.space.Add(mem.Range{Lo: m.addr, Hi: m.addr + n, Device: dev.ordinal}); err != nil {
+		a.kept[m.addr] = m.taken
+		return nil, err
+	}
+	a.list[m.addr] = m
+	return m, nil
+}
+
+// sums are the bytes that launches have left allocated, and those of all with what is kept. The caller holds mu.
 func (a *graphAllocations) sums() (used, reserved uint64) {
 	for _, m := range a.list {
-		reserved += m.bytes
+		reserved += m.taken
 		if m.live {
 			used += m.bytes
 		}
+	}
+	for _, n := range a.kept {
+		reserved += n
 	}
 	return used, reserved
 }
@@ -102,15 +140,10 @@ func (dev *device) newGraphMemory(n uint64) (*graphMemory, driver.Result) {
 	if n == 0 {
 		return nil, driver.ErrorInvalidValue
 	}
-	addr, err := dev.memory.Alloc(n, mem.Range{})
+	m, err := scarce(dev, func() (*graphMemory, error) { return dev.graphAllocations.add(dev, n) })
 	if err != nil {
 		return nil, driver.ErrorOutOfMemory
 	}
-	m := &graphMemory{dev: dev, addr: addr, bytes: n, holders: 1}
-	a := &dev.graphAllocations
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.list[addr] = m
 	return m, driver.Success
 }
 
@@ -270,9 +303,11 @@ const (
 	graphReservedHigh
 )
 
-// DeviceGraphMemTrim has nothing to give back: what no graph holds is free already.
-func (t *thread) DeviceGraphMemTrim(dev driver.Device) driver.Result {
-	_, r := t.d.device(dev)
+func (t *thread) DeviceGraphMemTrim(h driver.Device) driver.Result {
+	dev, r := t.d.device(h)
+	if r == driver.Success {
+		dev.graphAllocations.trim(dev)
+	}
 	return r
 }
 

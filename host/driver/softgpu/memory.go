@@ -24,7 +24,7 @@ func (t *thread) alloc(n uint64, template mem.Range) (driver.DevicePtr, driver.R
 	if t.offends() {
 		return 0, driver.ErrorStreamCaptureUnsupported
 	}
-	a, err := c.dev.memory.Alloc(n, template)
+	a, err := c.dev.alloc(n, template)
 	if err != nil {
 		return 0, driver.ErrorOutOfMemory
 	}
@@ -103,7 +103,7 @@ func (t *thread) MemFree(p driver.DevicePtr) driver.Result {
 
 // release frees an allocation and makes its context forget it.
 func (d *Driver) release(dev *device, p uint64) driver.Result {
-	if !dev.memory.Free(p) {
+	if !dev.free(p) {
 		return driver.ErrorInvalidValue
 	}
 	d.eachContext(func(c *context) {

@@ -128,7 +128,7 @@ func (c *context) load(ast *ptx.Module, log *driver.JITLog) (*module, driver.Res
 			}
 			return v.At, nil
 		}
-		a, err := c.dev.memory.Alloc(uint64(max(v.Size, 1)), mem.Range{Symbol: true, Managed: v.Managed})
+		a, err := c.dev.alloc(uint64(max(v.Size, 1)), mem.Range{Symbol: true, Managed: v.Managed})
 		if err == nil {
 			m.memory = append(m.memory, a)
 		}

@@ -240,9 +240,7 @@ func (t *thread) PoolExportPointer(ptr driver.DevicePtr) (driver.Shared, driver.
 	if r != driver.Success {
 		return driver.Shared{}, r
 	}
-	dev.mu.Lock()
-	p := dev.pooled[uint64(ptr)]
-	dev.mu.Unlock()
+	p := dev.poolAt(uint64(ptr))
 	if p == nil || !p.shareable {
 		return driver.Shared{}, driver.ErrorInvalidValue
 	}

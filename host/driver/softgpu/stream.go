@@ -283,6 +283,7 @@ func (t *thread) StreamSynchronize(h driver.Stream) driver.Result {
 	for _, f := range s.pending() {
 		f.wait()
 	}
+	s.ctx.dev.synchronized()
 	return s.ctx.result()
 }
 

@@ -62,7 +62,7 @@ func (t *thread) MemCreate(size uint64, prop []byte, flags uint64) (driver.MemHa
 	if r != driver.Success {
 		return 0, r
 	}
-	b, err := dev.memory.NewBlock(size)
+	b, err := scarce(dev, func() (*mem.Block, error) { return dev.memory.NewBlock(size) })
 	if err != nil {
 		return 0, driver.ErrorOutOfMemory
 	}

@@ -5,7 +5,6 @@ package mem
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"unsafe"
 
@@ -24,9 +23,6 @@ const (
 	hostPage     = 4096
 )
 
-// span is free address space.
-type span struct{ lo, hi uint64 }
-
 // Device is the memory of one GPU. It is safe for concurrent use.
 type Device struct {
 	space     *Space
@@ -35,7 +31,7 @@ type Device struct {
 	base      uint64
 	fd        int // the memory's file: other processes may map parts of it
 	mu        sync.Mutex
-	free      []span // sorted, never adjacent
+	free      Spans
 	committed uint64 // memory is readable and writable from base up to here
 	used      uint64
 }
@@ -61,7 +57,7 @@ func NewDevice(s *Space, index int, total uint64) (*Device, error) {
 	}
 	base := uint64(uintptr(p))
 	return &Device{space: s, index: index, total: total, base: base, fd: fd, committed: base,
-		free: []span{{base, base + reservation}}}, nil
+		free: Spans{{base, base + reservation}}}, nil
 }
 
 // newFile makes a file of n bytes without a name, which takes memory as it is written.
@@ -91,29 +87,17 @@ func (d *Device) Info() (free, total uint64) {
 
 // Alloc makes n bytes live, like template in all but its addresses. Errors match ErrNoMemory.
 func (d *Device) Alloc(n uint64, template Range) (uint64, error) {
-	if n == 0 || n > d.total {
-		return 0, fmt.Errorf("%w: %d bytes of %d asked", ErrNoMemory, n, d.total)
-	}
-	size := (n + Granularity - 1) &^ (Granularity - 1)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if size > d.total-d.used {
-		return 0, fmt.Errorf("%w: %d bytes asked, %d free", ErrNoMemory, n, d.total-d.used)
-	}
-	i := slices.IndexFunc(d.free, func(s span) bool { return s.hi-s.lo >= size })
-	if i < 0 {
-		return 0, fmt.Errorf("%w: no gap of %d bytes", ErrNoMemory, n)
-	}
-	lo := d.free[i].lo
-	if err := d.commit(lo + size); err != nil {
+	lo, err := d.hold(n)
+	if err != nil {
 		return 0, err
 	}
 	template.Lo, template.Hi, template.Device = lo, lo+n, d.index
 	if err := d.space.Add(template); err != nil {
+		d.release(lo, n)
 		return 0, err
 	}
-	d.take(i, lo, lo+size)
-	d.used += size
 	return lo, nil
 }
 
@@ -126,14 +110,52 @@ func (d *Device) Free(addr uint64) bool {
 		return false
 	}
 	d.space.Remove(addr)
-	size := (r.Hi - r.Lo + Granularity - 1) &^ (Granularity - 1)
+	d.release(addr, r.Hi-r.Lo)
+	return true
+}
+
+// Hold takes n bytes that are not live: the caller makes pieces of them so. Errors match ErrNoMemory.
+func (d *Device) Hold(n uint64) (uint64, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.hold(n)
+}
+
+// Release gives back what Hold has given. Nothing of it is live.
+func (d *Device) Release(addr, n uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.release(addr, n)
+}
+
+func (d *Device) hold(n uint64) (uint64, error) {
+	if n == 0 || n > d.total {
+		return 0, fmt.Errorf("%w: %d bytes of %d asked", ErrNoMemory, n, d.total)
+	}
+	size := whole(n)
+	if size > d.total-d.used {
+		return 0, fmt.Errorf("%w: %d bytes asked, %d free", ErrNoMemory, n, d.total-d.used)
+	}
+	lo, ok := d.free.Take(size)
+	if !ok {
+		return 0, fmt.Errorf("%w: no gap of %d bytes", ErrNoMemory, n)
+	}
+	if err := d.commit(lo + size); err != nil {
+		d.free.Give(lo, size)
+		return 0, err
+	}
+	d.used += size
+	return lo, nil
+}
+
+func (d *Device) release(addr, n uint64) {
+	size := whole(n)
 	d.used -= size
-	d.give(span{addr, addr + size})
+	d.free.Give(addr, size)
 	// Give whole pages back to the host.
 	if lo, hi := (addr+hostPage-1)&^(hostPage-1), (addr+size)&^(hostPage-1); hi > lo {
 		_ = unix.Madvise(Bytes(lo, hi-lo), unix.MADV_REMOVE)
 	}
-	return true
 }
 
 func (d *Device) commit(end uint64) error {
@@ -146,39 +168,4 @@ func (d *Device) commit(end uint64) error {
 	}
 	d.committed = end
 	return nil
-}
-
-// take removes [lo, hi) from free span i, which holds it.
-func (d *Device) take(i int, lo, hi uint64) {
-	s := d.free[i]
-	switch {
-	case s.lo == lo && s.hi == hi:
-		d.free = slices.Delete(d.free, i, i+1)
-	case s.lo == lo:
-		d.free[i].lo = hi
-	case s.hi == hi:
-		d.free[i].hi = lo
-	default:
-		d.free[i].hi = lo
-		d.free = slices.Insert(d.free, i+1, span{hi, s.hi})
-	}
-}
-
-// give makes a span free and joins it with its neighbours.
-func (d *Device) give(s span) {
-	i, _ := slices.BinarySearchFunc(d.free, s.lo, func(f span, lo uint64) int {
-		if f.lo < lo {
-			return -1
-		}
-		return 1
-	})
-	d.free = slices.Insert(d.free, i, s)
-	if i+1 < len(d.free) && d.free[i].hi == d.free[i+1].lo {
-		d.free[i].hi = d.free[i+1].hi
-		d.free = slices.Delete(d.free, i+1, i+2)
-	}
-	if i > 0 && d.free[i-1].hi == d.free[i].lo {
-		d.free[i-1].hi = d.free[i].hi
-		d.free = slices.Delete(d.free, i, i+1)
-	}
 }

@@ -93,7 +93,7 @@ func (d *Device) Reserve(n, align uint64) (uint64, error) {
 			continue
 		}
 		if lo := (s.hi - n) &^ (align - 1); lo >= s.lo && lo >= d.committed {
-			d.take(i, lo, lo+n)
+			d.free.take(i, lo, lo+n)
 			return lo, nil
 		}
 	}
@@ -104,7 +104,7 @@ func (d *Device) Reserve(n, align uint64) (uint64, error) {
 func (d *Device) Unreserve(addr, n uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.give(span{addr, addr + n})
+	d.free.Give(addr, n)
 }
 
 // Map puts n bytes of a block from an offset at an address within a reservation. Kernels reach it when it has
