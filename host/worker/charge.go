@@ -19,10 +19,19 @@ type charging struct {
 }
 
 // graphCharge is what a graph and its instances allocate between them. The memory may stay the driver's until all
-// have ended.
+// have ended, and what launches have left to the program until that has freed it.
 type graphCharge struct {
-	list    []allocation
+	list    []*graphAllocation
+	frees   []driver.DevicePtr // of what other graphs allocate
 	holders int
+}
+
+// graphAllocation is one of them. The driver may give several of a graph one address, each after the last is freed.
+type graphAllocation struct {
+	allocation
+	at    driver.DevicePtr
+	freed bool // by the graph itself
+	left  bool // to the program, by a launch
 }
 
 func newCharging(api driver.API, m *memory) *charging {
@@ -36,21 +45,22 @@ func array[T ~uint64](c *charging, bytes uint64, run func() (T, driver.Result)) 
 	if r != driver.Success {
 		return 0, r
 	}
-	if !c.memory.reserve(int(device), bytes) {
+	a := allocation{int(device), bytes, outside}
+	if !c.memory.reserve(c.API, a) {
 		return 0, driver.ErrorOutOfMemory
 	}
 	h, r := run()
 	if r != driver.Success {
-		c.memory.unreserve(int(device), bytes)
+		c.memory.unreserve(a)
 		return 0, r
 	}
-	c.arrays[uint64(h)] = allocation{int(device), bytes}
+	c.arrays[uint64(h)] = a
 	return h, r
 }
 
 func (c *charging) ended(handle uint64, r driver.Result) driver.Result {
 	if a, ok := c.arrays[handle]; ok && r == driver.Success {
-		c.memory.unreserve(a.gpu, a.bytes)
+		c.memory.unreserve(a)
 		delete(c.arrays, handle)
 	}
 	if r == driver.Success {
@@ -122,35 +132,76 @@ func imageBytes(width, height, depth uint64, format, channels uint32) uint64 {
 
 // GraphAddMemAllocNode charges the graph, by its CUDA_MEM_ALLOC_NODE_PARAMS.
 func (c *charging) GraphAddMemAllocNode(g driver.Graph, deps []driver.GraphNode, n uint64, params []byte) (driver.GraphNode, driver.Result) {
-	const device, size = 12, 104
-	a := allocation{int(int32(binary.LittleEndian.Uint32(params[device:]))), binary.LittleEndian.Uint64(params[size:])}
-	if !c.memory.reserve(a.gpu, a.bytes) {
+	const device, size, address = 12, 104, 112
+	a := allocation{int(int32(binary.LittleEndian.Uint32(params[device:]))), binary.LittleEndian.Uint64(params[size:]), ofGraph}
+	if !c.memory.reserve(c.API, a) {
 		return 0, driver.ErrorOutOfMemory
 	}
 	node, r := c.API.GraphAddMemAllocNode(g, deps, n, params)
 	if r != driver.Success {
-		c.memory.unreserve(a.gpu, a.bytes)
+		c.memory.unreserve(a)
 		return 0, r
 	}
-	c.charge(g, a)
+	c.charge(g, a, driver.DevicePtr(binary.LittleEndian.Uint64(params[address:])))
 	return node, r
 }
 
 // charge gives a graph an allocation that has been reserved.
-func (c *charging) charge(g driver.Graph, a allocation) {
+func (c *charging) charge(g driver.Graph, a allocation, at driver.DevicePtr) {
+	of := &graphAllocation{allocation: a, at: at}
+	held := c.held(g)
+	held.list = append(held.list, of)
+	c.memory.noteGraph(of)
+}
+
+func (c *charging) held(g driver.Graph) *graphCharge {
 	if c.graphs[g] == nil {
 		c.graphs[g] = &graphCharge{holders: 1}
 	}
-	c.graphs[g].list = append(c.graphs[g].list, a)
+	return c.graphs[g]
+}
+
+// GraphAddMemFreeNode notes what the graph frees.
+func (c *charging) GraphAddMemFreeNode(g driver.Graph, deps []driver.GraphNode, n uint64, p driver.DevicePtr) (driver.GraphNode, driver.Result) {
+	node, r := c.API.GraphAddMemFreeNode(g, deps, n, p)
+	if r == driver.Success {
+		c.frees(g, p)
+	}
+	return node, r
+}
+
+func (c *charging) frees(g driver.Graph, p driver.DevicePtr) {
+	held := c.held(g)
+	for _, a := range held.list {
+		if a.at == p && !a.freed {
+			a.freed = true
+			return
+		}
+	}
+	held.frees = append(held.frees, p)
+}
+
+// GraphLaunch leaves to the program what the graph does not free.
+func (c *charging) GraphLaunch(e driver.GraphExec, stream driver.Stream) driver.Result {
+	r := c.API.GraphLaunch(e, stream)
+	if held := c.execs[e]; held != nil && r == driver.Success {
+		for _, a := range held.list {
+			a.left = !a.freed
+		}
+		for _, p := range held.frees {
+			c.memory.forget(p)
+		}
+	}
+	return r
 }
 
 // GraphMoveChild has the parent hold what the child does.
 func (c *charging) GraphMoveChild(g driver.Graph, deps []driver.GraphNode, child driver.Graph) (driver.GraphNode, driver.Result) {
 	n, r := c.API.GraphMoveChild(g, deps, child)
 	if held := c.graphs[child]; held != nil && r == driver.Success {
-		for _, a := range held.list {
-			c.charge(g, a)
-		}
+		parent := c.held(g)
+		parent.list = append(parent.list, held.list...)
+		parent.frees = append(parent.frees, held.frees...)
 		held.list = nil
 		delete(c.graphs, child)
 	}
@@ -192,7 +243,7 @@ func (c *charging) release(held *graphCharge) {
 		return
 	}
 	for _, a := range held.list {
-		c.memory.unreserve(a.gpu, a.bytes)
+		c.memory.endGraph(a)
 	}
 }
 

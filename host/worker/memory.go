@@ -15,6 +15,10 @@ type memory struct {
 	mu       sync.Mutex
 	quota    []uint64
 	used     []uint64
+	by       [][sources]uint64 // used, by where it comes from
+	pools    []pools
+	poolsOf  map[driver.MemPool]int // the vGPU of each pool that the client may name, but for those of other sessions
+	graphs   map[driver.DevicePtr]*graphAllocation
 	device   map[driver.DevicePtr]allocation
 	endsWith map[driver.DevicePtr]driver.Context // allocations that end with a context
 	physical
@@ -23,52 +27,91 @@ type memory struct {
 	alias  map[driver.HostPtr]driver.HostPtr // second addresses of registered ranges
 	files  map[driver.HostPtr]uint64         // registered memory of the client's files, outside the region
 	vacant vacancies                         // of aliases and files that were; the ring goroutine's
+
+	// observe waits a while for what is about to be freed, by graphs too if asked; false if there is nothing. Relaxed runs
+	// what a capture of the client's may forbid. The server sets them.
+	observe func(api driver.API, graphs bool) bool
+	relaxed func(driver.API, func())
 }
 
 type allocation struct {
 	gpu   int
 	bytes uint64
+	source
 }
 
+// source is where memory comes from.
+type source uint8
+
+const (
+	outside source = iota // of all pools
+	fromPool
+	ofGraph
+	sources
+)
+
 func newMemory(vgpus []VGPU) *memory {
-	m := &memory{device: map[driver.DevicePtr]allocation{}, endsWith: map[driver.DevicePtr]driver.Context{}, physical: newPhysical(), host: map[driver.HostPtr]uint64{}, owner: map[driver.HostPtr]driver.Context{},
-		alias: map[driver.HostPtr]driver.HostPtr{}, files: map[driver.HostPtr]uint64{}}
+	m := &memory{poolsOf: map[driver.MemPool]int{}, graphs: map[driver.DevicePtr]*graphAllocation{}, device: map[driver.DevicePtr]allocation{},
+		endsWith: map[driver.DevicePtr]driver.Context{}, physical: newPhysical(), host: map[driver.HostPtr]uint64{}, owner: map[driver.HostPtr]driver.Context{},
+		alias: map[driver.HostPtr]driver.HostPtr{}, files: map[driver.HostPtr]uint64{},
+		observe: func(driver.API, bool) bool { return false }, relaxed: func(_ driver.API, run func()) { run() }}
 	for _, v := range vgpus {
 		m.quota = append(m.quota, v.MemoryBytes)
 		m.used = append(m.used, 0)
+		m.by = append(m.by, [sources]uint64{})
+		m.pools = append(m.pools, pools{list: map[driver.MemPool]bool{}})
 	}
 	return m
 }
 
-// reserve takes bytes of a vGPU's quota; false if they do not fit.
-func (m *memory) reserve(gpu int, bytes uint64) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if gpu < 0 || gpu >= len(m.quota) || bytes > m.quota[gpu]-min(m.used[gpu], m.quota[gpu]) {
+// reserve takes an allocation's bytes of its vGPU's quota; false if they do not fit. By how much a pool grows for them,
+// poolFits finds out afterwards.
+func (m *memory) reserve(api driver.API, a allocation) bool {
+	if !m.add(a) {
 		return false
 	}
-	m.used[gpu] += bytes
+	if a.source != fromPool && !m.fits(api, a.gpu) {
+		m.unreserve(a)
+		return false
+	}
 	return true
 }
 
-func (m *memory) unreserve(gpu int, bytes uint64) {
+// add counts an allocation, if it fits beside the others.
+func (m *memory) add(a allocation) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.giveBack(allocation{gpu, bytes})
+	if a.gpu < 0 || a.gpu >= len(m.quota) || a.bytes > m.quota[a.gpu]-min(m.used[a.gpu], m.quota[a.gpu]) {
+		return false
+	}
+	m.used[a.gpu] += a.bytes
+	m.by[a.gpu][a.source] += a.bytes
+	if a.source == ofGraph {
+		m.pools[a.gpu].graphs = true
+		m.pools[a.gpu].charged += a.bytes
+	}
+	return true
+}
+
+func (m *memory) unreserve(a allocation) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.giveBack(a)
 }
 
 // giveBack returns an allocation's bytes to its quota; the zero allocation has none. The caller holds mu.
 func (m *memory) giveBack(a allocation) {
 	if a.bytes > 0 {
 		m.used[a.gpu] -= min(a.bytes, m.used[a.gpu])
+		m.by[a.gpu][a.source] -= min(a.bytes, m.by[a.gpu][a.source])
 	}
 }
 
 // note records what reserved bytes were allocated as, and the context that it ends with, 0 for memory of pools.
-func (m *memory) note(p driver.DevicePtr, gpu int, bytes uint64, owner driver.Context) {
+func (m *memory) note(p driver.DevicePtr, a allocation, owner driver.Context) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.device[p] = allocation{gpu, bytes}
+	m.device[p] = a
 	if owner != 0 {
 		m.endsWith[p] = owner
 	}
@@ -94,6 +137,30 @@ func (m *memory) forget(p driver.DevicePtr) {
 	m.giveBack(m.device[p])
 	delete(m.device, p)
 	delete(m.endsWith, p)
+	if a := m.graphs[p]; a != nil {
+		a.left = false
+	}
+}
+
+// noteGraph notes what a graph allocates.
+func (m *memory) noteGraph(a *graphAllocation) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.graphs[a.at] = a
+}
+
+// endGraph follows the end of a graph: what it has left to the program counts until that frees it.
+func (m *memory) endGraph(a *graphAllocation) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.graphs[a.at] == a {
+		delete(m.graphs, a.at)
+	}
+	if a.left {
+		m.device[a.at] = a.allocation
+	} else {
+		m.giveBack(a.allocation)
+	}
 }
 
 // size is that of an allocation of this session.
@@ -104,23 +171,13 @@ func (m *memory) size(p driver.DevicePtr) (uint64, bool) {
 	return a.bytes, ok
 }
 
-// take makes an allocation the caller's to give back.
-func (m *memory) take(p driver.DevicePtr) allocation {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	a := m.device[p]
-	delete(m.device, p)
-	return a
-}
-
 // free is what a vGPU has left, of what its GPU has free.
-func (m *memory) free(gpu int, physical uint64) (free, total uint64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+func (m *memory) free(api driver.API, gpu int, physical uint64) (free, total uint64) {
 	if gpu < 0 || gpu >= len(m.quota) {
 		return 0, 0
 	}
-	return min(physical, m.quota[gpu]-min(m.used[gpu], m.quota[gpu])), m.quota[gpu]
+	m.read(api, gpu)
+	return min(physical, m.quota[gpu]-min(m.occupied(gpu), m.quota[gpu])), m.quota[gpu]
 }
 
 // addHost records a range that is registered in a context; false if it overlaps one.

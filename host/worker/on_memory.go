@@ -17,25 +17,25 @@ func (s *server) gpu(api driver.API) int {
 	return int(d)
 }
 
-// allocate runs an allocation within the quota of the current context's vGPU. It ends with owner, 0 for none.
-func (s *server) allocate(api driver.API, owner driver.Context, bytes uint64, run func() (driver.DevicePtr, driver.Result)) (driver.DevicePtr, driver.Result) {
-	gpu := s.gpu(api)
-	if !s.memory.reserve(gpu, bytes) {
+// allocate runs an allocation outside pools within the quota of the current context's vGPU. It ends with the context.
+func (s *server) allocate(api driver.API, bytes uint64, run func() (driver.DevicePtr, driver.Result)) (driver.DevicePtr, driver.Result) {
+	a := allocation{s.gpu(api), bytes, outside}
+	if !s.memory.reserve(api, a) {
 		return 0, driver.ErrorOutOfMemory
 	}
 	p, r := run()
 	if r != driver.Success {
-		s.memory.unreserve(gpu, bytes)
+		s.memory.unreserve(a)
 		return 0, r
 	}
 	if p != 0 { // nothing has no address
-		s.memory.note(p, gpu, bytes, owner)
+		s.memory.note(p, a, s.current)
 	}
 	return p, r
 }
 
 func (s *server) onMemAlloc(api driver.API, bytes uint64) (driver.DevicePtr, driver.Result) {
-	return s.allocate(api, s.current, bytes, func() (driver.DevicePtr, driver.Result) { return api.MemAlloc(bytes) })
+	return s.allocate(api, bytes, func() (driver.DevicePtr, driver.Result) { return api.MemAlloc(bytes) })
 }
 
 func (s *server) onMemAllocPitch(api driver.API, width, height uint64, element uint32) (p driver.DevicePtr, pitch uint64, r driver.Result) {
@@ -44,7 +44,7 @@ func (s *server) onMemAllocPitch(api driver.API, width, height uint64, element u
 		return 0, 0, driver.ErrorOutOfMemory
 	}
 	bytes := (width + align - 1) &^ (align - 1)
-	p, r = s.allocate(api, s.current, bytes*height, func() (driver.DevicePtr, driver.Result) {
+	p, r = s.allocate(api, bytes*height, func() (driver.DevicePtr, driver.Result) {
 		var inner driver.Result
 		var q driver.DevicePtr
 		q, pitch, inner = api.MemAllocPitch(width, height, element)
@@ -63,17 +63,64 @@ func (s *server) onMemFree(api driver.API, p driver.DevicePtr) driver.Result {
 }
 
 func (s *server) onMemAllocAsync(api driver.API, bytes uint64, pool driver.MemPool, stream driver.Stream) (driver.DevicePtr, driver.Result) {
+	a := allocation{s.poolGPU(api, pool), bytes, fromPool}
 	graph := s.capturedBy(api, stream)
-	p, r := s.allocate(api, 0, bytes, func() (driver.DevicePtr, driver.Result) {
-		if pool != 0 {
-			return api.MemAllocFromPoolAsync(bytes, pool, stream)
-		}
-		return api.MemAllocAsync(bytes, stream)
-	})
-	if c, ok := api.(*charging); ok && graph != 0 && r == driver.Success { // each launch of the graph allocates it
-		c.charge(graph, s.memory.take(p))
+	if graph != 0 { // each launch of the graph allocates it
+		a.source = ofGraph
+	}
+	if !s.memory.reserve(api, a) {
+		return 0, driver.ErrorOutOfMemory
+	}
+	p, r := allocateFrom(api, bytes, pool, stream)
+	if graph == 0 && r == driver.Success && p != 0 && !s.memory.poolFits(api, a, pool) {
+		p, r = s.allocateAgain(api, a, p, pool, stream)
+	}
+	c, counts := api.(*charging)
+	switch {
+	case r != driver.Success || p == 0: // nothing has no address
+		s.memory.unreserve(a)
+	case graph != 0 && counts:
+		c.charge(graph, a, p)
+	default:
+		s.memory.note(p, a, 0)
 	}
 	return p, r
+}
+
+// allocateFrom allocates from a pool, 0 for the current one.
+func allocateFrom(api driver.API, bytes uint64, pool driver.MemPool, stream driver.Stream) (driver.DevicePtr, driver.Result) {
+	if pool != 0 {
+		return api.MemAllocFromPoolAsync(bytes, pool, stream)
+	}
+	return api.MemAllocAsync(bytes, stream)
+}
+
+// allocateAgain gives back what a pool has grown for beyond the quota, and tries once more when what streams were about to
+// free is there. On a GPU that is full, the driver has the stream wait for that by itself.
+func (s *server) allocateAgain(api driver.API, a allocation, p driver.DevicePtr, pool driver.MemPool, stream driver.Stream) (driver.DevicePtr, driver.Result) {
+	giveBack := func() {
+		if api.MemFreeAsync(p, stream) == driver.Success {
+			s.frees(stream)
+		}
+	}
+	giveBack()
+	if !s.observeFrees(api, false) || !s.memory.trimmed(api, a.gpu) {
+		return 0, driver.ErrorOutOfMemory
+	}
+	var r driver.Result
+	if p, r = allocateFrom(api, a.bytes, pool, stream); r == driver.Success && !s.memory.poolFits(api, a, pool) {
+		giveBack()
+		return 0, driver.ErrorOutOfMemory
+	}
+	return p, r
+}
+
+// poolGPU is the ordinal of the device that a pool is of, the current context's for none.
+func (s *server) poolGPU(api driver.API, pool driver.MemPool) int {
+	if gpu, ok := s.memory.poolsOf[pool]; ok {
+		return gpu
+	}
+	return s.gpu(api)
 }
 
 // capturedBy is the graph that a stream is being captured into, 0 if it is not.
@@ -90,10 +137,16 @@ func (s *server) capturedBy(api driver.API, stream driver.Stream) driver.Graph {
 
 func (s *server) onMemFreeAsync(api driver.API, p driver.DevicePtr, stream driver.Stream) driver.Result {
 	s.withdrawOne(sharedPointer, uint64(p))
+	graph := s.capturedBy(api, stream)
 	r := api.MemFreeAsync(p, stream)
-	if r == driver.Success {
+	c, counts := api.(*charging)
+	switch {
+	case r != driver.Success:
+	case graph == 0:
 		s.memory.forget(p)
 		s.frees(stream)
+	case counts: // launches free it
+		c.frees(graph, p)
 	}
 	return r
 }
@@ -111,16 +164,16 @@ func (s *server) onMemCreate(api driver.API, bytes uint64, prop []byte, flags ui
 		return 0, driver.ErrorNotSupported
 	}
 	le.PutUint64(prop[16:], 0)
-	gpu := int(int32(le.Uint32(prop[12:])))
-	if !s.memory.reserve(gpu, bytes) {
+	a := allocation{int(int32(le.Uint32(prop[12:]))), bytes, outside}
+	if !s.memory.reserve(api, a) {
 		return 0, driver.ErrorOutOfMemory
 	}
 	h, r := api.MemCreate(bytes, prop, flags)
 	if r != driver.Success {
-		s.memory.unreserve(gpu, bytes)
+		s.memory.unreserve(a)
 		return 0, r
 	}
-	s.memory.noteHandle(h, gpu, bytes)
+	s.memory.noteHandle(h, a)
 	return h, driver.Success
 }
 
@@ -155,7 +208,7 @@ func (s *server) onMemInfo(api driver.API) (free, total uint64, r driver.Result)
 	if r != driver.Success {
 		return 0, 0, r
 	}
-	free, total = s.memory.free(s.gpu(api), physical)
+	free, total = s.memory.free(api, s.gpu(api), physical)
 	return free, total, driver.Success
 }
 

@@ -34,10 +34,10 @@ func newPhysical() physical {
 }
 
 // noteHandle records what reserved bytes were made.
-func (m *memory) noteHandle(h driver.MemHandle, gpu int, bytes uint64) {
+func (m *memory) noteHandle(h driver.MemHandle, a allocation) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.addHandle(h, &chunk{allocation: allocation{gpu, bytes}})
+	m.addHandle(h, &chunk{allocation: a})
 }
 
 // addHandle gives a chunk one more handle. The caller holds mu.

@@ -69,12 +69,14 @@ type server struct {
 
 // newServer is a server without a log, a home context and a client's socket.
 func newServer(cfg Config, r *region, drv driver.Driver, api driver.API, m *memory) *server {
-	return &server{
+	s := &server{
 		cfg: cfg, region: r, api: api, handles: newHandleTable(), memory: m,
 		waiters: newWaiters(drv), watch: newWatch(drv), monitor: newMonitor(drv, cfg.VGPUs), calls: &hostCalls{region: r}, console: newConsole(r),
 		primaries: map[driver.Device]driver.Context{}, captures: map[driver.Stream]bool{}, dirty: map[driver.Context]*dirtyStreams{}, words: map[driver.Event]eventWord{},
 		linked: map[driver.LinkState][]byte{}, placed: map[driver.HostPtr]placement{}, objects: newObjects(), mail: newMail(-1),
 	}
+	m.observe, m.relaxed = s.observeFrees, s.besideCaptures
+	return s
 }
 
 // serve runs commands until the client is gone or breaks the protocol.
@@ -152,6 +154,9 @@ func (s *server) run(c ring.Command, a *args, reply *reply) driver.Result {
 			if d := s.dirty[s.current]; d != nil {
 				d.many = true // what it still has to do, only the driver knows
 			}
+			for _, d := range s.dirty {
+				d.forget(stream)
+			}
 		}
 	}
 	return result
@@ -222,6 +227,17 @@ func lenient(api driver.API, want bool) bool {
 		return !want
 	}
 	return want
+}
+
+// besideCaptures runs what is potentially unsafe while a stream is captured, but has nothing to do with the capture.
+func (s *server) besideCaptures(api driver.API, run func()) {
+	if len(s.captures) == 0 || s.lenient {
+		run()
+		return
+	}
+	lenient(api, true)
+	run()
+	lenient(api, false)
 }
 
 // endsCapture says whether a stream is out of capture after cuStreamEndCapture: a capture that has gone wrong
@@ -345,6 +361,13 @@ func (s *server) trims(stream driver.Stream) bool {
 		d.freed = slices.Delete(d.freed, i, i+1)
 	}
 	return i >= 0 || d.freedMany
+}
+
+// forget follows the end of a stream, which the driver is not to be asked about again.
+func (d *dirtyStreams) forget(stream driver.Stream) {
+	is := func(s driver.Stream) bool { return s == stream }
+	d.many = d.many || slices.ContainsFunc(d.list, is) || slices.ContainsFunc(d.freed, is) // what it still has to do, only the driver knows
+	d.list, d.freed = slices.DeleteFunc(d.list, is), slices.DeleteFunc(d.freed, is)
 }
 
 const fewStreams = 8

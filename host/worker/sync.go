@@ -3,6 +3,9 @@
 package worker
 
 import (
+	"slices"
+	"time"
+
 	"github.com/orion-vgpu/orion/host/driver"
 )
 
@@ -79,4 +82,34 @@ func (s *server) waitContext(reply *reply, d *dirtyStreams) driver.Result {
 		*d = dirtyStreams{list: d.list[:0]}
 	}
 	return s.await(reply, func(w driver.API) driver.Result { return w.CtxSynchronize() })
+}
+
+// observeFor bounds for how long the ring stands still for memory that is about to be freed. A program that a smaller GPU
+// would serve has it here too; one whose streams wait for its own next commands goes on without.
+const observeFor = time.Second
+
+// observeFrees waits for the streams of the current context that free memory of pools, and for all that have work where
+// graphs may. Pools can give back only what the driver has been asked to wait for; a stream that is idle takes no time.
+func (s *server) observeFrees(api driver.API, graphs bool) (observed bool) {
+	d := s.dirty[s.current]
+	if d == nil || len(s.captures) > 0 { // in which nothing may be asked
+		return false
+	}
+	busy := slices.Clone(d.freed)
+	if graphs {
+		busy = append(busy, d.list...)
+	}
+	for end := time.Now().Add(observeFor); ; time.Sleep(100 * time.Microsecond) {
+		busy = slices.DeleteFunc(busy, func(stream driver.Stream) bool {
+			r := api.StreamQuery(stream)
+			if r == driver.Success && api.StreamSynchronize(stream) == driver.Success {
+				d.freed = slices.DeleteFunc(d.freed, func(f driver.Stream) bool { return f == stream })
+				observed = true
+			}
+			return r != driver.ErrorNotReady
+		})
+		if len(busy) == 0 || time.Now().After(end) {
+			return observed
+		}
+	}
 }

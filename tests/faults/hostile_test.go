@@ -201,6 +201,90 @@ func TestRefusedArguments(t *testing.T) {
 	check()
 }
 
+// A pool in fragments, each of which keeps much more than it holds, is no way beyond the quota: not while it is the
+// client's, nor when it has been destroyed, nor by growing.
+func TestFragmentedPool(t *testing.T) {
+	t.Parallel()
+	f := start(t, hostilePool)
+	check := f.bystander(t)
+	s := f.open(t)
+	const context, pool, mib = 16, 17, 1 << 20
+	const chunk, piece = 2 * mib, 512 // what pools of software GPUs take at once, and what is left in each
+	quota := uint64(hello().GMemMiB) * mib
+	s.must(t, cuda.OpPrimaryRetain, 0, uint64(0), uint64(context))
+	props := make([]byte, 88)
+	le.PutUint32(props, 1)     // pinned
+	le.PutUint32(props[8:], 1) // of a device, the first
+	s.must(t, cuda.OpCuMemPoolCreate, context, uint64(pool), props)
+	s.must(t, cuda.OpCuMemPoolSetAttribute, context, uint64(pool), uint64(4), le.AppendUint64(nil, 1<<64-1))
+
+	pooled := func(n uint64) (uint64, bool) {
+		t.Helper()
+		r, data, ok := s.call(cuda.OpMemAllocAsync, context, n, uint64(pool), uint64(0))
+		if !ok || r != driver.Success && r != driver.ErrorOutOfMemory {
+			t.Fatalf("an allocation from the pool: %v, answered: %v", r, ok)
+		}
+		if r != driver.Success {
+			return 0, false
+		}
+		return le.Uint64(data), true
+	}
+	free := func(list []uint64) {
+		t.Helper()
+		for _, p := range list {
+			s.must(t, cuda.OpMemFreeAsync, context, p, uint64(0))
+		}
+		s.must(t, cuda.OpStreamSync, context, uint64(0))
+	}
+	refused := func(when string, n uint64) {
+		t.Helper()
+		if r, _, ok := s.call(cuda.OpMemAlloc, context, n); !ok || r != driver.ErrorOutOfMemory {
+			t.Errorf("%s: %v, answered: %v", when, r, ok)
+		}
+	}
+	left := func(when string, want uint64) {
+		t.Helper()
+		if got := le.Uint64(s.must(t, cuda.OpMemInfo, context)); got != want {
+			t.Errorf("%s: %d bytes are left, want %d", when, got, want)
+		}
+	}
+
+	var large, small []uint64
+	for len(small) < 10000 { // until the pool must not grow any more
+		p, ok := pooled(chunk - piece)
+		q, also := pooled(piece)
+		if ok {
+			large = append(large, p)
+		}
+		if also {
+			small = append(small, q)
+		}
+		if !ok || !also {
+			break
+		}
+	}
+	if uint64(len(small)) != quota/chunk {
+		t.Errorf("%d chunks were to be had", len(small))
+	}
+	free(large)
+	refused("beside a pool in fragments", quota/2)
+	if p, ok := pooled(quota / 2); ok {
+		t.Errorf("the pool has grown to have room at %#x", p)
+	}
+	before := le.Uint64(s.must(t, cuda.OpMemInfo, context))
+	if before > quota/4 {
+		t.Fatalf("%d bytes are left: the pool is not in fragments", before)
+	}
+	s.must(t, cuda.OpCuMemPoolDestroy, context, uint64(pool))
+	left("after the pool's end", before)
+	refused("beside a destroyed pool in fragments", quota/2)
+	free(small)
+	s.must(t, cuda.OpMemFree, context, le.Uint64(s.must(t, cuda.OpMemAlloc, context, quota)))
+	left("without it", quota)
+	f.cleanEnd(t, s)
+	check()
+}
+
 // A client that is gone while its worker can do nothing but wait leaves no worker behind.
 func TestClientGoneWhileTheWorkerIsBlocked(t *testing.T) {
 	t.Parallel()
