@@ -12,6 +12,7 @@
 #include "log.h"
 #include "memory.h"
 #include "register.h"
+#include "stage.h"
 #include "state.h"
 #include "stream.h"
 #include "thread.h"
@@ -63,7 +64,7 @@ int context_missing(const char *function)
 	return CUDA_ERROR_INVALID_CONTEXT;
 }
 
-int context_note(int r)
+bool context_ended_by(int r)
 {
 	switch (r) {
 	case CUDA_ERROR_ILLEGAL_ADDRESS:
@@ -76,9 +77,16 @@ int context_note(int r)
 	case CUDA_ERROR_INVALID_PC:
 	case CUDA_ERROR_LAUNCH_FAILED:
 	case CUDA_ERROR_ECC_UNCORRECTABLE:
-		if (thread.context)
-			context_of(thread.context)->sticky = r;
+		return true;
+	default:
+		return false;
 	}
+}
+
+int context_note(int r)
+{
+	if (context_ended_by(r) && thread.context && context_of(thread.context))
+		context_of(thread.context)->sticky = r;
 	return r;
 }
 
@@ -176,6 +184,7 @@ static int primary_release(int device, bool reset)
 		if (!device)
 			host_pools_ending(ended);
 		r = wire_primary_reset(device);
+		stage_forget(ended);
 		memory_forget_context(ended);
 		if (!device)
 			host_pools_reset();
@@ -305,6 +314,7 @@ EXPORT int cuCtxDestroy_v2(void *context)
 	memory_forget_context(o);
 	context_leave(o);
 	r = wire_cuCtxDestroy_v2(o);
+	stage_forget(o);
 	context_free(c);
 	return r;
 }

@@ -25,6 +25,8 @@ static inline struct context *context_of(struct object *o) { return (struct cont
 
 /* Runs the destructors of a context's local storage and empties it. */
 void storage_clear(struct object *context);
+/* Whether an error is one that ends the context in which it arises. */
+bool context_ended_by(int result);
 /* Notes an error that ends the current context, and returns its argument. */
 int context_note(int result);
 /* A number for a context or a stream. A context's is also its default stream's, so they are counted together. */

@@ -83,6 +83,8 @@ static int upload_piece(uint64_t dst, const uint8_t *src, size_t n, void *stream
 	r = wire_copy_in_stage(dst, (uint64_t)(uintptr_t)s.data, n, stream, s.flag, s.value);
 	if (r)
 		stage_return(&s);
+	else
+		stage_lend(&s);
 	return r;
 }
 

@@ -149,11 +149,13 @@ static int slab_copy(const struct box *b, uint64_t z, uint64_t y, uint64_t n, vo
 		r = wire_write_flag(stream, s.flag, s.value);
 	else if (!r)
 		r = stream_fence(stream);
-	if (!in || r) {
-		if (!r)
-			rows_pack(b, z, y, n, s.data, false);
-		stage_return(&s);
+	if (in && !r) {
+		stage_lend(&s);
+		return CUDA_SUCCESS;
 	}
+	if (!r)
+		rows_pack(b, z, y, n, s.data, false);
+	stage_return(&s);
 	return r;
 }
 

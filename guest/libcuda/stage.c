@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stage.h"
 
+#include "call.h"
 #include "channel.h"
+#include "context.h"
+#include "generated/calls.h"
 #include "state.h"
 
-enum { PIECES = 1024 };
+enum { PIECES = 1024, ASK_AFTER_NS = 10000000 };
 
 /* Pieces in the order of their taking. Offsets are within the staging area. */
 static struct {
@@ -12,6 +15,8 @@ static struct {
 	struct piece {
 		uint64_t start, end;
 		uint32_t value;
+		struct object *lent; /* to this context, or NULL */
+		uint64_t position; /* of the ring, behind the commands that use it */
 	} fifo[PIECES];
 	uint32_t head, tail; /* free-running */
 	uint64_t next; /* where the next piece goes */
@@ -67,11 +72,11 @@ static bool try_locked(struct stage *s, uint64_t size)
 	if (!place(n, &start))
 		return false;
 	struct piece *p = &stage.fifo[stage.tail++ % PIECES];
-	*p = (struct piece){start, start + n, ++stage.value};
+	*p = (struct piece){start, start + n, ++stage.value, NULL, 0};
 	stage.next = p->end;
 	atomic_store_explicit(flag_at(start), p->value - 1, memory_order_relaxed);
 	uint64_t base = (uint64_t)(uintptr_t)session.base + WIRE_STAGE_OFFSET + start;
-	*s = (struct stage){(void *)(uintptr_t)(base + STAGE_ALIGN), base, p->value};
+	*s = (struct stage){(void *)(uintptr_t)(base + STAGE_ALIGN), base, p->value, stage.tail - 1};
 	return true;
 }
 
@@ -83,12 +88,62 @@ bool stage_try(struct stage *s, uint64_t size)
 	return ok;
 }
 
+void stage_lend(const struct stage *s)
+{
+	pthread_mutex_lock(&stage.lock);
+	struct piece *p = &stage.fifo[s->number % PIECES];
+	if (p->value == s->value) { /* it may be back already */
+		p->lent = context_owner();
+		p->position = call_position();
+	}
+	pthread_mutex_unlock(&stage.lock);
+}
+
+/* Only what the worker has run by now: a flag that is written later would be in another piece. */
+void stage_forget(const struct object *context)
+{
+	pthread_mutex_lock(&stage.lock);
+	for (uint32_t i = stage.head; i != stage.tail; i++) {
+		const struct piece *p = &stage.fifo[i % PIECES];
+		if (p->lent == context && p->position <= thread.answered)
+			atomic_store_explicit(flag_at(p->start), p->value, memory_order_release);
+	}
+	pthread_mutex_unlock(&stage.lock);
+	region_release();
+}
+
+/* Pieces come back in order, and the streams of a context that has failed write no flags any more: so the context that
+ * has the oldest piece is asked how it is. */
+static void ask_oldest(void)
+{
+	struct object *mine = thread.context;
+	pthread_mutex_lock(&stage.lock);
+	struct object *context = stage.head == stage.tail ? NULL : stage.fifo[stage.head % PIECES].lent;
+	pthread_mutex_unlock(&stage.lock);
+	if (!context || session.captures) /* the question would spoil a capture */
+		return;
+	thread.context = context;
+	if (context_ended_by(wire_cuStreamQuery((void *)1)))
+		stage_forget(context);
+	thread.context = mine;
+}
+
 int stage_take(struct stage *s, uint64_t size)
 {
 	struct patience p = {0};
-	while (!stage_try(s, size))
+	uint64_t asked_ns = 0, pause_ns = ASK_AFTER_NS;
+	while (!stage_try(s, size)) {
 		if (!patience_step(&p))
 			return session_absent();
+		uint64_t now = p.start_ns ? monotonic_ns() : 0;
+		if (!asked_ns) {
+			asked_ns = p.start_ns;
+		} else if (now - asked_ns > pause_ns) {
+			ask_oldest();
+			asked_ns = now;
+			pause_ns *= 2;
+		}
+	}
 	return CUDA_SUCCESS;
 }
 

@@ -13,6 +13,7 @@ struct stage {
 	void *data;
 	uint64_t flag; /* address of the u32 that becomes value when the piece is free */
 	uint32_t value;
+	uint32_t number; /* in the order of their taking */
 };
 
 /* Bytes of a part, as wire.StagePart has it: a worker registers staging part by part, so pieces lie within one. */
@@ -34,3 +35,8 @@ int stage_take(struct stage *s, uint64_t size);
 bool stage_try(struct stage *s, uint64_t size);
 /* Gives a piece back that no command uses any more. */
 void stage_return(const struct stage *s);
+/* Notes that a stream of the current context is to write a piece's flag: the commands that say so are on the ring. */
+void stage_lend(const struct stage *s);
+/* Takes back what a context has been lent that has failed or ended, of which the worker has just told this thread: its
+ * streams write no flags any more. */
+void stage_forget(const struct object *context);

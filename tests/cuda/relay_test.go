@@ -14,7 +14,7 @@ import (
 // that there are, use pinned, mapped and managed memory, graphs, host functions, modules, several threads, or
 // end in an error.
 var relayed = []string{"allocations", "async_alloc", "bfs", "concurrent_streams", "cooperative_groups", "driver_contexts", "driver_copy_batch", "driver_graph", "driver_ipc",
-	"driver_jit_log", "driver_launch", "driver_linker", "driver_memcpy", "driver_memset", "driver_pointers", "driver_streams", "driver_user_objects",
+	"driver_jit_log", "driver_launch", "driver_linker", "driver_memcpy", "driver_memset", "driver_pointers", "driver_streams", "driver_upload_fault", "driver_user_objects",
 	"errors_memory", "events", "fork_before", "globals", "graph_capture", "graph_explicit", "graph_update", "host_callbacks",
 	"host_register", "host_register_threads", "illegal_address", "interop", "kernel_assert", "kernel_printf", "kernel_printf_waits", "legacy_stream", "life", "managed_advice", "managed_list", "managed_variables", "matmul",
 	"memcpy_2d", "memcpy_3d", "memcpy_kinds", "memset", "multi_gpu", "peer_copy", "per_thread_stream", "pinned_memory", "pinned_order",
