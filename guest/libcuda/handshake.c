@@ -11,13 +11,16 @@
 #include <unistd.h>
 
 #include "bytes.h"
+#include "channel.h"
 #include "config.h"
 #include "generated/calls.h"
 #include "generated/results.h"
 #include "release.h"
 #include "visible.h"
 
-enum { WELCOME_TIMEOUT_MS = 60000 }; /* a worker may have to wake a GPU */
+#ifndef WELCOME_TIMEOUT_MS
+#define WELCOME_TIMEOUT_MS 60000 /* a worker may have to wake a GPU */
+#endif
 
 static void hello(uint8_t *b, const struct config *config, unsigned carrier, const uint8_t *proof)
 {
@@ -43,14 +46,24 @@ static void hello(uint8_t *b, const struct config *config, unsigned carrier, con
 		memcpy(b + WIRE_HELLO_PROOF, proof, WIRE_PROOF_BYTES);
 }
 
+/* Waits for more of the answer. However often signals of the program interrupt it, the time runs. */
+static int await_more(int fd, uint64_t begin_ns)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	int n;
+	do {
+		uint64_t waited_ms = (monotonic_ns() - begin_ns) / 1000000;
+		n = waited_ms < WELCOME_TIMEOUT_MS ? poll(&p, 1, (int)(WELCOME_TIMEOUT_MS - waited_ms)) : 0;
+	} while (n < 0 && errno == EINTR);
+	return n;
+}
+
 /* Receives the welcome and the region's descriptor, if one comes. */
 static int receive(int fd, uint8_t *b, struct welcome *w)
 {
+	uint64_t begin_ns = monotonic_ns();
 	for (size_t have = 0; have < WIRE_HELLO_SIZE;) {
-		struct pollfd p = {.fd = fd, .events = POLLIN};
-		int n = poll(&p, 1, WELCOME_TIMEOUT_MS);
-		if (n < 0 && errno == EINTR)
-			continue;
+		int n = await_more(fd, begin_ns);
 		if (n <= 0) {
 			snprintf(w->reason, sizeof w->reason, "wait for oriond's answer: %s", n ? strerror(errno) : "no answer within 60 s; see its log");
 			return CUDA_ERROR_SYSTEM_NOT_READY;

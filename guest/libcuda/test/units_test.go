@@ -18,6 +18,7 @@ func TestUnits(t *testing.T) {
 	}{
 		{"crew", "address,undefined", []string{"testdata/crew.c"}},
 		{"crew", "thread", []string{"testdata/crew.c"}},
+		{"handshake", "address,undefined", []string{"testdata/handshake.c", "../visible.c"}},
 		{"md2", "address,undefined", []string{"testdata/md2.c", "../md2.c"}},
 		{"integrity", "address,undefined", []string{"testdata/integrity.c", "../integrity.c", "../md2.c"}},
 		{"visible", "address,undefined", []string{"testdata/visible.c", "../visible.c"}},
