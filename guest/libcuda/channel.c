@@ -19,6 +19,7 @@
 #include "release.h"
 
 static _Atomic int lost; /* the socket's error: the kernel tells it once */
+static struct link way = {.socket = -1}; /* while a session opens */
 
 /* Takes over what the header tells of the driver and the devices. */
 static int read_header(unsigned devices)
@@ -59,25 +60,35 @@ static int read_header(unsigned devices)
 
 int channel_open(const struct config *config)
 {
-	struct link l;
-	int r = carrier_open(config, &l);
+	int r = carrier_open(config, &way);
 	if (r)
 		return r;
-	session.base = l.base;
-	session.size = l.welcome.size;
-	session.weak = l.weak;
-	r = read_header(l.welcome.devices);
+	session.base = way.base;
+	session.size = way.welcome.size;
+	session.weak = way.weak;
+	r = read_header(way.welcome.devices);
 	if (r) {
-		munmap(l.base, l.welcome.size);
-		close(l.socket);
+		munmap(way.base, way.welcome.size);
+		close(way.socket);
+		way.socket = -1;
 		return r;
 	}
-	memcpy(session.id, l.welcome.session, sizeof session.id);
-	session.socket = l.socket;
+	memcpy(session.id, way.welcome.session, sizeof session.id);
+	session.socket = way.socket;
+	way.socket = -1;
 	session.pid = getpid();
 	lost = 0;
-	log_line(LOG_INFO, "session %s by %s", session.id, l.by);
+	log_line(LOG_INFO, "session %s by %s", session.id, way.by);
 	return CUDA_SUCCESS;
+}
+
+void channel_forked(void)
+{
+	if (way.socket >= 0)
+		close(way.socket);
+	if (session.socket >= 0 && session.socket != way.socket)
+		close(session.socket);
+	way.socket = session.socket = -1;
 }
 
 void channel_close(void)

@@ -14,6 +14,8 @@ struct config;
 int channel_open(const struct config *config);
 /* Gives the region and the socket up; the worker sees the end. */
 void channel_close(void);
+/* In a child of fork: closes the parent's socket, which must end with the parent. */
+void channel_forked(void);
 /* Wakes the worker. */
 void channel_ring(void);
 /* Whether the worker's side is still there; ends the session if not. */

@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "call.h"
 #include "channel.h"
@@ -154,22 +153,19 @@ void session_end(int result, const char *reason)
 		log_line(LOG_ERROR, "the session has ended: %.*s", (int)WIRE_STATUS_MESSAGE_BYTES, reason);
 }
 
-/* A child has none of its parent's session: not the region, which is not inherited, nor the socket, which
- * must close when the parent ends. */
+/* A child has none of its parent's session: not the region, which is not inherited, nor the socket. */
 static void after_fork_in_child(void)
 {
+	pthread_mutex_init(&opening, NULL); /* whoever held it, as while a session opens, is not there */
+	channel_forked();
 	if (session.state == SESSION_NONE || session.state == SESSION_REFUSED)
 		return;
 	if (session.initialised) {
 		session.state = SESSION_FORKED;
 	} else { /* a parent that has only asked NVML has not initialised CUDA: its child may */
 		session.state = SESSION_NONE;
-		pthread_mutex_init(&opening, NULL);
 		forget();
 	}
-	if (session.socket >= 0)
-		close(session.socket);
-	session.socket = -1;
 	memset(&thread, 0, sizeof thread);
 }
 

@@ -38,6 +38,7 @@ func TestLibrary(t *testing.T) {
 				t.Errorf("libcuda.so leads to %q, %v", link, err)
 			}
 			testLoad(t, cc, l.Path)
+			testFork(t, cc, l.Path)
 		})
 	}
 }
