@@ -56,7 +56,13 @@ void context_set(struct object *context)
 		thread_watch();
 }
 
-int context_fault(void) { return context_of(thread.context)->sticky; }
+/* A context that another thread has destroyed stays current, but its object is no context's any more. */
+static bool destroyed(const struct object *o) { return o->kind != KIND_CTX; }
+
+int context_fault(void)
+{
+	return unlikely(destroyed(thread.context)) ? CUDA_ERROR_CONTEXT_IS_DESTROYED : context_of(thread.context)->sticky;
+}
 
 int context_missing(const char *function)
 {
@@ -85,7 +91,7 @@ bool context_ended_by(int r)
 
 int context_note(int r)
 {
-	if (context_ended_by(r) && thread.context && context_of(thread.context))
+	if (context_ended_by(r) && thread.context && !destroyed(thread.context))
 		context_of(thread.context)->sticky = r;
 	return r;
 }
@@ -315,7 +321,8 @@ EXPORT int cuCtxDestroy_v2(void *context)
 	context_leave(o);
 	r = wire_cuCtxDestroy_v2(o);
 	stage_forget(o);
-	context_free(c);
+	if (!r)
+		context_free(c);
 	return r;
 }
 

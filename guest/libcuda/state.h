@@ -100,7 +100,7 @@ static inline int enter(void)
 
 /* CUDA_ERROR_INVALID_CONTEXT, noted in the log for whoever wonders which call it was. */
 int context_missing(const char *function);
-/* The error that has ended the current context, if any. */
+/* The error that has ended the current context, if any; CUDA_ERROR_CONTEXT_IS_DESTROYED if another thread has. */
 int context_fault(void);
 
 #define enter_context() enter_context_of(__func__)

@@ -1,13 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Several contexts on one device: each has its modules and its variables, and a
-// thread has a stack of them.
+// thread has a stack of them, of which others may take one away.
+#include <thread>
+
 #include "driver.h"
 
 CUcontext current() {
     CUcontext c;
     CU(cuCtxGetCurrent(&c));
     return c;
+}
+
+// A context that another thread destroys stays current, and is good for nothing.
+static void destroyed_elsewhere() {
+    CUcontext context = start();
+    std::thread([context] { CU(cuCtxDestroy(context)); }).join();
+    CUdeviceptr memory;
+    CUstream stream;
+    EXPECT_CU(cuMemAlloc(&memory, 64), CUDA_ERROR_CONTEXT_IS_DESTROYED);
+    EXPECT_CU(cuStreamCreate(&stream, 0), CUDA_ERROR_CONTEXT_IS_DESTROYED);
+    EXPECT_CU(cuCtxSynchronize(), CUDA_ERROR_CONTEXT_IS_DESTROYED);
+    EXPECT(current() == context, "another context is current");
+    CU(cuCtxSetCurrent(nullptr));
 }
 
 int main() {
@@ -89,5 +104,6 @@ int main() {
     expect_same("after a context is gone", host_ints(memory[2], n), std::vector<int>(n, 24));
     CU(cuCtxDestroy(contexts[2]));
     CU(cuCtxDestroy(contexts[0]));
+    destroyed_elsewhere();
     return 0;
 }
