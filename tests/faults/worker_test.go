@@ -51,7 +51,8 @@ func TestWorkerKilledDuringAWait(t *testing.T) {
 	f.gone(t, s, 0, prompt)
 }
 
-// A worker that is stopped, as by a debugger, holds its client up and nobody else; killing the client ends it.
+// A worker that is stopped, as by a debugger, holds its client up and nobody else; the client can be ended as any program
+// can, and with it the worker.
 func TestWorkerStopped(t *testing.T) {
 	t.Parallel()
 	f := start(t, chain.Options{})
@@ -61,7 +62,13 @@ func TestWorkerStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	time.Sleep(200 * time.Millisecond)
-	p.Kill()
+	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	p.WaitExit(t, prompt)
+	if s := p.ProcessState.Sys().(syscall.WaitStatus); !s.Signaled() || s.Signal() != syscall.SIGTERM {
+		t.Errorf("the client was not ended by SIGTERM: %v", p.ProcessState)
+	}
 	t.Logf("all gone after %v", f.gone(t, s, 1, prompt))
 	check()
 }

@@ -168,8 +168,9 @@ static void launches(CUcontext context) {
     CUgraphExec exec = instance(graph);
     CU(cuGraphDestroy(graph));
     CU(cuGraphLaunch(exec, s));
-    while (!gate)
-        std::this_thread::yield();
+    for (int i = 0; !gate && i < 5000; i++)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EXPECT(gate, "the launch does not begin");
     std::thread destroyer([&] { // which may wait for the launch
         CU(cuCtxSetCurrent(context));
         CU(cuGraphExecDestroy(exec));

@@ -25,7 +25,7 @@ inline void send_bytes(const void *p, size_t n, int fd = -1) {
         c->cmsg_len = CMSG_LEN(sizeof(int));
         memcpy(CMSG_DATA(c), &fd, sizeof fd);
     }
-    EXPECT(sendmsg(peer, &m, 0) == (ssize_t)n, "the other process is gone");
+    EXPECT(sendmsg(peer, &m, MSG_NOSIGNAL) == (ssize_t)n, "the other process is gone");
 }
 
 inline int receive_bytes(void *p, size_t n) {
