@@ -34,6 +34,7 @@ static struct {
 	uint64_t used;
 	uint64_t free; /* id of the first that can be used again, 0 for none */
 	bool running;
+	bool lost; /* with the session: nothing will be asked for any more */
 	_Atomic uint64_t outstanding;
 } calls = {.lock = PTHREAD_MUTEX_INITIALIZER, .used = 1};
 
@@ -43,9 +44,9 @@ static struct callback *at(uint64_t id)
 	return block ? &block[id % BLOCK] : NULL;
 }
 
-/* How long there has been nothing to run. */
+/* How long there has been nothing to run, and when the worker was last looked after. */
 struct idle {
-	uint64_t since_ns;
+	uint64_t since_ns, looked_ns;
 	unsigned rounds;
 };
 
@@ -77,20 +78,64 @@ static void run(uint64_t id)
 static void idle(struct idle *i)
 {
 	enum { ROUNDS_BETWEEN_LOOKS = 64, FEW_CORES_NS = 50000, MANY_CORES_NS = 2000000, SHORTEST_NS = 20000,
-	       LONGEST_NS = 1000000 };
+	       LONGEST_NS = 1000000, LOOK_EVERY_NS = 10000000 };
 	cpu_relax();
 	if (++i->rounds % ROUNDS_BETWEEN_LOOKS)
 		return;
 	uint64_t now = monotonic_ns();
 	if (!i->since_ns)
-		i->since_ns = now;
+		i->since_ns = i->looked_ns = now;
 	uint64_t waited = now - i->since_ns;
+	if (calls.outstanding && now - i->looked_ns > LOOK_EVERY_NS) {
+		i->looked_ns = now;
+		channel_alive(); /* the program may wait for its function and ask for nothing */
+	}
 	if (waited < (many_cores() ? MANY_CORES_NS : FEW_CORES_NS))
 		return;
 	uint64_t sleep = calls.outstanding ? SHORTEST_NS : waited / 8;
 	struct timespec t = {0, (long)(sleep < LONGEST_NS ? sleep : LONGEST_NS)};
 	nanosleep(&t, NULL);
 	i->rounds = ROUNDS_BETWEEN_LOOKS - 1;
+}
+
+/* The older form has the stream and its status as arguments. */
+struct stream_callback {
+	void (*function)(void *stream, int status, void *data);
+	void *stream, *data;
+};
+
+static void call_back(void *p, int status)
+{
+	struct stream_callback c = *(struct stream_callback *)p;
+	free(p);
+	c.function(c.stream, status, c.data);
+}
+
+static void run_stream_callback(void *p) { call_back(p, CUDA_SUCCESS); }
+
+/* The id of a stream's callback that nobody has taken, at or behind another; 0 when there is none. */
+static uint64_t take_callback(uint64_t id, void **p)
+{
+	pthread_mutex_lock(&calls.lock);
+	calls.lost = true;
+	while (id < calls.used && at(id)->function != run_stream_callback)
+		id++;
+	bool found = id < calls.used;
+	if (found) {
+		*p = at(id)->data;
+		forget(at(id), id);
+	}
+	pthread_mutex_unlock(&calls.lock);
+	return found ? id : 0;
+}
+
+/* The session has ended, and nothing is asked for any more. As in CUDA, host functions are not called after an error, but
+ * the older form is, with the error. */
+static void lose(void)
+{
+	void *p;
+	for (uint64_t id = 1; (id = take_callback(id, &p));)
+		call_back(p, session.result);
 }
 
 static void *loop(void *unused)
@@ -113,6 +158,8 @@ static void *loop(void *unused)
 		region_release();
 		i = (struct idle){0};
 	}
+	if (session.state == SESSION_ENDED)
+		lose();
 	return NULL;
 }
 
@@ -153,7 +200,7 @@ static uint64_t take_id(void)
 static uint64_t add(struct callback c)
 {
 	pthread_mutex_lock(&calls.lock);
-	uint64_t id = start() ? take_id() : 0;
+	uint64_t id = !calls.lost && start() ? take_id() : 0;
 	if (id) {
 		*at(id) = c;
 		calls.outstanding += c.urgent;
@@ -172,13 +219,15 @@ uint64_t callback_add_last(void (*function)(void *), void *data)
 	return add((struct callback){.function = function, .data = data, .once = true});
 }
 
-void callback_drop(uint64_t id)
+bool callback_drop(uint64_t id)
 {
 	pthread_mutex_lock(&calls.lock);
 	struct callback *c = at(id);
-	if (c && c->function)
+	bool there = c && c->function;
+	if (there)
 		forget(c, id);
 	pthread_mutex_unlock(&calls.lock);
+	return there;
 }
 
 bool callback_find(uint64_t id, void (**function)(void *), void **data)
@@ -202,7 +251,8 @@ static int launch_host(void *stream, void (*function)(void *), void *data)
 	if (r)
 		return r;
 	uint64_t id = callback_add(function, data, session.captures == 0);
-	return id ? wire_host_func(stream, id) : CUDA_ERROR_OUT_OF_MEMORY;
+	r = id ? wire_host_func(stream, id) : session.state == SESSION_LIVE ? CUDA_ERROR_OUT_OF_MEMORY : session_absent();
+	return r && id && !callback_drop(id) ? CUDA_SUCCESS : r; /* if it is not there, it has been called, with the error */
 }
 
 EXPORT int cuLaunchHostFunc(void *stream, void (*function)(void *), void *data) { return launch_host(stream_arg(stream), function, data); }
@@ -210,19 +260,6 @@ EXPORT int cuLaunchHostFunc(void *stream, void (*function)(void *), void *data) 
 EXPORT int cuLaunchHostFunc_ptsz(void *stream, void (*function)(void *), void *data)
 {
 	return launch_host(stream_per_thread(stream), function, data);
-}
-
-/* The older form has the stream and its status as arguments. */
-struct stream_callback {
-	void (*function)(void *stream, int status, void *data);
-	void *stream, *data;
-};
-
-static void run_stream_callback(void *p)
-{
-	struct stream_callback c = *(struct stream_callback *)p;
-	free(p);
-	c.function(c.stream, CUDA_SUCCESS, c.data);
 }
 
 static int add_callback(void *handle, void *stream, void (*function)(void *, int, void *), void *data, unsigned flags)
@@ -238,7 +275,10 @@ static int add_callback(void *handle, void *stream, void (*function)(void *, int
 	if (r)
 		return r;
 	*c = (struct stream_callback){function, handle, data};
-	return launch_host(stream, run_stream_callback, c);
+	r = launch_host(stream, run_stream_callback, c);
+	if (r)
+		free(c);
+	return r;
 }
 
 EXPORT int cuStreamAddCallback(void *stream, void (*function)(void *, int, void *), void *data, unsigned int flags)

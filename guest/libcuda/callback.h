@@ -8,7 +8,7 @@
 uint64_t callback_add(void (*function)(void *), void *data, bool once);
 /* The same for one that runs once, perhaps much later, and that no stream waits for. */
 uint64_t callback_add_last(void (*function)(void *), void *data);
-/* Forgets one that will not be asked for. Id 0 is ignored. */
-void callback_drop(uint64_t id);
+/* Forgets one that will not be asked for. False if there is none of that id. */
+bool callback_drop(uint64_t id);
 /* Copies out what a registered host function is. False if there is none of that id. */
 bool callback_find(uint64_t id, void (**function)(void *), void **data);

@@ -41,6 +41,7 @@ typedef struct handle *handle;
 	X(cuStreamCreate, (handle *stream, unsigned flags)) \
 	X(cuStreamDestroy_v2, (handle stream)) \
 	X(cuStreamQuery, (handle stream)) \
+	X(cuStreamAddCallback, (handle stream, void (*function)(handle stream, int status, void *data), void *data, unsigned flags)) \
 	X(cuStreamSynchronize, (handle stream)) \
 	X(cuEventCreate, (handle *event, unsigned flags)) \
 	X(cuEventDestroy_v2, (handle event)) \

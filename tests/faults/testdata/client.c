@@ -7,6 +7,8 @@
  *	loop           print "running", then launch long kernels for ever, one at a time
  *	flood          print "running", then queue kernels for ever without waiting
  *	until-error    print "running", then compute until a call fails; print the error; exit 3
+ *	callback       queue a callback behind a long kernel, print "running", then wait for it and nothing else; print its
+ *	               status; exit 3
  *	wild           launch a kernel that faults; print the error of the next call; exit 3
  */
 #include <poll.h>
@@ -76,6 +78,23 @@ static int until_error(void)
 	return failed(r);
 }
 
+static void called(handle stream, int status, void *data)
+{
+	(void)stream;
+	*(int *)data = 1 + status;
+}
+
+static int until_called(void **params)
+{
+	static volatile int done;
+	MUST(gpu_launch(g.spin, 4, 128, g.stream, params));
+	MUST(cuStreamAddCallback(g.stream, called, (int *)&done, 0));
+	say("running");
+	while (!done)
+		poll(NULL, 0, 10);
+	return failed(done - 1);
+}
+
 static bool input_ended(void)
 {
 	struct pollfd p = {.fd = 0, .events = POLLIN};
@@ -93,6 +112,8 @@ int main(int argc, char **argv)
 		say("ok");
 		return 0;
 	}
+	if (!strcmp(what, "callback"))
+		return until_called(params);
 	say("running");
 	if (!strcmp(what, "until-error"))
 		return until_error();
