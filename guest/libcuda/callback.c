@@ -143,7 +143,8 @@ static void *loop(void *unused)
 	struct idle i = {0};
 	(void)unused;
 	capture_relax(); /* a graph's end is this library's to clean up */
-	while (session.state == SESSION_LIVE) {
+	/* A program in exit() may still wait for a thread that waits for a stream. */
+	while (session.state == SESSION_LIVE || session.state == SESSION_LEFT) {
 		uint32_t done = atomic_load(region32(WIRE_STATUS_CALL_TAIL));
 		if (atomic_load_explicit(region32(WIRE_STATUS_CALL_HEAD), memory_order_acquire) == done) {
 			idle(&i);

@@ -26,6 +26,15 @@ func TestClientKilled(t *testing.T) {
 	check()
 }
 
+// A program that has begun to end may still wait for a thread that waits for a host function.
+func TestClientEndsWaiting(t *testing.T) {
+	t.Parallel()
+	f := start(t, chain.Options{})
+	if r := f.Run(t, f.program, "exit", "200000"); r.Code != 0 || r.Stdout != "ok\n" {
+		t.Errorf("the program ended with %d: %s%s", r.Code, r.Stdout, r.Stderr)
+	}
+}
+
 // A kernel's fault is an error of its own program, and of no other.
 func TestKernelFault(t *testing.T) {
 	t.Parallel()

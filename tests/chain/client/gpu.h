@@ -41,6 +41,7 @@ typedef struct handle *handle;
 	X(cuStreamCreate, (handle *stream, unsigned flags)) \
 	X(cuStreamDestroy_v2, (handle stream)) \
 	X(cuStreamQuery, (handle stream)) \
+	X(cuLaunchHostFunc, (handle stream, void (*function)(void *data), void *data)) \
 	X(cuStreamAddCallback, (handle stream, void (*function)(handle stream, int status, void *data), void *data, unsigned flags)) \
 	X(cuStreamSynchronize, (handle stream)) \
 	X(cuEventCreate, (handle *event, unsigned flags)) \
@@ -90,14 +91,15 @@ static inline void gpu_load(void)
 #undef X
 }
 
+static handle gpu_context;
+
 /* Loads the library and makes the primary context of device 0 current. */
 static inline void gpu_open(void)
 {
-	handle context;
 	gpu_load();
 	MUST(cuInit(0));
-	MUST(cuDevicePrimaryCtxRetain(&context, 0));
-	MUST(cuCtxSetCurrent(context));
+	MUST(cuDevicePrimaryCtxRetain(&gpu_context, 0));
+	MUST(cuCtxSetCurrent(gpu_context));
 }
 
 static inline uint64_t now_ns(void)

@@ -9,9 +9,11 @@
  *	until-error    print "running", then compute until a call fails; print the error; exit 3
  *	callback       queue a callback behind a long kernel, print "running", then wait for it and nothing else; print its
  *	               status; exit 3
+ *	exit           end while a thread waits for a host function, and wait for that thread in exit(); print "ok"
  *	wild           launch a kernel that faults; print the error of the next call; exit 3
  */
 #include <poll.h>
+#include <pthread.h>
 #include <stdbool.h>
 
 #include "gpu.h"
@@ -95,6 +97,41 @@ static int until_called(void **params)
 	return failed(done - 1);
 }
 
+static struct {
+	pthread_t thread;
+	volatile int begun, called;
+} waiter;
+
+static void host_function(void *data) { *(volatile int *)data = 1; }
+
+static void *wait_for_it(void *turns)
+{
+	void *params[] = {turns};
+	MUST(cuCtxSetCurrent(gpu_context));
+	MUST(gpu_launch(g.spin, 4, 128, g.stream, params));
+	MUST(cuLaunchHostFunc(g.stream, host_function, (int *)&waiter.called));
+	waiter.begun = 1;
+	MUST(cuStreamSynchronize(g.stream));
+	return NULL;
+}
+
+static void join(void)
+{
+	pthread_join(waiter.thread, NULL);
+	if (waiter.called)
+		say("ok");
+}
+
+static int leave_waiting(uint32_t *turns)
+{
+	if (pthread_create(&waiter.thread, NULL, wait_for_it, turns))
+		return 1;
+	while (!waiter.begun)
+		poll(NULL, 0, 1);
+	poll(NULL, 0, 20); /* into the wait, most likely */
+	return 0;
+}
+
 static bool input_ended(void)
 {
 	struct pollfd p = {.fd = 0, .events = POLLIN};
@@ -104,9 +141,14 @@ static bool input_ended(void)
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "once";
-	uint32_t turns = argc > 2 ? (uint32_t)atoi(argv[2]) : 2000000;
+	static uint32_t turns;
+	turns = argc > 2 ? (uint32_t)atoi(argv[2]) : 2000000;
 	void *params[] = {&turns};
+	if (!strcmp(what, "exit"))
+		atexit(join); /* before CUDA's own handler is there, so run after it */
 	open_gpu();
+	if (!strcmp(what, "exit"))
+		return leave_waiting(&turns);
 	if (!strcmp(what, "once")) {
 		MUST(step(7));
 		say("ok");
