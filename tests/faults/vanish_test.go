@@ -37,21 +37,21 @@ const (
 )
 
 // vanishRounds is how often each program loses what it depends on: ORION_VANISH_ROUNDS, and then all programs do.
-func vanishRounds() (programs []string, rounds int) {
+func vanishRounds() (programs []string, rounds int, long bool) {
 	if n, err := strconv.Atoi(os.Getenv("ORION_VANISH_ROUNDS")); err == nil && n > 0 {
-		return vanishing, n
+		return vanishing, n, true
 	}
-	return vanishing[:shortForm], 2
+	return vanishing[:shortForm], 2, false
 }
 
-// TestPeerVanishes kills a program's worker, or its relay, at a random instant of its run. The program ends by itself,
-// with an error or, if it was done or does not care, with the right results, and its vGPU comes back.
+// TestPeerVanishes kills a program's worker, its relay, or oriond at a random instant of its run. The program ends by
+// itself, with an error or, if it was done or does not care, with the right results, and its vGPU comes back.
 //
 //	ORION_VANISH_ROUNDS   so many times for each of all programs, not twice for a few
 //	ORION_VANISH_SEED     chooses the instants as an earlier run did
 func TestPeerVanishes(t *testing.T) {
 	t.Parallel()
-	names, rounds := vanishRounds()
+	names, rounds, long := vanishRounds()
 	out := buildPrograms(t, names)
 	seed, err := strconv.ParseUint(os.Getenv("ORION_VANISH_SEED"), 10, 64)
 	if err != nil {
@@ -61,16 +61,21 @@ func TestPeerVanishes(t *testing.T) {
 	for i, how := range []struct {
 		name    string
 		relayed bool
+		early   bool
 		lose    func(*vanisher, *testing.T)
 	}{
-		{"worker", false, (*vanisher).killWorkers},
-		{"relayed worker", true, (*vanisher).killWorkers},
-		{"relay", true, (*vanisher).killRelay},
+		{"worker", false, false, (*vanisher).killWorkers},
+		{"relayed worker", true, false, (*vanisher).killWorkers},
+		{"relay", true, true, (*vanisher).killRelay},
+		{"oriond", false, true, (*vanisher).killOriond},
 	} {
 		t.Run(how.name, func(t *testing.T) {
 			t.Parallel()
+			if how.name == "oriond" && !long {
+				t.Skip("ORION_VANISH_ROUNDS is not set: a lease that oriond has forgotten takes seconds to come back")
+			}
 			v := &vanisher{fixture: start(t, chain.Options{MemoryMiB: 4096, VGPUCount: 4}), out: out,
-				rng: rand.New(rand.NewPCG(seed, uint64(i)))}
+				rng: rand.New(rand.NewPCG(seed, uint64(i))), early: how.early}
 			v.env = v.Env("ORION_GMEM=512", "ORION_VGPU=2")
 			if how.relayed {
 				v.relay = v.StartRelay(t, "relay", v.node.DataAddress(t))
@@ -116,6 +121,7 @@ type vanisher struct {
 	env   []string
 	relay *chain.Relay
 	rng   *rand.Rand
+	early bool // instants from a program's start on, not from its session's
 
 	runs, before, failed int
 }
@@ -159,13 +165,13 @@ func (v *vanisher) rounds(t *testing.T, name string, rounds int, lose func(*vani
 	}
 }
 
-// launch starts a program, in whichever linkage, and returns when it has a session, or has ended.
+// launch starts a program, in whichever linkage, and returns when it has a session or has ended, or at once if early.
 func (v *vanisher) launch(t *testing.T, program cuda.Program) *chain.Client {
 	t.Helper()
 	linkages := program.Linkages()
 	command := program.Command(v.out, linkages[v.rng.IntN(len(linkages))])
 	p := v.Go(t, append(slices.Clone(v.env), program.Env...), command[0], command[1:]...)
-	chain.Within(t, "a session of "+program.Name, noHang, func() bool { return len(v.node.Sessions(t)) > 0 || !p.Running() })
+	chain.Within(t, "a session of "+program.Name, noHang, func() bool { return v.early || len(v.node.Sessions(t)) > 0 || !p.Running() })
 	return p
 }
 
@@ -185,7 +191,7 @@ func (v *vanisher) ended(t *testing.T, p *chain.Client, program cuda.Program) {
 		}
 	}
 	chain.Within(t, "no process of "+program.Name+" is left", noHang, func() bool { return syscall.Kill(-p.Process.Pid, 0) != nil })
-	chain.Within(t, "no lease of "+program.Name+" is left", noHang, func() bool { return len(v.Pool(t).Leases) == 0 })
+	chain.Within(t, "no session of "+program.Name+" is left", noHang, func() bool { return len(v.node.Sessions(t)) == 0 && len(v.Pool(t).Leases) == 0 })
 }
 
 // killWorkers ends all workers, or one of several.
@@ -201,6 +207,14 @@ func (v *vanisher) killWorkers(t *testing.T) {
 			syscall.Kill(s.Worker.PID, syscall.SIGKILL)
 		}
 	}
+}
+
+// killOriond leaves programs that have their session alone; others are told no, and at the worst that its answer does not
+// come.
+func (v *vanisher) killOriond(t *testing.T) {
+	t.Helper()
+	v.node.Kill(t)
+	v.node.Restart(t)
 }
 
 func (v *vanisher) killRelay(t *testing.T) {
