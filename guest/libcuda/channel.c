@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "bytes.h"
+#include "cancel.h"
 #include "carrier.h"
 #include "config.h"
 #include "console.h"
@@ -101,6 +102,7 @@ void channel_close(void)
 void channel_ring(void)
 {
 	char b = 1;
+	int cancel = cancel_hold();
 	while (send(session.socket, &b, 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
 		if (errno == EINTR)
 			continue;
@@ -108,9 +110,10 @@ void channel_ring(void)
 			lost = errno;
 		break;
 	}
+	cancel_allow(cancel);
 }
 
-bool channel_alive(void)
+static bool look(void)
 {
 	if (session.state != SESSION_LIVE && session.state != SESSION_LEFT)
 		return false;
@@ -132,6 +135,14 @@ bool channel_alive(void)
 		return false;
 	}
 	return true;
+}
+
+bool channel_alive(void)
+{
+	int cancel = cancel_hold();
+	bool alive = look();
+	cancel_allow(cancel);
+	return alive;
 }
 
 uint64_t monotonic_ns(void)
@@ -162,7 +173,9 @@ bool patience_step(struct patience *p)
 		 * cores to spare the host asks for a long spin, as NVIDIA's driver does, and little is lost after. */
 		uint64_t sleep = waited / (many_cores() ? 64 : 8);
 		struct timespec t = {0, (long)(sleep < LONGEST_SLEEP_NS ? sleep : LONGEST_SLEEP_NS)};
+		int cancel = cancel_hold();
 		nanosleep(&t, NULL);
+		cancel_allow(cancel);
 		p->rounds = ROUNDS_BETWEEN_LOOKS - 1;
 	}
 	return true;

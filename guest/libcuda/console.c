@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "cancel.h"
 #include "channel.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -18,6 +19,7 @@ void console_drain(void)
 	_Atomic uint32_t *head = region32(WIRE_STATUS_CONSOLE_HEAD), *tail = region32(WIRE_STATUS_CONSOLE_TAIL);
 	if (atomic_load_explicit(head, memory_order_acquire) == atomic_load_explicit(tail, memory_order_relaxed))
 		return;
+	int cancel = cancel_hold();
 	pthread_mutex_lock(&lock);
 	uint32_t at = atomic_load(tail), end = atomic_load(head);
 	region_acquire();
@@ -34,4 +36,5 @@ void console_drain(void)
 		atomic_store(tail, at);
 	}
 	pthread_mutex_unlock(&lock);
+	cancel_allow(cancel);
 }

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cancel.h"
 #include "logs.h"
 
 enum { LINE_BYTES = 1024, PATH_BYTES = 512, TIME_BYTES = 25 };
@@ -88,7 +89,7 @@ void log_line(int level, const char *format, ...)
 	if (!screen && !file && !keep)
 		return;
 
-	int saved = errno;
+	int saved = errno, cancel = cancel_hold();
 	char line[LINE_BYTES];
 	size_t start = format_time(line, sizeof line);
 	size_t n = start + (size_t)snprintf(line + start, sizeof line - start, "orion: %s: ", names[level & 3]);
@@ -113,5 +114,6 @@ void log_line(int level, const char *format, ...)
 		write_line(fd, line, n);
 		close(fd);
 	}
+	cancel_allow(cancel);
 	errno = saved;
 }

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cancel.h"
 #include "generated/calls.h"
 #include "log.h"
 #include "state.h"
@@ -158,6 +159,8 @@ void pool_file_unmap(const struct pool_file *f, const struct pool_part *part)
 void pool_file_forget(const struct pool_file *f, const struct pool_part *part)
 {
 	munmap(at(part->base), part->bytes);
+	int cancel = cancel_hold();
 	if (!f->imported && open_still(f))
 		fallocate(f->file.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)part->offset, (off_t)part->bytes);
+	cancel_allow(cancel);
 }

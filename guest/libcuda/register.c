@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "call.h"
+#include "cancel.h"
 #include "channel.h"
 #include "context.h"
 #include "generated/calls.h"
@@ -93,8 +94,10 @@ static void after_fork_in_parent(void)
 		struct pollfd p = {.fd = all.pipe[0], .events = POLLIN};
 		close(all.pipe[1]);
 		all.pipe[1] = -1;
+		int cancel = cancel_hold();
 		while (poll(&p, 1, FORK_PATIENCE_MS) < 0 && errno == EINTR)
 			;
+		cancel_allow(cancel);
 		close_pipe();
 	}
 	for (struct registered *r = all.list; r; r = r->next)
@@ -240,6 +243,7 @@ EXPORT int cuMemHostRegister_v2(void *p, size_t n, unsigned int flags)
 		return refuse(p, n, "it would become memory of a PCI device, which the processor may not cache");
 	if (sysconf(_SC_PAGESIZE) != PAGE)
 		return refuse(p, n, "pages of this kernel are not of 4 KiB");
+	int cancel = cancel_hold();
 	pthread_mutex_lock(&all.lock);
 	if (memory_overlaps(base, n))
 		r = CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
@@ -250,6 +254,7 @@ EXPORT int cuMemHostRegister_v2(void *p, size_t n, unsigned int flags)
 	if (!r)
 		r = shared_find(from, to, &file) ? register_file(&range, from, to, &file) : register_pages(&range, from, to);
 	pthread_mutex_unlock(&all.lock);
+	cancel_allow(cancel);
 	return r;
 }
 
@@ -265,9 +270,11 @@ static uint64_t pages_of(const struct range *range, uint64_t *bytes)
 static bool restore(const struct range *range)
 {
 	uint64_t bytes, region = pages_of(range, &bytes), from = range->base & ~(uint64_t)(PAGE - 1);
+	int cancel = cancel_hold();
 	pthread_mutex_lock(&all.lock);
 	bool ok = give_pages(from, from + bytes, region);
 	pthread_mutex_unlock(&all.lock);
+	cancel_allow(cancel);
 	return ok;
 }
 

@@ -13,6 +13,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "cancel.h"
 #include "generated/calls.h"
 #include "state.h"
 
@@ -152,9 +153,11 @@ static bool send_file(int fd)
 	c->cmsg_len = CMSG_LEN(sizeof fd);
 	memcpy(CMSG_DATA(c), &fd, sizeof fd);
 	ssize_t n;
+	int cancel = cancel_hold();
 	do
 		n = sendmsg(session.socket, &m, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
+	cancel_allow(cancel);
 	return n == 1;
 }
 

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "call.h"
+#include "cancel.h"
 #include "channel.h"
 #include "config.h"
 #include "log.h"
@@ -33,7 +34,7 @@ static void await_release(void)
 /* The caller holds the lock. */
 static int open_session(void)
 {
-	int r = CUDA_SUCCESS;
+	int r = CUDA_SUCCESS, cancel = cancel_hold();
 	if (session.state == SESSION_NONE) {
 		struct config config;
 		char message[512];
@@ -51,6 +52,7 @@ static int open_session(void)
 	} else if (session.state != SESSION_LIVE && session.state != SESSION_LEFT) {
 		r = session_absent();
 	}
+	cancel_allow(cancel);
 	return r;
 }
 

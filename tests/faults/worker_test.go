@@ -63,6 +63,18 @@ func TestWorkerKilledBeforeACallback(t *testing.T) {
 	f.gone(t, s, 0, prompt)
 }
 
+// A thread that the program cancels while it waits leaves no lock behind: others still learn of the worker's end.
+func TestWorkerKilledAfterACancellation(t *testing.T) {
+	t.Parallel()
+	f := start(t, chain.Options{})
+	p, s := f.run(t, "cancel")
+	syscall.Kill(s.Worker.PID, syscall.SIGKILL)
+	if code := p.WaitExit(t, prompt); code != 3 || !strings.Contains(p.Out(), "CUDA_ERROR_DEVICE_UNAVAILABLE") {
+		t.Errorf("the client ended with %d: %s%s", code, p.Out(), p.Err())
+	}
+	f.gone(t, s, 0, prompt)
+}
+
 // A worker that is stopped, as by a debugger, holds its client up and nobody else; the client can be ended as any program
 // can, and with it the worker.
 func TestWorkerStopped(t *testing.T) {

@@ -9,6 +9,8 @@
  *	until-error    print "running", then compute until a call fails; print the error; exit 3
  *	callback       queue a callback behind a long kernel, print "running", then wait for it and nothing else; print its
  *	               status; exit 3
+ *	cancel         cancel a thread that has queued all that it can, print "running", then compute; print the error of
+ *	               that; exit 3
  *	exit           end while a thread waits for a host function, and wait for that thread in exit(); print "ok"
  *	wild           launch a kernel that faults; print the error of the next call; exit 3
  */
@@ -97,6 +99,37 @@ static int until_called(void **params)
 	return failed(done - 1);
 }
 
+static void *flood(void *count)
+{
+	void *params[] = {&(uint32_t){2000000000}};
+	MUST(cuCtxSetCurrent(gpu_context));
+	for (;; ++*(volatile unsigned *)count) {
+		pthread_testcancel();
+		if (gpu_launch(g.spin, 4, 128, g.stream, params))
+			return NULL;
+	}
+}
+
+static int cancelled(void)
+{
+	static volatile unsigned count;
+	unsigned before;
+	pthread_t thread;
+	devptr p;
+	if (pthread_create(&thread, NULL, flood, (void *)&count))
+		return 1;
+	do {
+		before = count;
+		poll(NULL, 0, 300);
+	} while (count != before || !count);
+	pthread_cancel(thread);
+	poll(NULL, 0, 50);
+	say("running");
+	int r = cuMemAlloc_v2(&p, 4096);
+	pthread_join(thread, NULL);
+	return failed(r);
+}
+
 static struct {
 	pthread_t thread;
 	volatile int begun, called;
@@ -154,6 +187,8 @@ int main(int argc, char **argv)
 		say("ok");
 		return 0;
 	}
+	if (!strcmp(what, "cancel"))
+		return cancelled();
 	if (!strcmp(what, "callback"))
 		return until_called(params);
 	say("running");
