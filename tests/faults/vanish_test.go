@@ -32,8 +32,8 @@ var vanishing = []string{
 }
 
 const (
-	shortForm = 7                // programs of vanishing
-	noHang    = 30 * time.Second // bounds the life of a program that has lost its worker
+	shortForm = 7           // programs of vanishing
+	noHang    = time.Minute // bounds the life of a program that has lost its worker
 )
 
 // vanishRounds is how often each program loses what it depends on: ORION_VANISH_ROUNDS, and then all programs do.
