@@ -4,13 +4,28 @@
 // and a line that says what differed; what a device lacks ends it with 77.
 #pragma once
 
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <limits>
 #include <vector>
+
+// leave ends the program, by one thread: exit() is not for several at the same time.
+[[noreturn]] inline void leave(int status) {
+    static std::atomic_flag leaving = ATOMIC_FLAG_INIT;
+    static thread_local bool first;
+    if (!leaving.test_and_set()) {
+        first = true;
+        exit(status);
+    }
+    struct timespec patience = {5, 0}; // the first may wait for this thread
+    if (!first) nanosleep(&patience, nullptr);
+    std::_Exit(status);
+}
 
 // CHECK ends the program unless a call of the runtime succeeds.
 #define CHECK(call)                                                                   \
@@ -19,7 +34,7 @@
         if (error_ != cudaSuccess) {                                                  \
             fprintf(stderr, "%s:%d: %s: %s (%d)\n", __FILE__, __LINE__, #call,        \
                     cudaGetErrorName(error_), (int)error_);                           \
-            exit(1);                                                                  \
+            leave(1);                                                                 \
         }                                                                             \
     } while (0)
 
@@ -30,7 +45,7 @@
         if (error_ != (want)) {                                                       \
             fprintf(stderr, "%s:%d: %s: got %s (%d), want %s\n", __FILE__, __LINE__,  \
                     #call, cudaGetErrorName(error_), (int)error_, #want);             \
-            exit(1);                                                                  \
+            leave(1);                                                                 \
         }                                                                             \
     } while (0)
 
@@ -44,7 +59,7 @@
         if (result_ != (want)) {                                                      \
             fprintf(stderr, "%s:%d: %s: got %d, want %s\n", __FILE__, __LINE__,       \
                     #call, (int)result_, #want);                                      \
-            exit(1);                                                                  \
+            leave(1);                                                                 \
         }                                                                             \
     } while (0)
 
@@ -56,7 +71,7 @@
             fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, #condition);           \
             fprintf(stderr, __VA_ARGS__);                                             \
             fputc('\n', stderr);                                                      \
-            exit(1);                                                                  \
+            leave(1);                                                                 \
         }                                                                             \
     } while (0)
 
@@ -66,7 +81,7 @@
         printf("skipped: ");                                                          \
         printf(__VA_ARGS__);                                                          \
         printf("\n");                                                                 \
-        exit(77);                                                                     \
+        leave(77);                                                                    \
     } while (0)
 
 inline void print_value(FILE *f, long long v) { fprintf(f, "%lld", v); }
@@ -87,7 +102,7 @@ template <class T>
 void expect_same(const char *what, const std::vector<T> &got, const std::vector<T> &want) {
     if (got.size() != want.size()) {
         fprintf(stderr, "%s: %zu elements, want %zu\n", what, got.size(), want.size());
-        exit(1);
+        leave(1);
     }
     for (size_t i = 0; i < got.size(); i++) {
         if (!same(got[i], want[i])) {
@@ -96,7 +111,7 @@ void expect_same(const char *what, const std::vector<T> &got, const std::vector<
             fprintf(stderr, ", want ");
             print_value(stderr, want[i]);
             fputc('\n', stderr);
-            exit(1);
+            leave(1);
         }
     }
 }
@@ -110,7 +125,7 @@ void expect_close(const char *what, const std::vector<T> &got, const std::vector
         if (!(error <= tolerance * fmax(1, fabs((double)want[i])))) {
             fprintf(stderr, "%s[%zu]: got %.17g, want %.17g within %g\n", what, i, (double)got[i],
                     (double)want[i], tolerance);
-            exit(1);
+            leave(1);
         }
     }
 }

@@ -121,7 +121,7 @@ static void gone() {
     uintptr_t array = 0;
     pthread_attr_init(&a);
     EXPECT(pthread_attr_setstack(&a, stack, bytes) == 0, "no stack");
-    auto leave = [](void *out) -> void * {
+    auto registers = [](void *out) -> void * {
         int v[2000] = {};
         CHECK(cudaHostRegister(v, sizeof v, cudaHostRegisterDefault));
         *(uintptr_t *)out = (uintptr_t)v;
