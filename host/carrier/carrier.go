@@ -142,6 +142,9 @@ func (c *Carrier) Answered() {
 	}
 }
 
+// TwinBytes is what of this process's memory goes with memory that both sides share, at most.
+func (c *Carrier) TwinBytes() uint64 { return c.shared.Bytes() }
+
 // Before notes what a command will answer, signal and write, before it is run.
 func (c *Carrier) Before(cmd *ring.Command) {
 	t := &c.touched

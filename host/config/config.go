@@ -55,6 +55,7 @@ type Server struct {
 	SoftGPUMemoryMiB int
 	NodeName         string // of this node in the pool
 	MaxSessions      int    // client processes at one time
+	HostMemoryMiB    int    // private memory of a session's worker; 0: no bound, -1: what HostMemory makes of this host
 	StandbyWorkers   int    // for each GPU, ready before a client comes; -1: one for each NVIDIA GPU
 }
 
@@ -110,6 +111,7 @@ func (c *Config) schema() *keyfile.Schema {
 	s.Int(&v.SoftGPUMemoryMiB, "server", "softgpu_memory_mib", 4096, 64, 1<<20)
 	s.Func("server", "node_name", "", nodeName(&v.NodeName))
 	s.Int(&v.MaxSessions, "server", "max_sessions", 256, 1, 65536)
+	s.Int(&v.HostMemoryMiB, "server", "host_memory_mib", -1, -1, 1<<26)
 	s.Int(&v.StandbyWorkers, "server", "standby_workers", -1, -1, 64)
 	s.HostPort(&c.NCCL.CommID, "server-nccl", "comm_id", "127.0.0.1:9970")
 	s.Int(&c.Throttle.Level, "throttle", "throttle_level", 100, 1, 100)

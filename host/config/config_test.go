@@ -38,7 +38,7 @@ func TestDefaults(t *testing.T) {
 			Dir: "/var/log/orion", File: "server.log"},
 		Controller: "127.0.0.1:9123",
 		Server: Server{VGPUCount: 4, BindAddr: "127.0.0.1", ListenPort: 9960, LibvirtURI: "qemu:///system", EnableKVM: true, EnableShm: true, EnableRDMA: true,
-			Socket: "/run/orion/oriond.sock", GPUs: "auto", SoftGPUDevices: 2, SoftGPUMemoryMiB: 4096, NodeName: host, MaxSessions: 256, StandbyWorkers: -1},
+			Socket: "/run/orion/oriond.sock", GPUs: "auto", SoftGPUDevices: 2, SoftGPUMemoryMiB: 4096, NodeName: host, MaxSessions: 256, HostMemoryMiB: -1, StandbyWorkers: -1},
 		NCCL:     NCCL{CommID: "127.0.0.1:9970"},
 		Throttle: Throttle{Level: 100, EnableCompute: true, ComputationMode2: true},
 	}
@@ -85,6 +85,7 @@ softgpu_devices = 3
 softgpu_memory_mib = 128
 node_name = n1
 max_sessions = 9
+host_memory_mib = 512
 [server-nccl]
 comm_id = [::1]:2
 [throttle]
@@ -99,7 +100,7 @@ computation_throttle_mode2 = false
 		Log:        logging.Config{Level: "DEBUG", FileLevel: "ERROR", Dir: "/tmp/x", File: "server.log"},
 		Controller: "ctl:1",
 		Server: Server{VGPUCount: 8, BindAddr: "127.0.0.1", BindNet: "127.0.0.0/8", ListenPort: 1, VsockSockets: []string{"/a_9960", "/b_9960"}, LibvirtURI: "qemu:///session", IbverbsDevice: "mlx5_0",
-			Socket: "/tmp/o.sock", GPUs: "softgpu", GPUIDs: []string{"0", "GPU-0a1b2c3d-0000-8000-8000-0123456789AB"}, SoftGPUDevices: 3, SoftGPUMemoryMiB: 128, NodeName: "n1", MaxSessions: 9, StandbyWorkers: -1},
+			Socket: "/tmp/o.sock", GPUs: "softgpu", GPUIDs: []string{"0", "GPU-0a1b2c3d-0000-8000-8000-0123456789AB"}, SoftGPUDevices: 3, SoftGPUMemoryMiB: 128, NodeName: "n1", MaxSessions: 9, HostMemoryMiB: 512, StandbyWorkers: -1},
 		NCCL:     NCCL{CommID: "[::1]:2"},
 		Throttle: Throttle{Level: 50},
 	}

@@ -35,6 +35,8 @@ type Options struct {
 	Spec        uint64 // hash of the driver specification of this build
 	RegionBytes uint64 // 0: region.DefaultSize
 	MaxSessions int    // 0: no bound but the pool's
+	// HostMemoryBytes bounds the private memory of each worker; 0: no bound.
+	HostMemoryBytes uint64
 	// WorkerUser runs workers as this user, where oriond runs as root. "": as oriond.
 	WorkerUser string
 	// Standby is how many workers are kept ready for each GPU: their driver is initialised and a context made.

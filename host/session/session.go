@@ -13,6 +13,7 @@ import (
 
 	"github.com/orion-vgpu/orion/host/session/process"
 	"github.com/orion-vgpu/orion/host/session/record"
+	"github.com/orion-vgpu/orion/host/worker"
 	"github.com/orion-vgpu/orion/proto/wire"
 )
 
@@ -90,8 +91,11 @@ func (ses *session) outcome() (how string, clean bool) {
 		return "it ended; how is known only to the oriond that started it", true
 	}
 	err := ses.cmd.Wait()
-	if err == nil {
+	switch {
+	case err == nil:
 		return "exit status 0", true
+	case ses.cmd.ProcessState.ExitCode() == worker.ExitHostMemory:
+		return "its client had it take more of this host's memory than host_memory_mib allows", false
 	}
 	return err.Error(), false
 }

@@ -138,7 +138,7 @@ func (s *Server) launch(ses *session, conn *entrance.Conn, who peer) (err error)
 		Session: rec.ID, Program: rec.Program, PID: rec.Client.PID,
 		Backend: s.opt.GPUs.Backend(), Node: s.opt.Node, VGPUs: arrange(vgpus, ses.order),
 		Carrier: ses.mem.carrier, RegionBase: wire.DefaultBase, RegionOffset: ses.mem.offset, RegionSize: ses.mem.size,
-		Release: s.opt.Release, LogLevel: s.opt.WorkerLogLevel,
+		HostMemoryBytes: s.opt.HostMemoryBytes, Release: s.opt.Release, LogLevel: s.opt.WorkerLogLevel,
 	}, in)
 	if err != nil {
 		return err

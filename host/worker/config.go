@@ -19,9 +19,14 @@ type Config struct {
 	// RegionOffset is where the region begins in the inherited file: not 0 for a slice of a domain's device.
 	RegionOffset uint64 `json:"region_offset"`
 	RegionSize   uint64 `json:"region_size"`
-	Release      string `json:"release"`
-	LogLevel     string `json:"log_level"` // of the session's log, which the worker writes to its standard error
+	// HostMemoryBytes bounds the worker's private memory; 0: no bound.
+	HostMemoryBytes uint64 `json:"host_memory_bytes,omitempty"`
+	Release         string `json:"release"`
+	LogLevel        string `json:"log_level"` // of the session's log, which the worker writes to its standard error
 }
+
+// ExitHostMemory is the exit status of a worker whose client has it take more than Config.HostMemoryBytes.
+const ExitHostMemory = 4
 
 // VGPU is one granted share of a GPU.
 type VGPU struct {

@@ -4,16 +4,15 @@ package worker
 
 import (
 	"errors"
-	"log/slog"
 	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// exitWithClient ends this process once the client is gone. The ring goroutine sees that too, but only when it
-// has run all that is in the ring, and a driver with a full queue of long kernels keeps it from that.
-func exitWithClient(socket, client int, log *slog.Logger) {
+// exitWithClient ends this process once the client is gone, unless its end has begun. The ring goroutine sees that too,
+// but only when it has run all that is in the ring, and a driver with a full queue of long kernels keeps it from that.
+func (s *server) exitWithClient(socket, client int) {
 	fds := []unix.PollFd{{Fd: int32(socket), Events: unix.POLLRDHUP}, {Fd: int32(client), Events: unix.POLLIN}}
 	if client < 0 {
 		fds = fds[:1]
@@ -21,7 +20,7 @@ func exitWithClient(socket, client int, log *slog.Logger) {
 	for {
 		n, err := unix.Poll(fds, -1)
 		if err != nil && !errors.Is(err, unix.EINTR) {
-			log.Warn("the worker will see late that its client is gone", "reason", err)
+			s.log.Warn("the worker will see late that its client is gone", "reason", err)
 			return
 		}
 		if err == nil && n > 0 {
@@ -29,6 +28,8 @@ func exitWithClient(socket, client int, log *slog.Logger) {
 		}
 	}
 	time.Sleep(10 * time.Millisecond) // an idle ring goroutine ends the session meanwhile
-	log.Info("session ended: the client is gone, before all that it had queued was run")
-	os.Exit(0)
+	s.over.Do(func() {
+		s.log.Info("session ended: the client is gone, before all that it had queued was run")
+		os.Exit(0)
+	})
 }

@@ -29,6 +29,10 @@ func (s *server) onImageAppend(api driver.API, total uint64, stage driver.HostPt
 		return 0, driver.ErrorInvalidValue
 	}
 	if s.image == nil {
+		if err := s.hostMemory.admits(total); err != nil {
+			s.log.Info("an image is refused", "reason", err)
+			return 0, driver.ErrorOutOfMemory
+		}
 		s.image = make([]byte, 0, total+imageMargin)
 	}
 	s.image = append(s.image, s.region.window(stage, n)...)

@@ -58,18 +58,31 @@ func Run(cfg Config, prepared *Prepared, open Backend, log *slog.Logger) error {
 	}
 	log.Info("session started", "program", cfg.Program, "pid", cfg.PID, "backend", cfg.Backend, "vgpus", len(cfg.VGPUs),
 		"opened", s.opened.Round(time.Millisecond), "registered", s.registered.Round(time.Millisecond))
-	go exitWithClient(r.socket, r.client, log)
+	if s.hostMemory != nil {
+		go s.watchHostMemory()
+	}
+	go s.exitWithClient(r.socket, r.client)
 	err = s.serve(r)
 	if errors.Is(err, errGone) {
-		log.Info("session ended: the client is gone")
+		s.over.Do(func() { log.Info("session ended: the client is gone") })
 		return nil
 	}
-	s.end(driver.ErrorUnknown, err.Error())
-	log.Error("session ended", "reason", err)
-	if s.carrier != nil {
-		s.carrier.Finish()
-	}
+	s.conclude(err, func() {
+		if s.carrier != nil {
+			s.carrier.Finish()
+		}
+	})
 	return err
+}
+
+// conclude tells client and log why the session is over, for the first that finds that it is. The client may be gone as
+// soon as it knows: who finds that waits here, so that finish is not cut short.
+func (s *server) conclude(reason error, finish func()) {
+	s.over.Do(func() {
+		s.end(driver.ErrorUnknown, reason.Error())
+		s.log.Error("session ended", "reason", reason)
+		finish()
+	})
 }
 
 // start makes a server that is ready for commands.
@@ -104,6 +117,9 @@ func start(cfg Config, p *Prepared, open Backend, log *slog.Logger) (*server, er
 		return nil, fmt.Errorf("register shared memory with the driver: %w", r)
 	}
 	s.registered = time.Since(opened)
+	if err := s.boundHostMemory(); err != nil {
+		return nil, err
+	}
 	if cfg.Backend == "cuda" {
 		if err := con.capture(); err != nil {
 			return nil, err

@@ -59,6 +59,9 @@ type server struct {
 
 	carrier *carrier.Carrier // nil where the client shares the region
 
+	hostMemory *hostMemory // nil: no bound
+	over       sync.Once   // of the first that finds the session over
+
 	lost sync.Once // tells of a lost context
 
 	opened, registered time.Duration // what opening the driver took, 0 on standby, and registering the region
@@ -88,6 +91,7 @@ func (s *server) serve(r *consumer) error {
 		if err != nil {
 			return err
 		}
+		s.hostMemory.note()
 		a.reset(c.Args)
 		reply.reset(c.SlotOffset(), c.Seq)
 		if s.carrier != nil {

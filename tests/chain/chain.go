@@ -26,13 +26,15 @@ type Options struct {
 	Libvirt   string // whose virtual machines the nodes serve, as a URI; default none
 	// NoController leaves orion-controller out; nodes have an address where nobody listens.
 	NoController bool
+	// HostMemoryMiB is the key host_memory_mib of server.conf, default -1 as there.
+	HostMemoryMiB int
 }
 
 func (o *Options) defaults() {
 	for _, d := range []struct {
 		p *int
 		v int
-	}{{&o.Nodes, 1}, {&o.GPUs, 2}, {&o.MemoryMiB, 1024}, {&o.VGPUCount, 4}, {&o.RegionMiB, 256}} {
+	}{{&o.Nodes, 1}, {&o.GPUs, 2}, {&o.MemoryMiB, 1024}, {&o.VGPUCount, 4}, {&o.RegionMiB, 256}, {&o.HostMemoryMiB, -1}} {
 		if *d.p == 0 {
 			*d.p = d.v
 		}
@@ -155,6 +157,7 @@ gpus = %s
 softgpu_devices = %d
 softgpu_memory_mib = %d
 vgpu_count = %d
+host_memory_mib = %d
 listen_port = 0
 %s
 [log]
@@ -162,7 +165,7 @@ log_dir = %s
 log_to_file = false
 log_level = %s
 file_log_level = %s
-`, c.Address, name, n.Socket, c.opt.Backend, c.opt.GPUs, c.opt.MemoryMiB, c.opt.VGPUCount, c.opt.machines(), n.LogDir,
+`, c.Address, name, n.Socket, c.opt.Backend, c.opt.GPUs, c.opt.MemoryMiB, c.opt.VGPUCount, c.opt.HostMemoryMiB, c.opt.machines(), n.LogDir,
 		c.opt.LogLevel, c.opt.LogLevel))
 	n.Daemon = c.daemon(name, "oriond", "run", "--config", n.Conf, "--region-mib", fmt.Sprint(c.opt.RegionMiB))
 	if err := n.start(); err != nil {

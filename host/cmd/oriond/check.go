@@ -28,6 +28,10 @@ exit status is 1.`,
 			if err != nil {
 				return err
 			}
+			hostMemory, err := c.Server.HostMemory()
+			if err != nil {
+				return err
+			}
 			out := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			for _, line := range [][2]any{
 				{"node", c.Server.NodeName},
@@ -38,6 +42,7 @@ exit status is 1.`,
 				{"GPUs", gpuText(c)},
 				{"vGPUs per GPU", c.Server.VGPUCount},
 				{"sessions at most", c.Server.MaxSessions},
+				{"host memory of each", hostMemoryText(hostMemory)},
 				{"logs", logText(c)},
 			} {
 				fmt.Fprintf(out, "%v\t%v\n", line[0], line[1])
@@ -70,6 +75,13 @@ func gpuText(c *config.Config) string {
 		return "NVIDIA GPUs, else " + soft
 	}
 	return "NVIDIA GPUs"
+}
+
+func hostMemoryText(bytes uint64) string {
+	if bytes == 0 {
+		return "without a bound (host_memory_mib=0)"
+	}
+	return fmt.Sprintf("at most %d MiB, besides what it shares", bytes>>20)
 }
 
 func logText(c *config.Config) string {

@@ -29,7 +29,7 @@ func TestCommands(t *testing.T) {
 	}{
 		{"help", good, []string{"--help"}, false, []string{"check-config", "sessions kill --all", "worker process"}},
 		{"version", good, []string{"version"}, false, []string{release.Version, fmt.Sprint("protocol ", wire.Version)}},
-		{"check-config", good, []string{"check-config"}, false, []string{good.socket, "127.0.0.1:1", "2 software GPUs"}},
+		{"check-config", good, []string{"check-config"}, false, []string{good.socket, "127.0.0.1:1", "2 software GPUs", "host memory of each"}},
 		{"check-config finds a mistake", bad, []string{"check-config"}, true, []string{bad.conf + ":10", "listen_prot", "listen_port"}},
 		{"run finds a mistake", bad, []string{"run"}, true, []string{bad.conf + ":10", "listen_prot"}},
 		{"socket mode", good, []string{"run", "--socket-mode", "rw"}, true, []string{"--socket-mode", "0660"}},

@@ -112,11 +112,15 @@ func run(ctx context.Context, c *config.Config, f runFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	hostMemory, err := c.Server.HostMemory()
+	if err != nil {
+		return err
+	}
 	options := session.Options{
 		Socket: c.Server.Socket, SocketMode: os.FileMode(mode), NoListen: !c.Server.EnableShm,
 		Listeners: entrances, LogDir: sessionLogs(c), WorkerLogLevel: c.Log.FileLevel,
 		Node: c.Server.NodeName, Release: release.Version, Spec: cuda.SpecHash,
-		RegionBytes: f.regionMiB << 20, MaxSessions: c.Server.MaxSessions, WorkerUser: f.workerUser,
+		RegionBytes: f.regionMiB << 20, MaxSessions: c.Server.MaxSessions, HostMemoryBytes: hostMemory, WorkerUser: f.workerUser,
 		Standby: standbyWorkers(c.Server.StandbyWorkers, gpus.Backend()),
 		Pool:    poolClient{client}, GPUs: gpus, Logger: log,
 	}

@@ -34,8 +34,8 @@ const (
 type Set struct {
 	region []byte
 	mu     sync.Mutex
-	parts  []part // by offset
-	count  atomic.Int32
+	parts  []part        // by offset
+	bytes  atomic.Uint64 // of all twins
 }
 
 type part struct {
@@ -49,7 +49,10 @@ func (p part) end() uint64 { return p.offset + uint64(len(p.twin)) }
 func New(region []byte) *Set { return &Set{region: region} }
 
 // Empty says whether nothing is shared.
-func (s *Set) Empty() bool { return s.count.Load() == 0 }
+func (s *Set) Empty() bool { return s.Bytes() == 0 }
+
+// Bytes is how much is shared: what the twins take of this process's memory at most.
+func (s *Set) Bytes() uint64 { return s.bytes.Load() }
 
 // Add begins to share n bytes at offset, whole pages. agreed says that the other side has what the memory
 // has now; else it has zeroes.
@@ -68,11 +71,11 @@ func (s *Set) Add(offset, n uint64, agreed bool) error {
 	if err != nil {
 		return fmt.Errorf("share %d bytes: %w", n, err)
 	}
+	s.bytes.Add(n) // before they take memory, and until they take none
 	if agreed {
 		copy(twin, s.region[offset:])
 	}
 	s.parts = slices.Insert(s.parts, i, part{offset, twin})
-	s.count.Add(1)
 	return nil
 }
 
@@ -96,7 +99,7 @@ func (s *Set) Remove(offset, n uint64) {
 			return false
 		}
 		_ = unix.Munmap(p.twin)
-		s.count.Add(-1)
+		s.bytes.Add(-uint64(len(p.twin)))
 		return true
 	})
 }

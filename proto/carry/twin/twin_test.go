@@ -153,9 +153,15 @@ func TestParts(t *testing.T) {
 			t.Errorf("%d bytes at %#x shared: %v", c.n, c.offset, got)
 		}
 	}
+	if n := s.Bytes(); n != 4*page {
+		t.Errorf("%d bytes are shared, want %d", n, 4*page)
+	}
 	s.Remove(3*page, page)
 	if s.Contains(3*page, 1) || !s.Contains(2*page, 1) || !s.Contains(4*page, 1) {
 		t.Error("the wrong part was removed")
+	}
+	if n := s.Bytes(); n != 3*page {
+		t.Errorf("%d bytes are shared, want %d", n, 3*page)
 	}
 	s.Close()
 	if !s.Empty() {

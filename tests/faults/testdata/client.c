@@ -12,6 +12,7 @@
  *	cancel         cancel a thread that has queued all that it can, print "running", then compute; print the error of
  *	               that; exit 3
  *	exit           end while a thread waits for a host function, and wait for that thread in exit(); print "ok"
+ *	hoard          print "running", then load a module again and again until that fails; print the error; exit 3
  *	wild           launch a kernel that faults; print the error of the next call; exit 3
  */
 #include <poll.h>
@@ -165,6 +166,15 @@ static int leave_waiting(uint32_t *turns)
 	return 0;
 }
 
+static int hoard(void)
+{
+	handle module;
+	int r;
+	while (!(r = cuModuleLoadData(&module, gpu_ptx)))
+		;
+	return failed(r);
+}
+
 static bool input_ended(void)
 {
 	struct pollfd p = {.fd = 0, .events = POLLIN};
@@ -194,6 +204,8 @@ int main(int argc, char **argv)
 	say("running");
 	if (!strcmp(what, "until-error"))
 		return until_error();
+	if (!strcmp(what, "hoard"))
+		return hoard();
 	if (!strcmp(what, "wild")) {
 		MUST(gpu_launch(gpu_function(g.module, "wild"), 1, 1, g.stream, NULL));
 		return failed(cuStreamSynchronize(g.stream));
