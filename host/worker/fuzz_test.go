@@ -36,6 +36,7 @@ func frame(op uint16, context, slot uint32, args []byte) []byte {
 // play puts bytes into the ring at an offset and runs what the worker finds there, until it would wait for more
 // or the session ends.
 func play(s *server, f *fakeDriver, b []byte, start uint64) error {
+	defer settle(s.waiters)
 	reg := s.region
 	b = b[:len(b)&^7]
 	for i := range b {

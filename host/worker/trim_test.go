@@ -4,6 +4,7 @@ package worker
 
 import (
 	"testing"
+	"time"
 
 	"github.com/orion-vgpu/orion/host/driver"
 	"github.com/orion-vgpu/orion/proto/wire"
@@ -32,6 +33,18 @@ func (d poolDriver) CtxSynchronize() driver.Result {
 	return driver.Success
 }
 
+// settle waits until waiters have given their answers: those of a test must not outlive its region.
+func settle(w *waiters) {
+	busy := func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.started > w.idle || len(w.jobs) > 0
+	}
+	for busy() {
+		time.Sleep(10 * time.Microsecond)
+	}
+}
+
 // A pool gives memory back in the driver's own waits: the first for a stream that has freed is one.
 func TestWaitTrimsPools(t *testing.T) {
 	t.Parallel()
@@ -39,6 +52,7 @@ func TestWaitTrimsPools(t *testing.T) {
 	s, f := fakeServer(r)
 	d := poolDriver{f, make(chan string, 1)}
 	s.gpuFlags, s.waiters = true, newWaiters(d)
+	defer settle(s.waiters)
 	const stream, other = driver.Stream(7), driver.Stream(8)
 	answer := &reply{region: r, slot: wire.SlotsOffset, seq: 1}
 
