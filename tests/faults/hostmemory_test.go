@@ -117,9 +117,26 @@ func TestHostMemoryOfAProgram(t *testing.T) {
 					t.Errorf("the program is told %q, want %q", p.Err(), want)
 				}
 			}
+			r.WaitLeases(t, 1, 2*prompt) // the bystander's
 		})
 	}
 	check()
+}
+
+// Memory that is shared with a program has bounds of its own, by a relay as well, where worker and relay keep it twice.
+func TestHostMemoryIsNotWhatIsShared(t *testing.T) {
+	t.Parallel()
+	o, _ := smallHostMemory()
+	r := startRelayed(t, o)
+	for name, env := range map[string][]string{"host": r.Env(), "relay": r.EnvRelayed(r.relay)} {
+		t.Run(name, func(t *testing.T) {
+			p := r.Go(t, env, r.program, "managed")
+			if code := p.WaitExit(t, hoarding); code != 0 || !strings.HasSuffix(p.Out(), "ok\n") {
+				t.Errorf("the program ended with %d: %s%s", code, p.Out(), p.Err())
+			}
+			r.WaitLeases(t, 0, 2*prompt)
+		})
+	}
 }
 
 // Where a worker needs more from the start, a program is refused with the reason.

@@ -33,6 +33,7 @@ typedef struct handle *handle;
 	X(cuMemGetInfo_v2, (size_t *free, size_t *total)) \
 	X(cuMemAllocHost_v2, (void **p, size_t n)) \
 	X(cuMemFreeHost, (void *p)) \
+	X(cuMemAllocManaged, (devptr *p, size_t n, unsigned flags)) \
 	X(cuMemcpyHtoD_v2, (devptr to, const void *from, size_t n)) \
 	X(cuMemcpyDtoH_v2, (void *to, devptr from, size_t n)) \
 	X(cuMemcpyHtoDAsync_v2, (devptr to, const void *from, size_t n, handle stream)) \

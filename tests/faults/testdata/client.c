@@ -13,6 +13,7 @@
  *	               that; exit 3
  *	exit           end while a thread waits for a host function, and wait for that thread in exit(); print "ok"
  *	hoard          print "running", then load a module again and again until that fails; print the error; exit 3
+ *	managed        print "running", then compute in 64 MiB of managed memory; check, print "ok"
  *	wild           launch a kernel that faults; print the error of the next call; exit 3
  */
 #include <poll.h>
@@ -175,6 +176,26 @@ static int hoard(void)
 	return failed(r);
 }
 
+/* The GPU adds to every word that the host has written, and the host looks at all of them. */
+static void compute_in_managed_memory(void)
+{
+	uint32_t n = 16 << 20, v = 7, *words;
+	devptr p;
+	void *params[] = {&p, &n, &v};
+	MUST(cuMemAllocManaged(&p, n * sizeof *words, 1));
+	words = (uint32_t *)(uintptr_t)p;
+	for (uint32_t i = 0; i < n; i++)
+		words[i] = i;
+	MUST(gpu_launch(g.add, n / 128, 128, g.stream, params));
+	MUST(cuStreamSynchronize(g.stream));
+	for (uint32_t i = 0; i < n; i++) {
+		if (words[i] != i + v) {
+			fprintf(stderr, "word %u is %u\n", i, words[i]);
+			exit(1);
+		}
+	}
+}
+
 static bool input_ended(void)
 {
 	struct pollfd p = {.fd = 0, .events = POLLIN};
@@ -206,6 +227,11 @@ int main(int argc, char **argv)
 		return until_error();
 	if (!strcmp(what, "hoard"))
 		return hoard();
+	if (!strcmp(what, "managed")) {
+		compute_in_managed_memory();
+		say("ok");
+		return 0;
+	}
 	if (!strcmp(what, "wild")) {
 		MUST(gpu_launch(gpu_function(g.module, "wild"), 1, 1, g.stream, NULL));
 		return failed(cuStreamSynchronize(g.stream));
