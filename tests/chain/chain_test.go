@@ -36,9 +36,9 @@ func TestChain(t *testing.T) {
 	c.WaitLeases(t, 1, time.Second)
 	client.Kill()
 	c.WaitLeases(t, 0, 2*time.Second)
-	if log := c.Nodes[1].SessionLog(t, s.ID); !strings.Contains(log, "session over") {
-		t.Errorf("session's log does not tell its end:\n%s", log)
-	}
+	Within(t, "the session's log tells its end", patience, func() bool {
+		return strings.Contains(c.Nodes[1].SessionLog(t, s.ID), "session over")
+	})
 }
 
 // TestWatchdog: a test binary that is killed leaves no process and no folder.
