@@ -127,7 +127,7 @@ static void gone() {
         *(uintptr_t *)out = (uintptr_t)v;
         return nullptr;
     };
-    EXPECT(pthread_create(&t, &a, leave, &array) == 0, "no thread");
+    EXPECT(pthread_create(&t, &a, registers, &array) == 0, "no thread");
     pthread_join(t, nullptr);
     pthread_attr_destroy(&a);
     munmap(stack, bytes);
