@@ -79,14 +79,34 @@ func (g *guarded) GraphAddConditional(graph driver.Graph, deps []driver.GraphNod
 	return n, bodies, r
 }
 
-// MemPoolCreate takes a CUmemPoolProps: a type, handle types, a location, an address of another operating system. Pools
-// of the host are the client's own: the driver's would pin memory of this process, which no quota has.
+// placedOnDevice says whether a CUmemLocation, or how a CUmemPoolProps begins at 8, names no place of the host, whose pools are
+// the client's own: the driver's would pin memory of this process, which no quota has.
+func placedOnDevice(location []byte) bool {
+	const device = 1
+	return binary.LittleEndian.Uint32(location) <= device
+}
+
+// MemPoolCreate takes a CUmemPoolProps: a type, handle types, a location, an address of another operating system.
 func (g *guarded) MemPoolCreate(props []byte) (driver.MemPool, driver.Result) {
-	const locationDevice = 1
-	le := binary.LittleEndian
-	if place := le.Uint32(props[8:]); place > locationDevice {
+	if !placedOnDevice(props[8:]) {
 		return 0, driver.ErrorNotSupported
 	}
-	le.PutUint64(props[16:], 0)
+	binary.LittleEndian.PutUint64(props[16:], 0)
 	return g.API.MemPoolCreate(props)
+}
+
+// MemGetDefaultMemPool tells of devices' pools.
+func (g *guarded) MemGetDefaultMemPool(location []byte, kind uint32) (driver.MemPool, driver.Result) {
+	if !placedOnDevice(location) {
+		return 0, driver.ErrorNotSupported
+	}
+	return g.API.MemGetDefaultMemPool(location, kind)
+}
+
+// MemGetMemPool tells of devices' pools.
+func (g *guarded) MemGetMemPool(location []byte, kind uint32) (driver.MemPool, driver.Result) {
+	if !placedOnDevice(location) {
+		return 0, driver.ErrorNotSupported
+	}
+	return g.API.MemGetMemPool(location, kind)
 }

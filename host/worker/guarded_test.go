@@ -35,6 +35,12 @@ func (d *takingDriver) MemPoolCreate(props []byte) (driver.MemPool, driver.Resul
 	d.props = props
 	return 1, d.take()
 }
+func (d *takingDriver) MemGetDefaultMemPool([]byte, uint32) (driver.MemPool, driver.Result) {
+	return 1, d.take()
+}
+func (d *takingDriver) MemGetMemPool([]byte, uint32) (driver.MemPool, driver.Result) {
+	return 1, d.take()
+}
 
 // Handles and addresses that a client makes up do not get to the driver.
 func TestGuarded(t *testing.T) {
@@ -81,6 +87,18 @@ func TestGuarded(t *testing.T) {
 	le.PutUint32(props[8:], 2)
 	if _, r := g.MemPoolCreate(props); r != driver.ErrorNotSupported {
 		t.Errorf("a pool of the host: %v", r)
+	}
+	for name, f := range map[string]func([]byte, uint32) (driver.MemPool, driver.Result){
+		"default": g.MemGetDefaultMemPool, "current": g.MemGetMemPool,
+	} {
+		const pinned = 1
+		if _, r := f(words(1), pinned); r != driver.Success {
+			t.Errorf("the %s pool of a device: %v", name, r)
+		}
+		d.taken = 0
+		if _, r := f(words(2), pinned); r != driver.ErrorNotSupported || d.taken > 0 {
+			t.Errorf("the %s pool of the host: %v", name, r)
+		}
 	}
 	s, _ := fakeServer(anyRegion(t))
 	defer close(s.waiters.jobs)
