@@ -56,8 +56,8 @@ func TestCharging(t *testing.T) {
 	c := newCharging(fake, m)
 	used := func(want uint64) {
 		t.Helper()
-		if m.used[0] != want {
-			t.Fatalf("%d bytes are in use, want %d", m.used[0], want)
+		if m.used[0].sum() != want {
+			t.Fatalf("%d bytes are in use, want %d", m.used[0].sum(), want)
 		}
 	}
 	const float, byte8, layered, sparse = 0x20, 0x01, 0x01, 0x40

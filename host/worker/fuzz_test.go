@@ -101,8 +101,8 @@ func FuzzRing(f *testing.F) {
 		defer fake.tidy()
 		_ = play(s, fake, b, uint64(start)&^7)
 		for gpu, used := range s.memory.used {
-			if used > s.memory.quota[gpu] {
-				t.Fatalf("%d bytes of %d are in use", used, s.memory.quota[gpu])
+			if used.sum() > s.memory.quota[gpu] {
+				t.Fatalf("%d bytes of %d are in use", used.sum(), s.memory.quota[gpu])
 			}
 		}
 	})

@@ -14,8 +14,7 @@ import (
 type memory struct {
 	mu       sync.Mutex
 	quota    []uint64
-	used     []uint64
-	by       [][sources]uint64 // used, by where it comes from
+	used     []usage
 	pools    []pools
 	poolsOf  map[driver.MemPool]int // the vGPU of each pool that the client may name, but for those of other sessions
 	graphs   map[driver.DevicePtr]*graphAllocation
@@ -50,6 +49,11 @@ const (
 	sources
 )
 
+// usage is how many bytes come from each source.
+type usage [sources]uint64
+
+func (u *usage) sum() uint64 { return u[outside] + u[fromPool] + u[ofGraph] }
+
 func newMemory(vgpus []VGPU) *memory {
 	m := &memory{poolsOf: map[driver.MemPool]int{}, graphs: map[driver.DevicePtr]*graphAllocation{}, device: map[driver.DevicePtr]allocation{},
 		endsWith: map[driver.DevicePtr]driver.Context{}, physical: newPhysical(), host: map[driver.HostPtr]uint64{}, owner: map[driver.HostPtr]driver.Context{},
@@ -57,8 +61,7 @@ func newMemory(vgpus []VGPU) *memory {
 		observe: func(driver.API, bool) bool { return false }, relaxed: func(_ driver.API, run func()) { run() }}
 	for _, v := range vgpus {
 		m.quota = append(m.quota, v.MemoryBytes)
-		m.used = append(m.used, 0)
-		m.by = append(m.by, [sources]uint64{})
+		m.used = append(m.used, usage{})
 		m.pools = append(m.pools, pools{list: map[driver.MemPool]bool{}})
 	}
 	return m
@@ -81,11 +84,10 @@ func (m *memory) reserve(api driver.API, a allocation) bool {
 func (m *memory) add(a allocation) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if a.gpu < 0 || a.gpu >= len(m.quota) || a.bytes > m.quota[a.gpu]-min(m.used[a.gpu], m.quota[a.gpu]) {
+	if a.gpu < 0 || a.gpu >= len(m.quota) || a.bytes > m.quota[a.gpu]-min(m.used[a.gpu].sum(), m.quota[a.gpu]) {
 		return false
 	}
-	m.used[a.gpu] += a.bytes
-	m.by[a.gpu][a.source] += a.bytes
+	m.used[a.gpu][a.source] += a.bytes
 	if a.source == ofGraph {
 		m.pools[a.gpu].graphs = true
 		m.pools[a.gpu].charged += a.bytes
@@ -102,8 +104,7 @@ func (m *memory) unreserve(a allocation) {
 // giveBack returns an allocation's bytes to its quota; the zero allocation has none. The caller holds mu.
 func (m *memory) giveBack(a allocation) {
 	if a.bytes > 0 {
-		m.used[a.gpu] -= min(a.bytes, m.used[a.gpu])
-		m.by[a.gpu][a.source] -= min(a.bytes, m.by[a.gpu][a.source])
+		m.used[a.gpu][a.source] -= min(a.bytes, m.used[a.gpu][a.source])
 	}
 }
 

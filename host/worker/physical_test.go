@@ -36,7 +36,7 @@ func TestMemoryEndsWithItsContext(t *testing.T) {
 	s := softServer(t, 8*size)
 	used := func(when string, want uint64) {
 		t.Helper()
-		if got := s.memory.used[0]; got != want*size {
+		if got := s.memory.used[0].sum(); got != want*size {
 			t.Fatalf("%s: %d bytes count, want %d", when, got, want*size)
 		}
 	}
@@ -76,8 +76,8 @@ func TestPhysicalMemory(t *testing.T) {
 	}
 	used := func(want uint64) {
 		t.Helper()
-		if m.used[0] != want*size {
-			t.Fatalf("%d pieces count, want %d", m.used[0]/size, want)
+		if m.used[0].sum() != want*size {
+			t.Fatalf("%d pieces count, want %d", m.used[0].sum()/size, want)
 		}
 	}
 	prop := func(location uint32) []byte { return append(words(1, uint64(location)), make([]byte, 16)...) }

@@ -56,7 +56,7 @@ func (m *memory) occupied(gpu int) uint64 {
 func (m *memory) occupiedWith(gpu int, reserved, byGraphs uint64) uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	by := &m.by[gpu]
+	by := &m.used[gpu]
 	return by[outside] + max(by[fromPool], reserved) + max(by[ofGraph], byGraphs)
 }
 
@@ -130,7 +130,7 @@ func (m *memory) read(api driver.API, gpu int) {
 	if p.graphs {
 		p.reservedByGraphs = reservedByGraphs(api, gpu)
 		m.mu.Lock()
-		p.charged = m.by[gpu][ofGraph]
+		p.charged = m.used[gpu][ofGraph]
 		m.mu.Unlock()
 	}
 	p.over = p.over && !m.inQuota(gpu)

@@ -30,14 +30,12 @@ func (s *server) stagePart(i uint64) {
 	s.staged |= 1 << i
 	s.api.CtxSetCurrent(s.home)
 	defer s.api.CtxSetCurrent(s.current)
-	if len(s.captures) > 0 && !s.lenient {
-		lenient(s.api, true)
-		defer lenient(s.api, false)
-	}
-	at, n := s.region.stagePart(i)
-	if r := s.api.MemHostRegister(at, n, registerPortable|registerDeviceMap); r != driver.Success {
-		s.log.Warn("staging is not registered with the driver: copies are slow", "part", i, "result", r.Error())
-	}
+	s.besideCaptures(s.api, func() {
+		at, n := s.region.stagePart(i)
+		if r := s.api.MemHostRegister(at, n, registerPortable|registerDeviceMap); r != driver.Success {
+			s.log.Warn("staging is not registered with the driver: copies are slow", "part", i, "result", r.Error())
+		}
+	})
 }
 
 // unstage ends what stage has done, in the current context.
