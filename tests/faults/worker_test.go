@@ -51,28 +51,22 @@ func TestWorkerKilledDuringAWait(t *testing.T) {
 	f.gone(t, s, 0, prompt)
 }
 
-// A program that waits for a callback only, and asks for nothing, is called with an error.
-func TestWorkerKilledBeforeACallback(t *testing.T) {
+// A program that waits for a callback only, and asks for nothing, is called with an error. A thread that the program
+// cancels while it waits leaves no lock behind: others still learn of the worker's end.
+func TestWorkerKilledUnnoticed(t *testing.T) {
 	t.Parallel()
-	f := start(t, chain.Options{})
-	p, s := f.run(t, "callback", "2000000000")
-	syscall.Kill(s.Worker.PID, syscall.SIGKILL)
-	if code := p.WaitExit(t, noHang); code != 3 || !strings.Contains(p.Out(), "CUDA_ERROR_DEVICE_UNAVAILABLE") {
-		t.Errorf("the client ended with %d: %s%s", code, p.Out(), p.Err())
+	for name, args := range map[string][]string{"before a callback": {"callback", "2000000000"}, "after a cancellation": {"cancel"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := start(t, chain.Options{})
+			p, s := f.run(t, args...)
+			syscall.Kill(s.Worker.PID, syscall.SIGKILL)
+			if code := p.WaitExit(t, noHang); code != 3 || !strings.Contains(p.Out(), "CUDA_ERROR_DEVICE_UNAVAILABLE") {
+				t.Errorf("the client ended with %d: %s%s", code, p.Out(), p.Err())
+			}
+			f.gone(t, s, 0, prompt)
+		})
 	}
-	f.gone(t, s, 0, prompt)
-}
-
-// A thread that the program cancels while it waits leaves no lock behind: others still learn of the worker's end.
-func TestWorkerKilledAfterACancellation(t *testing.T) {
-	t.Parallel()
-	f := start(t, chain.Options{})
-	p, s := f.run(t, "cancel")
-	syscall.Kill(s.Worker.PID, syscall.SIGKILL)
-	if code := p.WaitExit(t, noHang); code != 3 || !strings.Contains(p.Out(), "CUDA_ERROR_DEVICE_UNAVAILABLE") {
-		t.Errorf("the client ended with %d: %s%s", code, p.Out(), p.Err())
-	}
-	f.gone(t, s, 0, prompt)
 }
 
 // A worker that is stopped, as by a debugger, holds its client up and nobody else; the client can be ended as any program
