@@ -154,7 +154,7 @@ uint64_t monotonic_ns(void)
 
 bool patience_step(struct patience *p)
 {
-	enum { ROUNDS_BETWEEN_LOOKS = 64, CHECK_EVERY_NS = 2000000, LONGEST_SLEEP_NS = 1000000 };
+	enum { ROUNDS_BETWEEN_LOOKS = 64, BEAT_AFTER_NS = 200000, CHECK_EVERY_NS = 2000000, LONGEST_SLEEP_NS = 1000000 };
 	cpu_relax();
 	if (likely(++p->rounds % ROUNDS_BETWEEN_LOOKS))
 		return true;
@@ -168,6 +168,8 @@ bool patience_step(struct patience *p)
 		if (!channel_alive())
 			return false;
 	}
+	if (waited > BEAT_AFTER_NS && many_cores()) /* so that the worker is awake when the wait is over */
+		atomic_store_explicit(region32(WIRE_RING_BEAT), (uint32_t)(now >> 10), memory_order_relaxed);
 	if (waited > (uint64_t)session.spin_us * 1000) {
 		/* Sleeps in proportion to the wait so far: so much is lost at most, and a long wait costs no CPU. With
 		 * cores to spare the host asks for a long spin, as NVIDIA's driver does, and little is lost after. */

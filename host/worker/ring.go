@@ -29,14 +29,21 @@ type consumer struct {
 	spin   time.Duration
 }
 
-// spinTime is how long an empty ring is watched before its consumer sleeps. With few cores the client needs
-// them more.
+// longestSpin is how long either side spins for the other at most: a client that waits for it, and a worker whose
+// client does.
+const longestSpin = 200 * time.Millisecond
+
+// spinTime is how long an empty ring is watched before its consumer sleeps, from the client's last sign of life. With
+// few cores the client needs them more.
 func spinTime() time.Duration {
 	if fewCores() {
 		return 50 * time.Microsecond
 	}
 	return time.Millisecond
 }
+
+// yield lets another thread have the core, if one waits for it.
+func yield() { _, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }
 
 func fewCores() bool { return runtime.NumCPU() < 4 }
 
@@ -75,20 +82,32 @@ func (r *consumer) advance(n uint64) {
 }
 
 // await returns when the ring has something, or with errGone when the client has gone.
+//
+// A client that spins until the GPU has done its work goes on as soon as it has, and each turn of such a program would
+// begin with waking its worker: up to 0.4 ms on a virtual machine. So the worker spins as long as the client does.
 func (r *consumer) await() error {
 	start := time.Now()
+	alive, beat := start, r.region.load32(wire.RingBeat)
 	for i := 1; ; i++ {
 		if atomic.LoadUint64(r.region.word64(wire.RingTail)) != r.head {
 			return nil
 		}
 		pause()
-		if i%64 == 0 {
-			if time.Since(start) > r.spin {
-				break
-			}
-			if fewCores() {
-				runtime.Gosched() // a software GPU's stream, say, has nowhere else to run
-			}
+		if i%64 != 0 {
+			continue
+		}
+		now := time.Now()
+		if b := r.region.load32(wire.RingBeat); b != beat {
+			alive, beat = now, b
+		}
+		if now.Sub(alive) > r.spin || now.Sub(start) > longestSpin {
+			break
+		}
+		switch {
+		case fewCores():
+			runtime.Gosched() // a software GPU's stream, say, has nowhere else to run
+		case now.Sub(start) > r.spin:
+			yield() // others may have a use for the core
 		}
 	}
 	for {

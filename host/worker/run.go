@@ -214,7 +214,7 @@ func clientSpin() uint32 {
 	if runtime.NumCPU() < 4 {
 		return 30
 	}
-	return 50000
+	return uint32(longestSpin.Microseconds())
 }
 
 // welcome answers the client's hello, with the region's descriptor if it is not negative.

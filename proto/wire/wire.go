@@ -87,6 +87,7 @@ const (
 	RingHead   = RingControl + 0x000 // u64, stored by the worker
 	RingTail   = RingControl + 0x080 // u64, stored by the client
 	RingParked = RingControl + 0x100 // u32, worker sleeps and wants a byte on the socket
+	RingBeat   = RingControl + 0x180 // u32, changed again and again by a client that has long been spinning for an answer
 )
 
 // Status: stored by the worker only.
