@@ -256,10 +256,17 @@ EXPORT int cuMulticastCreate(uint64_t *handle, const void *prop)
 	return r;
 }
 
+/* A handle is released once for its making, and once for each time that an address was asked for it. */
 EXPORT int cuMemRelease(uint64_t handle)
 {
+	void *h = (void *)(uintptr_t)handle;
+	unsigned last = 0;
 	int r = enter();
-	return r ? r : wire_mem_release((void *)(uintptr_t)handle);
+	if (!r)
+		r = wire_mem_release(h, &last);
+	if (!r && last)
+		object_free(h);
+	return r;
 }
 
 EXPORT int cuMemAddressReserve(uint64_t *address, size_t size, size_t alignment, uint64_t wanted, uint64_t flags)

@@ -3117,14 +3117,13 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		}
 		return r
 	case cuda.OpMemRelease:
-		handleID := a.peek()
 		handle := driver.MemHandle(a.handle(s, cuda.KindMemHandle))
 		if r := a.result(); r != driver.Success {
 			return r
 		}
-		r := s.onMemRelease(api, handle)
+		last, r := s.onMemRelease(api, handle)
 		if r == driver.Success {
-			s.handles.unbind(handleID)
+			reply.u64(uint64(last))
 		}
 		return r
 	case cuda.OpMemReserve:

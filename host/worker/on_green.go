@@ -154,5 +154,9 @@ func (s *server) onMemDecompress(api driver.API, params []byte, count uint64, fl
 
 // onMulticastCreate makes an object whose memory comes with what is bound to it, which is charged already.
 func (s *server) onMulticastCreate(api driver.API, prop []byte) (driver.MemHandle, driver.Result) {
-	return api.MulticastCreate(prop)
+	h, r := api.MulticastCreate(prop)
+	if r == driver.Success {
+		s.memory.aliasHandle(h, h)
+	}
+	return h, r
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 
 	"github.com/orion-vgpu/orion/host/driver"
+	"github.com/orion-vgpu/orion/proto/cuda"
 )
 
 // gpu is the ordinal of the current context's device, -1 without one.
@@ -177,14 +178,21 @@ func (s *server) onMemCreate(api driver.API, bytes uint64, prop []byte, flags ui
 	return h, driver.Success
 }
 
-func (s *server) onMemRelease(api driver.API, h driver.MemHandle) driver.Result {
-	s.withdrawOne(sharedHandle, uint64(h))
-	r := api.MemRelease(h)
-	if r == driver.Success {
-		s.memory.forgetHandle(h)
-		s.memory.forgetWithin(uint64(h))
+// onMemRelease gives back a handle once, and says whether that was the last time: until then, its id lives.
+func (s *server) onMemRelease(api driver.API, h driver.MemHandle) (last uint32, r driver.Result) {
+	if s.memory.uses(h) <= 1 {
+		s.withdrawOne(sharedHandle, uint64(h))
+		last = 1
 	}
-	return r
+	if r = api.MemRelease(h); r != driver.Success {
+		return 0, r
+	}
+	s.memory.forgetHandle(h)
+	if last != 0 {
+		s.memory.forgetWithin(uint64(h))
+		s.handles.forget(handle{uint64(h), cuda.KindMemHandle})
+	}
+	return last, r
 }
 
 func (s *server) onMemRetainHandle(api driver.API, addr driver.DevicePtr) (driver.MemHandle, driver.Result) {

@@ -171,11 +171,13 @@ func (s *server) onTakeEvent(api driver.API, token []byte) (driver.Event, driver
 func (s *server) onTakeHandle(api driver.API, token []byte) (driver.MemHandle, driver.Result) {
 	h, _, r := openShared(s, token, sharedHandle, api.MemImport)
 	if r == driver.Success {
-		for thing, o := range s.shares.offers { // of this session's own
-			if thing.kind == sharedHandle && o.token == share.Token(token) {
-				s.memory.aliasHandle(h, driver.MemHandle(thing.value))
+		of := h
+		for thing, o := range s.shares.offers {
+			if thing.kind == sharedHandle && o.token == share.Token(token) { // of this session's own
+				of = driver.MemHandle(thing.value)
 			}
 		}
+		s.memory.aliasHandle(h, of)
 	}
 	return h, r
 }

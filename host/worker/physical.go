@@ -55,18 +55,37 @@ func (m *memory) addHandle(h driver.MemHandle, c *chunk) {
 func (m *memory) retainHandle(h driver.MemHandle, at driver.DevicePtr) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if c := m.chunkAt(at); c != nil {
-		m.addHandle(h, c)
+	c := m.chunkAt(at)
+	if c == nil {
+		c = m.chunkOf(h)
 	}
+	m.addHandle(h, c)
 }
 
-// aliasHandle notes a second handle of what has one.
+// aliasHandle notes a handle of what another one names, or it has named itself before. What is new here is another
+// session's, where it counts, or takes no memory itself.
 func (m *memory) aliasHandle(h, of driver.MemHandle) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if use := m.handles[of]; use != nil {
-		m.addHandle(h, use.chunk)
+	m.addHandle(h, m.chunkOf(of))
+}
+
+// chunkOf is what a handle names. The caller holds mu.
+func (m *memory) chunkOf(h driver.MemHandle) *chunk {
+	if use := m.handles[h]; use != nil {
+		return use.chunk
 	}
+	return &chunk{}
+}
+
+// uses is how often a handle is to be released.
+func (m *memory) uses(h driver.MemHandle) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if use := m.handles[h]; use != nil {
+		return use.n
+	}
+	return 0
 }
 
 // forgetHandle follows a release.

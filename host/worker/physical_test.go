@@ -87,7 +87,11 @@ func TestPhysicalMemory(t *testing.T) {
 		ok(r)
 		return h
 	}
-	release := func(h driver.MemHandle) { t.Helper(); ok(s.onMemRelease(api, h)) }
+	release := func(h driver.MemHandle) {
+		t.Helper()
+		_, r := s.onMemRelease(api, h)
+		ok(r)
+	}
 	home, r := api.DevicePrimaryCtxRetain(0)
 	ok(r)
 	ok(api.CtxSetCurrent(home))

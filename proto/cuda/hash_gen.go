@@ -4,4 +4,4 @@
 package cuda
 
 // SpecHash identifies the set of commands that this build understands.
-const SpecHash uint64 = 0xd78a4938048112dd
+const SpecHash uint64 = 0xb05fb25768492f16

@@ -7339,11 +7339,13 @@ int wire_mem_info(uint64_t *free, uint64_t *total)
 	return r;
 }
 
-int wire_mem_release(void *handle)
+int wire_mem_release(void *handle, unsigned int *last)
 {
 	uint64_t handle_wire;
 	if (!handle_id(handle, KIND_MEMH, &handle_wire))
 		return CUDA_ERROR_INVALID_HANDLE;
+	if (!last)
+		return CUDA_ERROR_INVALID_VALUE;
 	struct call c;
 	int r = call_begin(&c, OP_mem_release, 8, CALL_WAIT);
 	if (r) {
@@ -7352,7 +7354,7 @@ int wire_mem_release(void *handle)
 	call_u64(&c, handle_wire);
 	r = call_end(&c);
 	if (r == CUDA_SUCCESS) {
-		object_free(handle);
+		*last = (unsigned int)reply_u64(&c);
 	}
 	return r;
 }

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ORION_SPEC_HASH 0xd78a4938048112ddull
+#define ORION_SPEC_HASH 0xb05fb25768492f16ull
 
 enum kind {
 	KIND_CTX = 1,
@@ -620,7 +620,7 @@ int wire_mem_decompress(const void *params, uint64_t count, unsigned int flags, 
 int wire_mem_free(uint64_t ptr);
 int wire_mem_free_async(uint64_t ptr, void *stream);
 int wire_mem_info(uint64_t *free, uint64_t *total);
-int wire_mem_release(void *handle);
+int wire_mem_release(void *handle, unsigned int *last);
 int wire_mem_reserve(uint64_t size, uint64_t alignment, uint64_t addr, uint64_t flags, uint64_t *ptr);
 int wire_mem_retain_handle(uint64_t addr, void **handle);
 int wire_mem_unreserve(uint64_t ptr, uint64_t size);
