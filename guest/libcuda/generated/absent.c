@@ -28,6 +28,7 @@ EXPORT int cuEGLStreamProducerConnect(void) { static int once; return not_suppor
 EXPORT int cuEGLStreamProducerDisconnect(void) { static int once; return not_supported("cuEGLStreamProducerDisconnect", &once); }
 EXPORT int cuEGLStreamProducerPresentFrame(void) { static int once; return not_supported("cuEGLStreamProducerPresentFrame", &once); }
 EXPORT int cuEGLStreamProducerReturnFrame(void) { static int once; return not_supported("cuEGLStreamProducerReturnFrame", &once); }
+EXPORT int cuEventCreateFromEGLSync(void) { static int once; return not_supported("cuEventCreateFromEGLSync", &once); }
 EXPORT int cuExternalMemoryGetMappedBuffer(void) { static int once; return not_supported("cuExternalMemoryGetMappedBuffer", &once); }
 EXPORT int cuExternalMemoryGetMappedMipmappedArray(void) { static int once; return not_supported("cuExternalMemoryGetMappedMipmappedArray", &once); }
 EXPORT int cuGLCtxCreate(void) { static int once; return not_supported("cuGLCtxCreate", &once); }
@@ -38,7 +39,9 @@ EXPORT int cuGLInit(void) { static int once; return not_supported("cuGLInit", &o
 EXPORT int cuGLMapBufferObject(void) { static int once; return not_supported("cuGLMapBufferObject", &once); }
 EXPORT int cuGLMapBufferObjectAsync(void) { static int once; return not_supported("cuGLMapBufferObjectAsync", &once); }
 EXPORT int cuGLMapBufferObjectAsync_v2(void) { static int once; return not_supported("cuGLMapBufferObjectAsync_v2", &once); }
+EXPORT int cuGLMapBufferObjectAsync_v2_ptsz(void) { static int once; return not_supported("cuGLMapBufferObjectAsync_v2", &once); }
 EXPORT int cuGLMapBufferObject_v2(void) { static int once; return not_supported("cuGLMapBufferObject_v2", &once); }
+EXPORT int cuGLMapBufferObject_v2_ptds(void) { static int once; return not_supported("cuGLMapBufferObject_v2", &once); }
 EXPORT int cuGLRegisterBufferObject(void) { static int once; return not_supported("cuGLRegisterBufferObject", &once); }
 EXPORT int cuGLSetBufferObjectMapFlags(void) { static int once; return not_supported("cuGLSetBufferObjectMapFlags", &once); }
 EXPORT int cuGLUnmapBufferObject(void) { static int once; return not_supported("cuGLUnmapBufferObject", &once); }

@@ -104,7 +104,17 @@ extern int cuDeviceTotalMem_v2();
 extern int cuDeviceTotalMem();
 extern int cuDeviceUnregisterAsyncNotification();
 extern int cuDriverGetVersion();
+extern int cuEGLStreamConsumerAcquireFrame();
+extern int cuEGLStreamConsumerConnect();
+extern int cuEGLStreamConsumerConnectWithFlags();
+extern int cuEGLStreamConsumerDisconnect();
+extern int cuEGLStreamConsumerReleaseFrame();
+extern int cuEGLStreamProducerConnect();
+extern int cuEGLStreamProducerDisconnect();
+extern int cuEGLStreamProducerPresentFrame();
+extern int cuEGLStreamProducerReturnFrame();
 extern int cuEventCreate();
+extern int cuEventCreateFromEGLSync();
 extern int cuEventDestroy_v2();
 extern int cuEventDestroy();
 extern int cuEventElapsedTime_v2();
@@ -129,6 +139,22 @@ extern int cuFuncSetBlockShape();
 extern int cuFuncSetCacheConfig();
 extern int cuFuncSetSharedMemConfig();
 extern int cuFuncSetSharedSize();
+extern int cuGLCtxCreate_v2();
+extern int cuGLCtxCreate();
+extern int cuGLGetDevices_v2();
+extern int cuGLGetDevices();
+extern int cuGLInit();
+extern int cuGLMapBufferObject_v2_ptds();
+extern int cuGLMapBufferObject_v2();
+extern int cuGLMapBufferObject();
+extern int cuGLMapBufferObjectAsync_v2_ptsz();
+extern int cuGLMapBufferObjectAsync_v2();
+extern int cuGLMapBufferObjectAsync();
+extern int cuGLRegisterBufferObject();
+extern int cuGLSetBufferObjectMapFlags();
+extern int cuGLUnmapBufferObject();
+extern int cuGLUnmapBufferObjectAsync();
+extern int cuGLUnregisterBufferObject();
 extern int cuGetErrorName();
 extern int cuGetErrorString();
 extern int cuGetExportTable();
@@ -226,8 +252,12 @@ extern int cuGraphRemoveDependencies();
 extern int cuGraphRetainUserObject();
 extern int cuGraphUpload();
 extern int cuGraphUpload_ptsz();
+extern int cuGraphicsEGLRegisterImage();
+extern int cuGraphicsGLRegisterBuffer();
+extern int cuGraphicsGLRegisterImage();
 extern int cuGraphicsMapResources_ptsz();
 extern int cuGraphicsMapResources();
+extern int cuGraphicsResourceGetMappedEglFrame();
 extern int cuGraphicsResourceGetMappedMipmappedArray();
 extern int cuGraphicsResourceGetMappedPointer_v2();
 extern int cuGraphicsResourceGetMappedPointer();
@@ -237,6 +267,8 @@ extern int cuGraphicsSubResourceGetMappedArray();
 extern int cuGraphicsUnmapResources_ptsz();
 extern int cuGraphicsUnmapResources();
 extern int cuGraphicsUnregisterResource();
+extern int cuGraphicsVDPAURegisterOutputSurface();
+extern int cuGraphicsVDPAURegisterVideoSurface();
 extern int cuGreenCtxCreate();
 extern int cuGreenCtxDestroy();
 extern int cuGreenCtxGetDevResource();
@@ -638,6 +670,9 @@ extern int cuThreadExchangeStreamCaptureMode();
 extern int cuUserObjectCreate();
 extern int cuUserObjectRelease();
 extern int cuUserObjectRetain();
+extern int cuVDPAUCtxCreate_v2();
+extern int cuVDPAUCtxCreate();
+extern int cuVDPAUGetDevice();
 extern int cuWaitExternalSemaphoresAsync();
 extern int cuWaitExternalSemaphoresAsync_ptsz();
 
@@ -743,7 +778,17 @@ const struct proc procs[] = {
 	{"cuDeviceTotalMem", 2000, 0, (void *)cuDeviceTotalMem},
 	{"cuDeviceUnregisterAsyncNotification", 12040, 0, (void *)cuDeviceUnregisterAsyncNotification},
 	{"cuDriverGetVersion", 2020, 0, (void *)cuDriverGetVersion},
+	{"cuEGLStreamConsumerAcquireFrame", 7000, 0, (void *)cuEGLStreamConsumerAcquireFrame},
+	{"cuEGLStreamConsumerConnect", 7000, 0, (void *)cuEGLStreamConsumerConnect},
+	{"cuEGLStreamConsumerConnectWithFlags", 8000, 0, (void *)cuEGLStreamConsumerConnectWithFlags},
+	{"cuEGLStreamConsumerDisconnect", 7000, 0, (void *)cuEGLStreamConsumerDisconnect},
+	{"cuEGLStreamConsumerReleaseFrame", 7000, 0, (void *)cuEGLStreamConsumerReleaseFrame},
+	{"cuEGLStreamProducerConnect", 7000, 0, (void *)cuEGLStreamProducerConnect},
+	{"cuEGLStreamProducerDisconnect", 7000, 0, (void *)cuEGLStreamProducerDisconnect},
+	{"cuEGLStreamProducerPresentFrame", 7000, 0, (void *)cuEGLStreamProducerPresentFrame},
+	{"cuEGLStreamProducerReturnFrame", 7000, 0, (void *)cuEGLStreamProducerReturnFrame},
 	{"cuEventCreate", 2000, 0, (void *)cuEventCreate},
+	{"cuEventCreateFromEGLSync", 9000, 0, (void *)cuEventCreateFromEGLSync},
 	{"cuEventDestroy", 4000, 0, (void *)cuEventDestroy_v2},
 	{"cuEventDestroy", 2000, 0, (void *)cuEventDestroy},
 	{"cuEventElapsedTime", 12080, 0, (void *)cuEventElapsedTime_v2},
@@ -768,6 +813,22 @@ const struct proc procs[] = {
 	{"cuFuncSetCacheConfig", 3000, 0, (void *)cuFuncSetCacheConfig},
 	{"cuFuncSetSharedMemConfig", 4020, 0, (void *)cuFuncSetSharedMemConfig},
 	{"cuFuncSetSharedSize", 2000, 0, (void *)cuFuncSetSharedSize},
+	{"cuGLCtxCreate", 3020, 0, (void *)cuGLCtxCreate_v2},
+	{"cuGLCtxCreate", 2000, 0, (void *)cuGLCtxCreate},
+	{"cuGLGetDevices", 6050, 0, (void *)cuGLGetDevices_v2},
+	{"cuGLGetDevices", 4010, 0, (void *)cuGLGetDevices},
+	{"cuGLInit", 2000, 0, (void *)cuGLInit},
+	{"cuGLMapBufferObject", 7000, 1, (void *)cuGLMapBufferObject_v2_ptds},
+	{"cuGLMapBufferObject", 3020, 0, (void *)cuGLMapBufferObject_v2},
+	{"cuGLMapBufferObject", 2000, 0, (void *)cuGLMapBufferObject},
+	{"cuGLMapBufferObjectAsync", 7000, 1, (void *)cuGLMapBufferObjectAsync_v2_ptsz},
+	{"cuGLMapBufferObjectAsync", 3020, 0, (void *)cuGLMapBufferObjectAsync_v2},
+	{"cuGLMapBufferObjectAsync", 2030, 0, (void *)cuGLMapBufferObjectAsync},
+	{"cuGLRegisterBufferObject", 2000, 0, (void *)cuGLRegisterBufferObject},
+	{"cuGLSetBufferObjectMapFlags", 2030, 0, (void *)cuGLSetBufferObjectMapFlags},
+	{"cuGLUnmapBufferObject", 2000, 0, (void *)cuGLUnmapBufferObject},
+	{"cuGLUnmapBufferObjectAsync", 2030, 0, (void *)cuGLUnmapBufferObjectAsync},
+	{"cuGLUnregisterBufferObject", 2000, 0, (void *)cuGLUnregisterBufferObject},
 	{"cuGetErrorName", 6000, 0, (void *)cuGetErrorName},
 	{"cuGetErrorString", 6000, 0, (void *)cuGetErrorString},
 	{"cuGetExportTable", 3000, 0, (void *)cuGetExportTable},
@@ -865,8 +926,12 @@ const struct proc procs[] = {
 	{"cuGraphRetainUserObject", 11030, 0, (void *)cuGraphRetainUserObject},
 	{"cuGraphUpload", 11010, 0, (void *)cuGraphUpload},
 	{"cuGraphUpload", 11010, 1, (void *)cuGraphUpload_ptsz},
+	{"cuGraphicsEGLRegisterImage", 7000, 0, (void *)cuGraphicsEGLRegisterImage},
+	{"cuGraphicsGLRegisterBuffer", 3000, 0, (void *)cuGraphicsGLRegisterBuffer},
+	{"cuGraphicsGLRegisterImage", 3000, 0, (void *)cuGraphicsGLRegisterImage},
 	{"cuGraphicsMapResources", 7000, 1, (void *)cuGraphicsMapResources_ptsz},
 	{"cuGraphicsMapResources", 3000, 0, (void *)cuGraphicsMapResources},
+	{"cuGraphicsResourceGetMappedEglFrame", 7000, 0, (void *)cuGraphicsResourceGetMappedEglFrame},
 	{"cuGraphicsResourceGetMappedMipmappedArray", 5000, 0, (void *)cuGraphicsResourceGetMappedMipmappedArray},
 	{"cuGraphicsResourceGetMappedPointer", 3020, 0, (void *)cuGraphicsResourceGetMappedPointer_v2},
 	{"cuGraphicsResourceGetMappedPointer", 3000, 0, (void *)cuGraphicsResourceGetMappedPointer},
@@ -876,6 +941,8 @@ const struct proc procs[] = {
 	{"cuGraphicsUnmapResources", 7000, 1, (void *)cuGraphicsUnmapResources_ptsz},
 	{"cuGraphicsUnmapResources", 3000, 0, (void *)cuGraphicsUnmapResources},
 	{"cuGraphicsUnregisterResource", 3000, 0, (void *)cuGraphicsUnregisterResource},
+	{"cuGraphicsVDPAURegisterOutputSurface", 3010, 0, (void *)cuGraphicsVDPAURegisterOutputSurface},
+	{"cuGraphicsVDPAURegisterVideoSurface", 3010, 0, (void *)cuGraphicsVDPAURegisterVideoSurface},
 	{"cuGreenCtxCreate", 12040, 0, (void *)cuGreenCtxCreate},
 	{"cuGreenCtxDestroy", 12040, 0, (void *)cuGreenCtxDestroy},
 	{"cuGreenCtxGetDevResource", 12040, 0, (void *)cuGreenCtxGetDevResource},
@@ -1277,6 +1344,9 @@ const struct proc procs[] = {
 	{"cuUserObjectCreate", 11030, 0, (void *)cuUserObjectCreate},
 	{"cuUserObjectRelease", 11030, 0, (void *)cuUserObjectRelease},
 	{"cuUserObjectRetain", 11030, 0, (void *)cuUserObjectRetain},
+	{"cuVDPAUCtxCreate", 3020, 0, (void *)cuVDPAUCtxCreate_v2},
+	{"cuVDPAUCtxCreate", 3010, 0, (void *)cuVDPAUCtxCreate},
+	{"cuVDPAUGetDevice", 3010, 0, (void *)cuVDPAUGetDevice},
 	{"cuWaitExternalSemaphoresAsync", 10000, 0, (void *)cuWaitExternalSemaphoresAsync},
 	{"cuWaitExternalSemaphoresAsync", 10000, 1, (void *)cuWaitExternalSemaphoresAsync_ptsz},
 };

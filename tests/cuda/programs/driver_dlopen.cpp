@@ -56,6 +56,10 @@ int main() {
     CU(launch(f, 1, 1, 1, 32, 1, 1, 0, nullptr, args, nullptr));
     CU(down(got.data(), d, n * 4));
     expect_same("scale", got, std::vector<int>(n, -42));
+    // Functions that need a graphics API are found where there is none, and say no.
+    auto image = (CUresult(*)(CUgraphicsResource *, unsigned, unsigned, unsigned))find(get, "cuGraphicsGLRegisterImage");
+    CUgraphicsResource resource;
+    EXPECT(image(&resource, 1, 0x0de1, 0) != CUDA_SUCCESS, "an image of no OpenGL was registered");
     // Names with a version are symbols of the library.
     for (const char *name : {"cuMemAlloc_v2", "cuCtxCreate_v2", "cuMemcpyHtoD_v2", "cuStreamDestroy_v2", "cuLaunchKernel_ptsz"})
         EXPECT(dlsym(library, name), "%s is not exported", name);
