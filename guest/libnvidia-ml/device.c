@@ -73,7 +73,7 @@ EXPORT int nvmlDeviceGetHandleByUUID(const char *uuid, nvml_device *device)
 	for (int i = 0; i < nvml.info.count; i++) {
 		char text[UUID_TEXT];
 		format_uuid(text, nvml.info.devices[i].uuid);
-		if (!strcasecmp(text, uuid)) {
+		if (!strcasecmp(text, uuid) || !strcasecmp(text + sizeof "GPU-" - 1, uuid)) { /* NVML takes both */
 			*device = &nvml.info.devices[i];
 			return NVML_SUCCESS;
 		}

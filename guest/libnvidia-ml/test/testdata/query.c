@@ -45,6 +45,8 @@ static void check_identity(void)
 	CHECK(CALL(nvmlDeviceGetHandleByUUID, text, &d) == 0 && d == second);
 	text[4] = 'F';
 	CHECK(CALL(nvmlDeviceGetHandleByUUID, text, &d) == 0 && d == second);
+	CHECK(CALL(nvmlDeviceGetHandleByUUID, text + 4, &d) == 0 && d == second); /* as CUDA's own text of it */
+	CHECK_INT(CALL(nvmlDeviceGetHandleByUUID, "GPU-", &d), 6);
 	text[5] = 'x';
 	CHECK_INT(CALL(nvmlDeviceGetHandleByUUID, text, &d), 6);
 	CHECK(CALL(nvmlDeviceGetIndex, second, &n) == 0 && n == 1);
