@@ -236,16 +236,16 @@ static int copy_device(uint64_t dst, uint64_t src, size_t n, void *stream, bool 
 	return r ? r : known ? call_deferred() : stream_fence(stream);
 }
 
-static int copy_host(uint64_t dst, uint64_t src, size_t n, void *stream)
+static int copy_host(uint64_t dst, uint64_t src, size_t n, void *stream, bool wait)
 {
-	if (unlikely(stream_capturing(stream))) {
-		enum { TYPE_HOST = 1 };
-		struct box b = {.src = {.type = TYPE_HOST, .host = src}, .dst = {.type = TYPE_HOST, .host = dst}, .width = n, .height = 1, .depth = 1};
-		return box_copy(&b, stream, false);
+	enum { TYPE_HOST = 1, MOST = 1 << 30 /* of what a row may have, which is below 2 GiB */ };
+	int r = CUDA_SUCCESS;
+	for (size_t at = 0, piece; !r && at < n; at += piece) {
+		piece = n - at < MOST ? n - at : MOST;
+		struct box b = {.src = {.type = TYPE_HOST, .host = src + at}, .dst = {.type = TYPE_HOST, .host = dst + at},
+				.width = piece, .height = 1, .depth = 1};
+		r = box_copy(&b, stream, wait && at + piece == n);
 	}
-	int r = stream_fence(stream);
-	if (!r)
-		memmove((void *)(uintptr_t)dst, (void *)(uintptr_t)src, n);
 	return r;
 }
 
@@ -253,7 +253,7 @@ int copy_unified(uint64_t dst, uint64_t src, size_t n, void *stream, bool wait)
 {
 	enum place to = place_of(dst), from = place_of(src);
 	if (to != PLACE_DEVICE && from != PLACE_DEVICE)
-		return copy_host(dst, src, n, stream);
+		return copy_host(dst, src, n, stream, wait);
 	if (from != PLACE_DEVICE)
 		return copy_in(dst, (void *)(uintptr_t)src, n, stream, wait);
 	if (to != PLACE_DEVICE)

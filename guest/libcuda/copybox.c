@@ -212,7 +212,10 @@ int box_copy(struct box *b, void *stream, bool wait)
 	bool within_host = b->src.type == TYPE_HOST && b->dst.type == TYPE_HOST;
 	if ((from_host || to_host || within_host) && stream_capturing(stream))
 		return box_capture(b, stream);
-	if (within_host)
+	/* Within the host this thread copies, once the stream has come that far, as with NVIDIA's driver. A copy from or to
+	 * managed memory takes its turn in the stream: what that waits for may be this thread's next step. */
+	bool managed = within_host && (memory_managed(b->src.address) || memory_managed(b->dst.address));
+	if (within_host && (from_host || to_host || !managed))
 		return box_host(b, stream);
 	if (from_host)
 		r = box_stage(b, stream, true);

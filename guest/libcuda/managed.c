@@ -24,13 +24,6 @@ static bool managed(uint64_t address, size_t n)
 	return n && memory_find(address, &range) && range.type == MEMORY_MANAGED && n <= range.base + range.size - address;
 }
 
-/* Whether an address is of a managed allocation: a wrong range of it is refused here. */
-static bool ours(uint64_t address)
-{
-	struct range range;
-	return memory_find(address, &range) && range.type == MEMORY_MANAGED;
-}
-
 static struct location from_device(int device)
 {
 	return device == CPU ? (struct location){LOCATION_HOST, 0} : (struct location){LOCATION_DEVICE, device};
@@ -110,7 +103,7 @@ EXPORT int cuMemAdvise(uint64_t address, size_t n, unsigned int advice, int devi
 	int r = enter_context();
 	if (r)
 		return r;
-	if (!ours(address))
+	if (!memory_managed(address))
 		return wire_cuMemAdvise(address, n, advice, device);
 	return advice == PREFETCH ? CUDA_ERROR_INVALID_VALUE : note(address, n, (struct change){advice, from_device(device)});
 }
@@ -120,7 +113,7 @@ EXPORT int cuMemAdvise_v2(uint64_t address, size_t n, unsigned int advice, uint6
 	int r = enter_context();
 	if (r)
 		return r;
-	if (!ours(address))
+	if (!memory_managed(address))
 		return wire_cuMemAdvise_v2(address, n, advice, location);
 	return advice == PREFETCH ? CUDA_ERROR_INVALID_VALUE : note(address, n, (struct change){advice, from_word(location)});
 }
@@ -134,9 +127,9 @@ static int prefetch(uint64_t address, size_t n, struct location to, void *stream
 }
 
 ON_STREAM(cuMemPrefetchAsync, (uint64_t address, size_t n, int device, void *stream),
-	  ours(address) ? prefetch(address, n, from_device(device), stream) : wire_cuMemPrefetchAsync(address, n, device, stream))
+	  memory_managed(address) ? prefetch(address, n, from_device(device), stream) : wire_cuMemPrefetchAsync(address, n, device, stream))
 ON_STREAM(cuMemPrefetchAsync_v2, (uint64_t address, size_t n, uint64_t location, unsigned int flags, void *stream),
-	  flags ? CUDA_ERROR_INVALID_VALUE : ours(address) ? prefetch(address, n, from_word(location), stream)
+	  flags ? CUDA_ERROR_INVALID_VALUE : memory_managed(address) ? prefetch(address, n, from_word(location), stream)
 							     : wire_cuMemPrefetchAsync_v2(address, n, location, flags, stream))
 
 /* Checks a batch before any part of it is done. */
@@ -246,7 +239,7 @@ EXPORT int cuMemRangeGetAttribute(void *data, size_t size, unsigned int attribut
 	int r = enter_context();
 	if (r)
 		return r;
-	if (!ours(address))
+	if (!memory_managed(address))
 		return wire_cuMemRangeGetAttribute(data, size, attribute, address, n);
 	if (!managed(address, n))
 		return CUDA_ERROR_INVALID_VALUE;

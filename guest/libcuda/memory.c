@@ -120,6 +120,12 @@ bool memory_overlaps(uint64_t address, uint64_t size)
 	return found;
 }
 
+bool memory_managed(uint64_t address)
+{
+	struct range range;
+	return memory_find(address, &range) && range.type == MEMORY_MANAGED;
+}
+
 uint64_t pinned_at(const void *p, uint64_t n)
 {
 	struct range range;

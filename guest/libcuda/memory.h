@@ -31,6 +31,8 @@ struct range {
 bool memory_add(struct range r);
 /* Copies out the range that holds address. */
 bool memory_find(uint64_t address, struct range *r);
+/* Whether an address is of a managed allocation. */
+bool memory_managed(uint64_t address);
 /* Sets CU_POINTER_ATTRIBUTE_SYNC_MEMOPS of the range that holds address. False if there is none. */
 bool memory_set_sync(uint64_t address, bool sync);
 /* Removes registered memory of a context, if there is any, and copies its range out. */
