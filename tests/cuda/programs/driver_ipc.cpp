@@ -94,6 +94,7 @@ static void giver() {
         CU(cuMemCreate(&block, size, &prop, 0));
         p = map(block, size);
         CU(cuMemcpyHtoD(p, numbers(5).data(), N * sizeof(int)));
+        CU(cuCtxSynchronize()); // a small copy may come later than its call's return, for others than this stream
         int fd = -1;
         CU(cuMemExportToShareableHandle(&fd, block, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0));
         EXPECT(fd >= 0, "no file");
