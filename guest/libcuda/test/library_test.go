@@ -13,10 +13,7 @@ import (
 	"github.com/orion-vgpu/orion/guest/internal/ctest"
 )
 
-const (
-	maxLibraryBytes = 1 << 20
-	maxLoadTime     = 1000 // microseconds, of the best of several loads
-)
+const maxLibraryBytes = 1 << 20
 
 func TestLibrary(t *testing.T) {
 	t.Parallel()
@@ -43,21 +40,15 @@ func TestLibrary(t *testing.T) {
 	}
 }
 
+// testLoad has the library loaded without a session; tests/bench says what that takes.
 func testLoad(t *testing.T, cc, library string) {
 	program := ctest.Program(t, cc, "", "testdata/load.c")
-	best := 1 << 30
-	for range 20 {
-		out, _ := ctest.Run(t, program, []string{"HOME=" + t.TempDir()}, library)
-		us, err := strconv.Atoi(strings.TrimSpace(out))
-		if err != nil {
-			t.Fatalf("%s prints %q", program, out)
-		}
-		best = min(best, us)
+	out, _ := ctest.Run(t, program, []string{"HOME=" + t.TempDir()}, library)
+	us, err := strconv.Atoi(strings.TrimSpace(out))
+	if err != nil {
+		t.Fatalf("%s prints %q", program, out)
 	}
-	t.Logf("loaded in %d us, %d bytes", best, fileSize(t, library))
-	if best > maxLoadTime {
-		t.Errorf("loading takes %d us, want at most %d", best, maxLoadTime)
-	}
+	t.Logf("loaded in %d us, %d bytes", us, fileSize(t, library))
 }
 
 func fileSize(t *testing.T, path string) int64 {
