@@ -66,6 +66,7 @@ static int record_plain(void *event, void *stream)
 {
 	struct object *o = event;
 	uint32_t word, value;
+	word_renew(o);
 	if (session.captures || !word_next(o, &word, &value)) {
 		word_forget(o);
 		return wire_cuEventRecord(event, stream);
@@ -109,7 +110,10 @@ EXPORT int cuEventQuery(void *event)
 		break;
 	}
 	word_wanted(event);
+	uint64_t record = word_record(event);
 	r = wire_event_query(event);
+	if (!r)
+		word_complete(event, record);
 	return r ? r : call_deferred();
 }
 
@@ -121,7 +125,10 @@ EXPORT int cuEventSynchronize(void *event)
 	if (!capture_strict() && word_await(event))
 		return call_deferred();
 	word_wanted(event);
+	uint64_t record = word_record(event);
 	r = wire_event_wait(event);
+	if (!r)
+		word_complete(event, record);
 	return r ? r : call_deferred();
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* In an event's object: extra[0] is 1 + its word, or NEVER; extra[1] the number of its latest record, 0 if the word
- * does not tell of it; extra[2] when the worker was last asked, in ns. */
+ * does not tell of it; extra[2] when the worker was last asked, in ns; extra[3] counts records by twos, and is odd when
+ * the latest one is known to be complete. */
 #include "eventword.h"
 
 #include "call.h"
@@ -55,6 +56,21 @@ bool word_next(struct object *o, uint32_t *word, uint32_t *value)
 	return true;
 }
 
+void word_renew(struct object *o)
+{
+	uint64_t old = get(o, 3);
+	while (!atomic_compare_exchange_weak_explicit(field(o, 3), &old, (old | 1) + 1, memory_order_relaxed, memory_order_relaxed)) {
+	}
+}
+
+uint64_t word_record(struct object *o) { return get(o, 3); }
+
+void word_complete(struct object *o, uint64_t record)
+{
+	if (get(o, 0) != NEVER)
+		atomic_compare_exchange_strong_explicit(field(o, 3), &record, record | 1, memory_order_release, memory_order_relaxed);
+}
+
 void word_forget(struct object *o) { set(o, 1, 0); }
 
 static void take_back(struct object *o, uint64_t now)
@@ -70,7 +86,12 @@ static void take_back(struct object *o, uint64_t now)
 	pthread_mutex_unlock(&words.lock);
 }
 
-void word_never(struct object *o) { take_back(o, NEVER); }
+void word_never(struct object *o)
+{
+	take_back(o, NEVER);
+	word_renew(o);
+}
+
 void word_return(struct object *o) { take_back(o, 0); }
 
 /* Numbers are compared for equality: an old record's, stored late, then means at most that the worker is asked. */
@@ -78,6 +99,10 @@ static enum word_state look(struct object *o)
 {
 	uint64_t word = get(o, 0);
 	uint32_t number = (uint32_t)get(o, 1);
+	if (atomic_load_explicit(field(o, 3), memory_order_acquire) & 1) {
+		region_acquire();
+		return WORD_DONE;
+	}
 	if (!word || word == NEVER || !number)
 		return WORD_ASK;
 	uint32_t said = atomic_load_explicit(region32(WIRE_EVENTS_OFFSET + 4 * (word - 1)), memory_order_acquire);

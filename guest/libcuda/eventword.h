@@ -16,6 +16,11 @@ enum word_state { WORD_ASK, WORD_PENDING, WORD_DONE };
 void word_wanted(struct object *event);
 /* The word and the number for the next record; false if the event has no word. */
 bool word_next(struct object *event, uint32_t *word, uint32_t *value);
+/* A record begins: what was known of the one before is true no more. */
+void word_renew(struct object *event);
+/* The latest record, and that it is complete: an answer of the worker, who then is not asked again. */
+uint64_t word_record(struct object *event);
+void word_complete(struct object *event, uint64_t record);
 /* The latest record goes without a word. */
 void word_forget(struct object *event);
 /* The event never gets a word. */
