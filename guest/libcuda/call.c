@@ -132,6 +132,14 @@ int call_deferred(void)
 	return context_note(r);
 }
 
+/* Behind an answer: what else it says. */
+static void note_answer(const struct call *c, uint64_t slot)
+{
+	region_acquire();
+	thread.answered = c->position;
+	thread.whole = atomic_load_explicit(region32(slot + WIRE_SLOT_WHOLE), memory_order_relaxed) == c->seq;
+}
+
 /* Answers of a slot come in order, so a later one answers for all before it. */
 static bool reached(uint32_t value, uint32_t seq) { return (int32_t)(value - seq) >= 0; }
 
@@ -151,8 +159,7 @@ int call_await(struct call *c)
 	for (;;) {
 		uint64_t answer = atomic_load_explicit(region64(slot + WIRE_SLOT_SEQ), memory_order_acquire);
 		if (reached((uint32_t)answer, c->seq)) {
-			region_acquire();
-			thread.answered = c->position;
+			note_answer(c, slot);
 			c->reply = session.base + slot + WIRE_SLOT_DATA;
 			c->reply_bytes = atomic_load_explicit(region32(slot + WIRE_SLOT_BYTES), memory_order_relaxed);
 			console_drain();
@@ -160,8 +167,7 @@ int call_await(struct call *c)
 			return likely(!r || r == CUDA_ERROR_NOT_READY) ? r : failed(c, r);
 		}
 		if (reached(atomic_load_explicit(region32(slot + WIRE_SLOT_FLAG), memory_order_acquire), c->seq)) {
-			region_acquire();
-			thread.answered = c->position;
+			note_answer(c, slot);
 			console_drain();
 			return CUDA_SUCCESS;
 		}

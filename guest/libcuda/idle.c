@@ -46,6 +46,8 @@ void idle_note_stream(void *stream)
 	_Atomic uint64_t *mark = mark_of(stream);
 	if (mark)
 		atomic_store_explicit(mark, thread.answered, memory_order_relaxed);
+	if (thread.whole)
+		idle_note_context();
 }
 
 void idle_note_context(void) { atomic_store_explicit(&context_of(thread.context)->idle, thread.answered, memory_order_relaxed); }

@@ -10,6 +10,7 @@
 /* Whether a stream of the current context, or all of them, are known to be idle. */
 bool idle_stream(void *stream);
 bool idle_context(void);
-/* Notes that the calling thread's last answered command came after all work of a stream, or of the context. */
+/* Notes that the calling thread's last answered command came after all work of a stream, or of the context. What is noted
+ * of a stream goes for the context where the worker has said so. */
 void idle_note_stream(void *stream);
 void idle_note_context(void);

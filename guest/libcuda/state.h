@@ -72,6 +72,7 @@ struct thread {
 	struct edges *edges; /* what cuStreamGetCaptureInfo has handed out */
 	uint64_t number; /* in captures, 0 before the first */
 	uint64_t answered; /* the ring's position behind its last command that was answered */
+	bool whole; /* which was a wait for a stream, and no other of its context has work from before */
 	uint32_t slot; /* 1 + index of its reply slot, 0 before its first wait */
 	uint32_t capture_mode;
 	bool watched; /* its end is being waited for, to clean up */

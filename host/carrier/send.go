@@ -176,6 +176,7 @@ func (s *sender) sendAnswer(a answer) {
 	s.sendAreas(a.writes)
 	word := s.region.Load64(a.slot + wire.SlotSeq)
 	if !reached(uint32(word), a.seq) {
+		s.out.Word32(a.slot+wire.SlotWhole, s.region.Load32(a.slot+wire.SlotWhole))
 		s.out.Word32(a.slot+wire.SlotFlag, s.region.Load32(a.slot+wire.SlotFlag))
 		return
 	}
@@ -184,6 +185,7 @@ func (s *sender) sendAnswer(a answer) {
 		s.out.Memory(a.slot+wire.SlotData, s.region[a.slot+wire.SlotData:][:n])
 	}
 	s.out.Word32(a.slot+wire.SlotBytes, n)
+	s.out.Word32(a.slot+wire.SlotWhole, s.region.Load32(a.slot+wire.SlotWhole))
 	s.out.Word64(a.slot+wire.SlotSeq, word)
 }
 

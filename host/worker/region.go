@@ -56,6 +56,11 @@ func (r *region) word64(offset uint64) *uint64 { return (*uint64)(r.pointer(offs
 func (r *region) load32(offset uint64) uint32     { return atomic.LoadUint32(r.word32(offset)) }
 func (r *region) store32(offset uint64, v uint32) { atomic.StoreUint32(r.word32(offset), v) }
 
+// ringHas says whether the ring has a command that the worker has not begun.
+func (r *region) ringHas() bool {
+	return atomic.LoadUint64(r.word64(wire.RingTail)) != atomic.LoadUint64(r.word64(wire.RingHead))
+}
+
 // slots is the place of the reply slots and the events' words, into which GPUs write, and how large they are.
 func (r *region) slots() (driver.HostPtr, uint64) {
 	return driver.HostPtr(uint64(r.base) + wire.SlotsOffset), wire.RingOffset - wire.SlotsOffset

@@ -7,7 +7,12 @@ import (
 	"time"
 
 	"github.com/orion-vgpu/orion/host/driver"
+	"github.com/orion-vgpu/orion/proto/wire"
 )
+
+// askFor is how long the driver is asked for a stream before the GPU is to answer. A short wait is over sooner so: after a
+// copy, the GPU's answer comes from another of its engines.
+const askFor = 20 * time.Microsecond
 
 // fence has the stream answer a command when it gets there. A stream that is idle is answered at once.
 func (s *server) fence(api driver.API, stream driver.Stream, reply *reply) driver.Result {
@@ -24,8 +29,16 @@ func (s *server) fence(api driver.API, stream driver.Stream, reply *reply) drive
 	if s.prints || !s.gpuFlags || s.trims(stream) {
 		return s.await(reply, func(w driver.API) driver.Result { return w.StreamSynchronize(stream) })
 	}
-	if r := api.StreamQuery(stream); r != driver.ErrorNotReady {
-		return r
+	if s.only(stream) {
+		s.region.store32(t.slot+wire.SlotWhole, t.seq) // so that the client need not wait for the context as well
+	}
+	for begin := time.Now(); ; {
+		if r := api.StreamQuery(stream); r != driver.ErrorNotReady {
+			return r
+		}
+		if fewCores() || time.Since(begin) > askFor || s.region.ringHas() {
+			break
+		}
 	}
 	if r := api.WriteFlag(stream, t.flag(), t.seq); r != driver.Success {
 		return r
@@ -49,12 +62,23 @@ func (s *server) await(reply *reply, call func(driver.API) driver.Result) driver
 	return pending
 }
 
+// knows says whether the streams that a context has work in are those that it has been named.
+func (s *server) knows(d *dirtyStreams) bool {
+	// A green context's streams may have been named under another context.
+	return d != nil && len(s.captures) == 0 && !s.prints && !d.many && !d.freedMany && len(d.freed) == 0 && len(s.greens.contexts) == 0
+}
+
+// only says whether no other stream of the current context can have work.
+func (s *server) only(stream driver.Stream) bool {
+	d := s.dirty[s.current]
+	return s.knows(d) && !slices.ContainsFunc(d.list, func(other driver.Stream) bool { return other != stream })
+}
+
 // onCtxWait waits for all work of the current context. Where at most one stream has work, that stream
 // answers; otherwise a waiter asks the driver.
 func (s *server) onCtxWait(api driver.API, reply *reply) driver.Result {
 	d := s.dirty[s.current]
-	if d == nil || len(s.captures) > 0 || s.prints || d.many || d.freedMany || len(d.freed) > 0 || len(s.greens.contexts) > 0 {
-		// A green context's streams may have been named under another context.
+	if !s.knows(d) {
 		return s.waitContext(reply, d)
 	}
 	busy := d.list[:0]

@@ -136,6 +136,7 @@ const (
 	SlotSeq    = 0x00 // u32, stored by the worker, in one word with SlotResult
 	SlotResult = 0x04 // i32, CUresult
 	SlotBytes  = 0x08 // u32, bytes of reply data
+	SlotWhole  = 0x0c // u32, stored before: the number of a wait for a stream that no other of its context has work beside
 	SlotFlag   = 0x40 // u32, stored by the GPU; a success without reply data
 	SlotData   = 0x80
 	SlotRoom   = SlotSize - SlotData

@@ -129,6 +129,7 @@
 #define WIRE_SLOT_ROOM 0xf80ull
 #define WIRE_SLOT_SEQ 0x0ull
 #define WIRE_SLOT_SIZE 0x1000ull
+#define WIRE_SLOT_WHOLE 0xcull
 #define WIRE_SLOTS_OFFSET 0x10000ull
 #define WIRE_STAGE_OFFSET 0x810000ull
 #define WIRE_STATUS_ASYNC_CODE 0x2004ull
