@@ -14,13 +14,14 @@ native that is, in percent; a check that differs from native's, or a failure, is
 1 if any workload failed or differed. `--json FILE` appends an object to the file, on a line, for each run as
 it ends.
 
-With `--clients N` each workload is run by N processes at once, on the one GPU: a rate is then the sum of theirs, a
-time their mean, and `process_s` until the last of them has ended.
+With `--clients N` each workload is run by N processes at once, on the one GPU, which begin together what they measure,
+and measure until the last has ended: a rate is then the sum of theirs, a time their mean, and `process_s` until the
+last of them has ended.
 
 With `--preload` a process in each environment imports PyTorch once and forks for each run, which takes seconds less;
 there is no `process_s` then. Workloads that measure processes, or start some, run in new ones all the same.
 """
-import argparse, atexit, concurrent.futures, json, os, signal, subprocess, sys, tempfile, threading
+import argparse, atexit, concurrent.futures, json, os, signal, socket, subprocess, sys, tempfile, threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -28,14 +29,47 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ALONE = {"driver", "start", "libraries", "ddp_two"}  # not by processes that have PyTorch imported
 
 
+class Meeting:
+    """Where n clients wait for one another, as often as they like: each connects, and is let go when all have."""
+
+    def __init__(self, n):
+        self.n, self.lock, self.waiting, self.over = n, threading.Lock(), [], False
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = os.path.join(self.folder.name, "meeting")
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen()
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            client, _ = self.listener.accept()
+            with self.lock:
+                self.waiting.append(client)
+                if self.over or len(self.waiting) == self.n:
+                    self.let_go()
+
+    def let_go(self):
+        for client in self.waiting:
+            client.close()
+        self.waiting = []
+
+    def set_over(self, over):
+        """Once it is over, nobody waits: one who has failed does not come any more."""
+        with self.lock:
+            self.over = over
+            self.let_go()
+
+
 class Program:
     """A process of workloads.py in an environment, of a process group of its own."""
 
-    def __init__(self, script, argument):
+    def __init__(self, script, argument, meeting=None):
         self.err = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             ["bash", "-c", (f". {script}; " if script else "") + f"exec python3 {HERE}/workloads.py {argument}"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.err, text=True, start_new_session=True)
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.err, text=True, start_new_session=True,
+            env=dict(os.environ, MEETING=meeting.path) if meeting else None)
 
     def result(self, timeout):
         """The result of the workload under way, or what went wrong, with which the process has ended."""
@@ -77,14 +111,22 @@ def rate(metric):
     return metric.endswith("_per_s") or not metric.endswith(("_us", "_s"))
 
 
-def run(workload, script, timeout, clients, servers):
+def run(workload, script, timeout, clients, servers, meeting):
     """Runs a workload by new processes, or by servers where there are some."""
-    programs = servers or [Program(script, workload) for _ in range(clients)]
+    def result(program):
+        res, err = program.result(timeout)
+        if err and meeting:
+            meeting.set_over(True)
+        return res, err
+
+    if meeting:
+        meeting.set_over(False)
+    programs = servers or [Program(script, workload, meeting) for _ in range(clients)]
     for p in servers:
         p.ask(workload)
     with concurrent.futures.ThreadPoolExecutor(clients) as readers:
         try:
-            ended = list(readers.map(lambda p: p.result(timeout), programs))
+            ended = list(readers.map(result, programs))
         except BaseException:  # told to end: signals do not reach their sessions
             for p in programs:
                 p.kill()
@@ -156,6 +198,7 @@ def main():
         faults.append(what)
         print(kind, what, flush=True)
 
+    meeting = Meeting(a.clients) if a.clients > 1 else None
     serving = {env: [] for env, _ in envs}
     atexit.register(lambda: [p.kill() for p in sum(serving.values(), [])])
 
@@ -164,7 +207,7 @@ def main():
         if not a.preload or workload in ALONE:
             return []
         live = [p for p in serving[env] if p.process.poll() is None]
-        serving[env] = live + [Program(script, "--serve") for _ in range(a.clients - len(live))]
+        serving[env] = live + [Program(script, "--serve", meeting) for _ in range(a.clients - len(live))]
         return serving[env]
 
     def record(**what):
@@ -177,7 +220,7 @@ def main():
         got, before = {env: [] for env, _ in envs}, len(faults)
         for r in range(a.rounds):
             for env, script in envs:
-                res, err = run(w, script, a.timeout, a.clients, servers(env, script, w))
+                res, err = run(w, script, a.timeout, a.clients, servers(env, script, w), meeting)
                 about = {"workload": w, "env": env, "clients": a.clients, "round": r}
                 if err:
                     fault("FAILED", f"{w} under {env}: {err}")

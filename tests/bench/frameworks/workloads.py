@@ -12,7 +12,7 @@ when larger. `check` is a value computed from the results, equal between native 
 (exactly for ints and strings, to 1e-3 relative for floats). Nothing here knows what library answers
 the CUDA calls.
 """
-import json, os, sys, time
+import json, os, socket, sys, time
 
 _T0 = time.perf_counter()
 
@@ -31,15 +31,26 @@ def _torch():
     return torch
 
 
+def _meet():
+    """Waits for the other clients of a GPU, where there are some: compare.py is where they meet."""
+    if "MEETING" in os.environ:
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(os.environ["MEETING"])
+            s.recv(1)
+
+
 def _timed(torch, fn, n, repeats=5):
-    """Median seconds for n calls of fn, the device drained before and after."""
+    """Median seconds for n calls of fn, the device drained before and after. Several clients begin together, and a
+    repeat lasts until the last of them has ended: so the sum of their rates is what the GPU has done for all."""
     out = []
     for _ in range(repeats):
         torch.cuda.synchronize()
+        _meet()
         t = time.perf_counter()
         for _ in range(n):
             fn()
         torch.cuda.synchronize()
+        _meet()
         out.append(time.perf_counter() - t)
     return median(out)
 
@@ -66,6 +77,7 @@ def driver():
     check += turn(1)
     first = time.perf_counter() - t
     turns = []
+    _meet()
     for i in range(2000):
         t = time.perf_counter(); check += turn(i); turns.append(time.perf_counter() - t)
     return {"first_result_s": first, "set_and_read_us": median(turns) * 1e6}, check
