@@ -5,7 +5,6 @@ package worker
 import (
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -41,9 +40,10 @@ type server struct {
 	dot       []byte                           // the graph that was drawn last
 	lenient   bool                             // the ring goroutine's API may do what is potentially unsafe beside captures
 	dirty     map[driver.Context]*dirtyStreams
-	image     []byte // being sent in pieces
-	gpuFlags  bool   // the backend's streams can answer fences themselves
-	staged    uint64 // bit i: part i of staging is registered, or the driver has refused
+	owners    map[driver.Stream]driver.Context // in which streams were made
+	image     []byte                           // being sent in pieces
+	gpuFlags  bool                             // the backend's streams can answer fences themselves
+	staged    uint64                           // bit i: part i of staging is registered, or the driver has refused
 
 	linked     map[driver.LinkState][]byte  // images that the linker made
 	imageBytes uint64                       // of the image that is being sent, when complete
@@ -75,7 +75,8 @@ func newServer(cfg Config, r *region, drv driver.Driver, api driver.API, m *memo
 	s := &server{
 		cfg: cfg, region: r, api: api, handles: newHandleTable(), memory: m,
 		waiters: newWaiters(drv), watch: newWatch(drv), monitor: newMonitor(drv, cfg.VGPUs), calls: &hostCalls{region: r}, console: newConsole(r),
-		primaries: map[driver.Device]driver.Context{}, captures: map[driver.Stream]bool{}, dirty: map[driver.Context]*dirtyStreams{}, words: map[driver.Event]eventWord{},
+		primaries: map[driver.Device]driver.Context{}, captures: map[driver.Stream]bool{}, dirty: map[driver.Context]*dirtyStreams{},
+		owners: map[driver.Stream]driver.Context{}, words: map[driver.Event]eventWord{},
 		linked: map[driver.LinkState][]byte{}, placed: map[driver.HostPtr]placement{}, objects: newObjects(), mail: newMail(-1),
 	}
 	m.observe, m.relaxed = s.observeFrees, s.besideCaptures
@@ -134,6 +135,7 @@ func (s *server) run(c ring.Command, a *args, reply *reply) driver.Result {
 	stream := s.capturedStream(c.Op, a)
 	context := s.endingContext(c.Op, a)
 	ending, node := s.endingNodes(c.Op, a)
+	created := a.peek()
 	result := s.dispatchUnasked(c.Op, a, reply)
 	if c.Op == cuda.OpCuStreamEndCapture && endsCapture(result) {
 		delete(s.captures, stream)
@@ -153,8 +155,13 @@ func (s *server) run(c ring.Command, a *args, reply *reply) driver.Result {
 			if child, r := s.api.GraphChildGraphNodeGetGraph(node); r == driver.Success {
 				s.objects.within[node] = []driver.Graph{child}
 			}
+		case cuda.OpCuStreamCreateWithPriority:
+			if v, ok := s.handles.lookup(created, cuda.KindStream); ok {
+				s.owners[driver.Stream(v)] = s.current
+			}
 		case cuda.OpCuStreamDestroy_v2:
 			delete(s.captures, stream)
+			delete(s.owners, stream)
 			if d := s.dirty[s.current]; d != nil {
 				d.many = true // what it still has to do, only the driver knows
 			}
@@ -328,72 +335,4 @@ func (s *server) end(result driver.Result, reason string) {
 	clear(b)
 	copy(b[:len(b)-1], reason)
 	s.region.store32(wire.StatusEnded, uint32(result))
-}
-
-// dirtyStreams are the streams of a context that were named since its last synchronisation: only they can
-// have work. Beyond a few, or after one was destroyed, it is simpler to ask the driver about all.
-type dirtyStreams struct {
-	list []driver.Stream
-	many bool
-	// freed are those that have freed memory of a pool since. A pool gives back what it holds beyond its threshold
-	// in the driver's own waits, and in no others.
-	freed     []driver.Stream
-	freedMany bool
-}
-
-// frees notes that a stream of the current context frees memory of a pool.
-func (s *server) frees(stream driver.Stream) {
-	s.touch(stream)
-	d := s.dirty[s.current]
-	switch {
-	case d.freedMany || slices.Contains(d.freed, stream):
-	case len(d.freed) == fewStreams:
-		d.freedMany = true
-	default:
-		d.freed = append(d.freed, stream)
-	}
-}
-
-// trims says whether the wait for a stream is to be the driver's own.
-func (s *server) trims(stream driver.Stream) bool {
-	d := s.dirty[s.current]
-	if d == nil {
-		return false
-	}
-	i := slices.Index(d.freed, stream)
-	if i >= 0 {
-		d.freed = slices.Delete(d.freed, i, i+1)
-	}
-	return i >= 0 || d.freedMany
-}
-
-// forget follows the end of a stream, which the driver is not to be asked about again.
-func (d *dirtyStreams) forget(stream driver.Stream) {
-	is := func(s driver.Stream) bool { return s == stream }
-	d.many = d.many || slices.ContainsFunc(d.list, is) || slices.ContainsFunc(d.freed, is) // what it still has to do, only the driver knows
-	d.list, d.freed = slices.DeleteFunc(d.list, is), slices.DeleteFunc(d.freed, is)
-}
-
-const fewStreams = 8
-
-// touch notes that a command names a stream of the current context.
-func (s *server) touch(stream driver.Stream) {
-	d := s.dirty[s.current]
-	if d == nil {
-		d = &dirtyStreams{}
-		s.dirty[s.current] = d
-	}
-	if d.many {
-		return
-	}
-	for _, known := range d.list {
-		if known == stream {
-			return
-		}
-	}
-	if len(d.list) == fewStreams {
-		d.many = true
-		return
-	}
-	d.list = append(d.list, stream)
 }

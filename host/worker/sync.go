@@ -62,18 +62,6 @@ func (s *server) await(reply *reply, call func(driver.API) driver.Result) driver
 	return pending
 }
 
-// knows says whether the streams that a context has work in are those that it has been named.
-func (s *server) knows(d *dirtyStreams) bool {
-	// A green context's streams may have been named under another context.
-	return d != nil && len(s.captures) == 0 && !s.prints && !d.many && !d.freedMany && len(d.freed) == 0 && len(s.greens.contexts) == 0
-}
-
-// only says whether no other stream of the current context can have work.
-func (s *server) only(stream driver.Stream) bool {
-	d := s.dirty[s.current]
-	return s.knows(d) && !slices.ContainsFunc(d.list, func(other driver.Stream) bool { return other != stream })
-}
-
 // onCtxWait waits for all work of the current context. Where at most one stream has work, that stream
 // answers; otherwise a waiter asks the driver.
 func (s *server) onCtxWait(api driver.API, reply *reply) driver.Result {
