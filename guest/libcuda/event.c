@@ -96,6 +96,17 @@ EXPORT int cuEventRecordWithFlags_ptsz(void *event, void *stream, unsigned int f
 	return record(event, stream_per_thread(stream), flags);
 }
 
+/* Asks the worker. A word tells of the event's next records, and what the answer says of this one is not asked again. */
+static int ask(void *event, int (*how)(void *event))
+{
+	word_wanted(event);
+	uint64_t record = word_record(event);
+	int r = how(event);
+	if (!r)
+		word_complete(event, record);
+	return r ? r : call_deferred();
+}
+
 EXPORT int cuEventQuery(void *event)
 {
 	int r = event_check(event);
@@ -109,12 +120,7 @@ EXPORT int cuEventQuery(void *event)
 	case WORD_ASK:
 		break;
 	}
-	word_wanted(event);
-	uint64_t record = word_record(event);
-	r = wire_event_query(event);
-	if (!r)
-		word_complete(event, record);
-	return r ? r : call_deferred();
+	return ask(event, wire_event_query);
 }
 
 EXPORT int cuEventSynchronize(void *event)
@@ -124,12 +130,7 @@ EXPORT int cuEventSynchronize(void *event)
 		return r;
 	if (!capture_strict() && word_await(event))
 		return call_deferred();
-	word_wanted(event);
-	uint64_t record = word_record(event);
-	r = wire_event_wait(event);
-	if (!r)
-		word_complete(event, record);
-	return r ? r : call_deferred();
+	return ask(event, wire_event_wait);
 }
 
 /* Nodes that record an event do so when their graph runs. */

@@ -19,11 +19,41 @@ type dirtyStreams struct {
 	freedMany bool
 }
 
-// frees notes that a stream of the current context frees memory of a pool.
-func (s *server) frees(stream driver.Stream) {
-	s.touch(stream)
-	d := s.dirty[s.current]
+// touch notes that a command names a stream, and frees that it frees memory of a pool there. The stream may be of another
+// context than the current one.
+func (s *server) touch(stream driver.Stream) { s.note(stream, (*dirtyStreams).add) }
+func (s *server) frees(stream driver.Stream) { s.note(stream, (*dirtyStreams).addFreed) }
+
+func (s *server) note(stream driver.Stream, add func(*dirtyStreams, driver.Stream)) {
+	add(s.dirtyIn(s.current), stream)
+	if owner, ok := s.owners[stream]; ok && owner != s.current {
+		add(s.dirtyIn(owner), stream)
+	}
+}
+
+func (s *server) dirtyIn(context driver.Context) *dirtyStreams {
+	d := s.dirty[context]
+	if d == nil {
+		d = &dirtyStreams{}
+		s.dirty[context] = d
+	}
+	return d
+}
+
+const fewStreams = 8
+
+func (d *dirtyStreams) add(stream driver.Stream) {
 	switch {
+	case d.many || slices.Contains(d.list, stream):
+	case len(d.list) == fewStreams:
+		d.many = true
+	default:
+		d.list = append(d.list, stream)
+	}
+}
+
+func (d *dirtyStreams) addFreed(stream driver.Stream) {
+	switch d.add(stream); {
 	case d.freedMany || slices.Contains(d.freed, stream):
 	case len(d.freed) == fewStreams:
 		d.freedMany = true
@@ -50,37 +80,6 @@ func (d *dirtyStreams) forget(stream driver.Stream) {
 	is := func(s driver.Stream) bool { return s == stream }
 	d.many = d.many || slices.ContainsFunc(d.list, is) || slices.ContainsFunc(d.freed, is) // what it still has to do, only the driver knows
 	d.list, d.freed = slices.DeleteFunc(d.list, is), slices.DeleteFunc(d.freed, is)
-}
-
-const fewStreams = 8
-
-// touch notes that a command names a stream, which may be of another context than the current one.
-func (s *server) touch(stream driver.Stream) {
-	s.touchIn(s.current, stream)
-	if owner, ok := s.owners[stream]; ok && owner != s.current {
-		s.touchIn(owner, stream)
-	}
-}
-
-func (s *server) touchIn(context driver.Context, stream driver.Stream) {
-	d := s.dirty[context]
-	if d == nil {
-		d = &dirtyStreams{}
-		s.dirty[context] = d
-	}
-	if d.many {
-		return
-	}
-	for _, known := range d.list {
-		if known == stream {
-			return
-		}
-	}
-	if len(d.list) == fewStreams {
-		d.many = true
-		return
-	}
-	d.list = append(d.list, stream)
 }
 
 // knows says whether the streams that a context has work in are those that it has been named.
