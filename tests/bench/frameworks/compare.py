@@ -26,7 +26,7 @@ import argparse, atexit, concurrent.futures, json, os, signal, socket, subproces
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-ALONE = {"driver", "start", "libraries", "ddp_two"}  # not by processes that have PyTorch imported
+ALONE = {"driver", "start", "libraries", "features", "ddp_two"}  # not by processes that have PyTorch imported
 
 
 class Meeting:

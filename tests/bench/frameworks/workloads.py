@@ -274,6 +274,14 @@ def libraries():
     return {"passed": float(sum(r.values()))}, json.dumps(r, sort_keys=True)
 
 
+def features():
+    """What users do beside training and inference: see features.py."""
+    torch = _torch()
+    import features
+    passed, check = features.run(torch)
+    return {"passed": float(passed)}, check
+
+
 def nccl_one():
     """NCCL with a single rank: communicator set-up and an all-reduce."""
     torch = _torch()
@@ -373,7 +381,7 @@ def cupy_mix():
 
 
 NAMES = ["driver", "start", "call_rates", "copies", "train_small", "train_resnet50", "decode_gpt2", "train_gpt2", "graph_replay",
-         "compile_triton", "libraries", "nccl_one", "dataloader_fork", "jax_step", "cupy_mix"]
+         "compile_triton", "libraries", "features", "nccl_one", "dataloader_fork", "jax_step", "cupy_mix"]
 OF_TWO_GPUS = ["ddp_two"]
 
 def serve():
