@@ -7,7 +7,7 @@
 #pragma once
 #include <stdbool.h>
 
-/* Whether a stream of the current context, or all of them, are known to be idle. */
+/* Whether a stream, or all of the current context, are known to be idle. */
 bool idle_stream(void *stream);
 bool idle_context(void);
 /* Notes that the calling thread's last answered command came after all work of a stream, or of the context. What is noted

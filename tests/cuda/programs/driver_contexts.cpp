@@ -25,38 +25,55 @@ static void destroyed_elsewhere() {
     CU(cuCtxSetCurrent(nullptr));
 }
 
-// A copy may be given to a stream of another context than the current one, which waits for it all the same.
-static void stream_of_another() {
+// Streams of another context than the current one are given copies and waited for all the same.
+static void streams_of_another() {
     const size_t SIZE = 64 << 20;
     const int COPIES = 24;
     CUcontext other = start(), own = start();
-    CUstream stream;
+    CUstream stream, idle;
     CUdeviceptr memory;
     void *pinned;
     CU(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+    CU(cuStreamCreate(&idle, CU_STREAM_NON_BLOCKING));
     CU(cuMemAlloc(&memory, SIZE));
     CU(cuMemHostAlloc(&pinned, SIZE + 1, CU_MEMHOSTALLOC_PORTABLE));
     volatile char *last = (char *)pinned + SIZE;
-    *last = 0;
     CU(cuMemsetD8Async(memory, 1, SIZE, stream));
-    size_t available, total;
-    for (int i = 0; i < 3; i++) { // until the stream is known to be idle
-        CU(cuMemGetInfo(&available, &total));
-        CU(cuCtxSynchronize());
-    }
+    auto settle = [] { // until the current context's streams are known to be idle
+        size_t available, total;
+        for (int i = 0; i < 3; i++) {
+            CU(cuMemGetInfo(&available, &total));
+            CU(cuCtxSynchronize());
+        }
+    };
+    settle();
+    auto work = [&] {
+        *last = 0;
+        for (int i = 0; i < COPIES; i++) CU(cuMemcpyDtoHAsync(pinned, memory, SIZE, stream));
+        CU(cuMemcpyDtoHAsync((void *)last, memory, 1, stream));
+    };
     CU(cuCtxPushCurrent(other));
-    for (int i = 0; i < COPIES; i++) CU(cuMemcpyDtoHAsync(pinned, memory, SIZE, stream));
-    CU(cuMemcpyDtoHAsync((void *)last, memory, 1, stream));
+    work();
     CU(cuCtxPopCurrent(nullptr));
     CU(cuCtxSynchronize());
     EXPECT(*last == 1, "a context has work when it has been waited for");
+
+    CU(cuCtxPushCurrent(other));
+    settle();
+    CU(cuCtxPopCurrent(nullptr));
+    work();
+    CU(cuCtxPushCurrent(other));
+    CU(cuStreamSynchronize(idle)); // after which the current context is known to have no work
+    CU(cuStreamSynchronize(stream));
+    EXPECT(*last == 1, "a stream of another context has work when it has been waited for");
+    CU(cuCtxPopCurrent(nullptr));
     CU(cuMemFreeHost(pinned));
     CU(cuCtxDestroy(own));
     CU(cuCtxDestroy(other));
 }
 
 int main() {
-    stream_of_another();
+    streams_of_another();
     CUcontext contexts[3], popped;
     CUmodule modules[3];
     void *pinned = nullptr;
