@@ -113,6 +113,24 @@ void channel_ring(void)
 	cancel_allow(cancel);
 }
 
+/* Rings again where the worker has not begun with the next command for a while: it may be asleep. Of the order of a store
+ * and a load, which decides whether a sleeper is rung for (see publish), a virtual machine's emulated processor makes
+ * nothing when it is its only one. To a worker that is busy the byte means nothing. */
+static void ring_again(void)
+{
+	enum { AFTER_NS = 100000000 };
+	static _Atomic uint64_t seen, since_ns;
+	uint64_t head = atomic_load_explicit(region64(WIRE_RING_HEAD), memory_order_relaxed), now = monotonic_ns();
+	if (head == atomic_load_explicit(region64(WIRE_RING_TAIL), memory_order_relaxed))
+		return;
+	if (head == seen && now - since_ns > AFTER_NS)
+		channel_ring();
+	else if (head == seen)
+		return;
+	seen = head;
+	since_ns = now;
+}
+
 static bool look(void)
 {
 	if (session.state != SESSION_LIVE && session.state != SESSION_LEFT)
@@ -134,6 +152,7 @@ static bool look(void)
 		session_end(CUDA_ERROR_DEVICE_UNAVAILABLE, reason);
 		return false;
 	}
+	ring_again();
 	return true;
 }
 
