@@ -8,9 +8,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
+
+// lockPatience is for how long a lock that is held is tried for: what the last oriond was about to start when it ended has the
+// lock, too, until it runs its own program.
+const lockPatience = 3 * time.Second
 
 // lock makes this process the only owner of a socket, its records included. The lock ends with the process.
 func lock(socket string) (*os.File, error) {
@@ -22,14 +27,20 @@ func lock(socket string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open lock file: %w", withHint(err, "socket in section [server]"))
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("lock %s: another oriond serves %s: stop it, or give this one another socket", path, socket)
+	for end := time.Now().Add(lockPatience); ; time.Sleep(50 * time.Millisecond) {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) || time.Now().After(end) {
+			break
 		}
-		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
-	return f, nil
+	switch {
+	case err == nil:
+		return f, nil
+	case errors.Is(err, unix.EWOULDBLOCK):
+		err = fmt.Errorf("another oriond serves %s: stop it, or give this one another socket", socket)
+	}
+	f.Close()
+	return nil, fmt.Errorf("lock %s: %w", path, err)
 }
 
 // withHint says what to do about a want of permission.
