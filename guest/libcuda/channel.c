@@ -120,15 +120,17 @@ static void ring_again(void)
 {
 	enum { AFTER_NS = 100000000 };
 	static _Atomic uint64_t seen, since_ns;
-	uint64_t head = atomic_load_explicit(region64(WIRE_RING_HEAD), memory_order_relaxed), now = monotonic_ns();
+	uint64_t head = atomic_load_explicit(region64(WIRE_RING_HEAD), memory_order_relaxed);
 	if (head == atomic_load_explicit(region64(WIRE_RING_TAIL), memory_order_relaxed))
 		return;
-	if (head == seen && now - since_ns > AFTER_NS)
+	uint64_t now = monotonic_ns();
+	if (head != seen) {
+		seen = head;
+		since_ns = now;
+	} else if (now - since_ns > AFTER_NS) {
+		since_ns = now;
 		channel_ring();
-	else if (head == seen)
-		return;
-	seen = head;
-	since_ns = now;
+	}
 }
 
 static bool look(void)

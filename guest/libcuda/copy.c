@@ -117,7 +117,7 @@ int copy_in(uint64_t dst, const void *src, size_t n, void *stream, bool wait)
 	/* When a blocking copy returns, it has to be there for all who do not come after it in this stream: the host, if
 	 * it can read it, and what goes on beside. Nothing waits for a thread's default stream but the legacy one. What
 	 * came before a copy of more than CASUAL_BYTES is complete then, too: the host may see that of host functions. */
-	bool legacy = !stream || stream == (void *)1;
+	bool legacy = legacy_stream(stream);
 	if (wait && !session.casual)
 		session.casual = true; /* before the look at beside, as copies_beside does it the other way round */
 	bool seen = wait && (session.beside || !legacy || n > CASUAL_BYTES || pinned_at((void *)(uintptr_t)dst, n));

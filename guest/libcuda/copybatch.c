@@ -58,7 +58,7 @@ static int await_source(uint64_t src, uint32_t order, void *stream)
 static int batch_check(const uint64_t *dsts, const uint64_t *srcs, const size_t *sizes, size_t count, const struct attributes *attributes,
 		       const size_t *first, size_t n, void *stream)
 {
-	if (!dsts || !srcs || !sizes || !count || !attributes || !first || !n || n > count || first[0] || !stream || stream == (void *)1)
+	if (!dsts || !srcs || !sizes || !count || !attributes || !first || !n || n > count || first[0] || legacy_stream(stream))
 		return CUDA_ERROR_INVALID_VALUE;
 	for (size_t i = 0; i < n; i++)
 		if (!order_right(attributes[i].order, attributes[i].flags) || (i && first[i] <= first[i - 1]) || first[i] >= count)
@@ -155,7 +155,7 @@ static int batch_3d(size_t count, const struct batch_3d *list, size_t *failed, u
 	int r = CUDA_SUCCESS;
 	if (failed)
 		*failed = SIZE_MAX;
-	if (!count || !list || flags || !stream || stream == (void *)1)
+	if (!count || !list || flags || legacy_stream(stream))
 		return CUDA_ERROR_INVALID_VALUE;
 	for (size_t pass = 0; pass < 2; pass++)
 		for (size_t i = 0; i < count; i++) {

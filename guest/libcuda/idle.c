@@ -6,12 +6,10 @@
 #include "context.h"
 #include "object.h"
 
-static bool is_default(void *stream) { return !stream || stream == (void *)1; }
-
 /* Where the ring stood when the stream was last known to be idle. Default streams keep it with their context. */
 static _Atomic uint64_t *mark_of(void *stream)
 {
-	if (is_default(stream))
+	if (legacy_stream(stream))
 		return &context_of(thread.context)->stream_idle;
 	struct object *o = object_get(stream, KIND_STREAM);
 	return o ? (_Atomic uint64_t *)&o->extra[2] : NULL;
@@ -38,7 +36,7 @@ static bool still(_Atomic uint64_t *mark)
 bool idle_stream(void *stream)
 {
 	_Atomic uint64_t *mark = mark_of(stream);
-	bool here = is_default(stream) || (mark && ((struct object *)stream)->context == thread.context);
+	bool here = legacy_stream(stream) || (mark && ((struct object *)stream)->context == thread.context);
 	return mark && (still(mark) || (here && still(&context_of(thread.context)->idle))) && peer_there();
 }
 

@@ -135,7 +135,7 @@ ON_STREAM(cuMemPrefetchAsync_v2, (uint64_t address, size_t n, uint64_t location,
 /* Checks a batch before any part of it is done. */
 static int batch_check(const uint64_t *addresses, const size_t *sizes, size_t count, uint64_t flags, void *stream)
 {
-	if (!addresses || !sizes || !count || flags || !stream || stream == (void *)1)
+	if (!addresses || !sizes || !count || flags || legacy_stream(stream))
 		return CUDA_ERROR_INVALID_VALUE;
 	for (size_t i = 0; i < count; i++)
 		if (!managed(addresses[i], sizes[i]))

@@ -53,6 +53,9 @@ static inline struct object *object_get(const void *handle, int kind)
 	return object_mapped(offset / sizeof(struct object)) && o->kind == kind ? o : 0;
 }
 
+/* Whether a stream is the legacy default stream, by either of its names. */
+static inline bool legacy_stream(const void *stream) { return !stream || stream == (void *)1; }
+
 /* The id of a handle; false if it is not one of that kind. NULL is id 0; the legacy stream keeps its value. */
 static inline bool handle_id(const void *handle, int kind, uint64_t *id)
 {

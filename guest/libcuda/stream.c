@@ -92,7 +92,7 @@ EXPORT int cuStreamCreate(void **stream, unsigned int flags) { return cuStreamCr
 EXPORT int cuStreamDestroy_v2(void *stream)
 {
 	int r = enter();
-	if (!r && (!stream || stream == (void *)1 || stream == (void *)2))
+	if (!r && (legacy_stream(stream) || stream == (void *)2))
 		r = CUDA_ERROR_INVALID_HANDLE;
 	if (!r && session.captures)
 		capture_ended(stream, false);
@@ -104,7 +104,7 @@ static int stream_get(void *stream, struct object **o)
 {
 	int r = enter_context();
 	*o = NULL;
-	if (r || !stream || stream == (void *)1)
+	if (r || legacy_stream(stream))
 		return r;
 	if (stream == (void *)2)
 		stream = stream_per_thread(NULL);

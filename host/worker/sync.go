@@ -10,8 +10,8 @@ import (
 	"github.com/orion-vgpu/orion/proto/wire"
 )
 
-// askFor is how long the driver is asked for a stream before the GPU is to answer. A short wait is over sooner so: after a
-// copy, the GPU's answer comes from another of its engines.
+// askFor is how long the driver is asked for a stream before the GPU is to answer. A short wait is over sooner so, since the
+// GPU has one command less; docs/performance.md has how much.
 const askFor = 20 * time.Microsecond
 
 // fence has the stream answer a command when it gets there. A stream that is idle is answered at once.
