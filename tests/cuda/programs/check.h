@@ -148,11 +148,13 @@ struct Random {
 };
 
 #ifdef __CUDACC__
-// to_device copies a vector into new device memory, which the caller frees.
+// to_device copies a vector into new device memory, which the caller frees. What it and device_array write is there when
+// they return, for streams that do not wait for the default one too: CUDA's own functions may return before.
 template <class T> T *to_device(const std::vector<T> &v) {
     T *p;
     CHECK(cudaMalloc(&p, v.size() * sizeof(T)));
     CHECK(cudaMemcpy(p, v.data(), v.size() * sizeof(T), cudaMemcpyHostToDevice));
+    CHECK(cudaStreamSynchronize(0));
     return p;
 }
 
@@ -162,6 +164,7 @@ template <class T> T *device_array(size_t n) {
     T *p;
     CHECK(cudaMalloc(&p, n * sizeof(T)));
     CHECK(cudaMemset(p, 0xAA, n * sizeof(T)));
+    CHECK(cudaStreamSynchronize(0));
     return p;
 }
 

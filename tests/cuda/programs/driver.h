@@ -102,11 +102,13 @@ DONE:
 }
 )";
 
-// device_ints copies integers into new device memory.
+// device_ints copies integers into new device memory. They are there when it returns, for streams that do not wait for
+// the default one too: a copy of pageable memory may return before.
 inline CUdeviceptr device_ints(const std::vector<int> &v) {
     CUdeviceptr p;
     CU(cuMemAlloc(&p, v.size() * sizeof(int)));
     CU(cuMemcpyHtoD(p, v.data(), v.size() * sizeof(int)));
+    CU(cuStreamSynchronize(nullptr));
     return p;
 }
 

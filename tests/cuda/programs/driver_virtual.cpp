@@ -55,9 +55,6 @@ int main() {
     CU(cuMemGetAllocationGranularity(&granularity, &prop, CU_MEM_ALLOC_GRANULARITY_MINIMUM));
     CU(cuMemGetInfo(&available, &total));
     size_t size = (available / 8 + granularity - 1) / granularity * granularity;
-    if (size > 64 * granularity) size = 64 * granularity;
-    int rounds = (int)(total / size) + 2;
-    if (rounds > 300) rounds = 300;
-    for (int i = 0; i < rounds; i++) round(size, granularity);
+    for (size_t i = 0; i < total / size + 2; i++) round(size, granularity);
     return 0;
 }

@@ -3,6 +3,7 @@
 // Compiled for default streams of each thread's own: threads do not wait for
 // each other, and each one's work is in order.
 // flags: --default-stream per-thread
+#include <algorithm>
 #include <thread>
 
 #include "check.h"
@@ -34,16 +35,20 @@ void work(int id) {
     CHECK(cudaFree(v));
 }
 
-// hand_over uploads behind work of this thread's, and has another thread read it.
+// hand_over uploads behind work of this thread's, and has another thread read it. A copy of pinned memory has been done
+// when it returns; one of pageable memory may be under way.
 static void hand_over(int *never, int *seen) {
-    int *v = device_array<int>(64);
+    int *v = device_array<int>(64), *in;
+    CHECK(cudaMallocHost(&in, 256));
     for (int i = 1; i <= 5; i++) {
-        std::vector<int> in(64, i), got;
+        std::vector<int> got, want(64, i);
+        std::copy(want.begin(), want.end(), in);
         wait_for<<<1, 1>>>(never, seen, 5000000);
-        CHECK(cudaMemcpy(v, in.data(), 256, cudaMemcpyHostToDevice));
+        CHECK(cudaMemcpy(v, in, 256, cudaMemcpyHostToDevice));
         std::thread([&] { got = to_host(v, 64); }).join();
-        expect_same("handed over", got, in);
+        expect_same("handed over", got, want);
     }
+    CHECK(cudaFreeHost(in));
     CHECK(cudaFree(v));
 }
 
