@@ -116,6 +116,8 @@ static void note_attribute(struct object *o, int attribute, int value)
 	struct function *f = function_of(o);
 	if (attribute < 0 || attribute >= FUNCTION_ATTRIBUTES)
 		return;
+	if (f->attributes[attribute] != value)
+		accepted_forget(&f->accepted);
 	f->attributes[attribute] = value;
 	if (attribute == ATTRIBUTE_MAX_DYNAMIC)
 		f->dynamic_by = o;

@@ -3,6 +3,7 @@
 #pragma once
 #include <stdint.h>
 
+#include "accepted.h"
 #include "object.h"
 
 enum { FUNCTION_ATTRIBUTES = 16, ATTRIBUTE_MAX_THREADS = 0, ATTRIBUTE_SHARED = 1, ATTRIBUTE_MAX_DYNAMIC = 8 };
@@ -24,6 +25,7 @@ struct function {
 	/* How many blocks of a shape fit a multiprocessor, as last asked for a cooperative launch. */
 	uint32_t resident_threads, resident_shared;
 	int resident_blocks;
+	struct accepted accepted;
 	/* State of the launch functions of CUDA 2 and 3. */
 	int block[3];
 	uint32_t shared, old_bytes;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Launches. A launch is checked here as far as NVIDIA's driver checks it before it returns, so that a wrong
- * one fails at once; then its parameters go straight into the ring, and nothing waits.
+ * Launches. A launch is checked here as far as NVIDIA's driver checks it before it returns, so that a wrong one fails at
+ * once; then its parameters go straight into the ring, and nothing waits but the first launch of a kind (accepted.h).
  */
 #include <stdlib.h>
 
@@ -102,8 +102,9 @@ static int launch_send(const struct launch *l, const uint8_t *attributes, uint64
 	if (!handle_id(l->stream, KIND_STREAM, &stream))
 		return CUDA_ERROR_INVALID_HANDLE;
 	size_t room = 11 * 8 + call_pad(bytes) + (count ? 16 + attribute_bytes : 0);
+	bool known = accepted_like(l, attributes, count);
 	struct call c;
-	int r = call_begin(&c, count ? OP_launch_ex : OP_launch, room, CALL_CAST);
+	int r = call_begin(&c, count ? OP_launch_ex : OP_launch, room, known ? CALL_CAST : CALL_WAIT);
 	if (r)
 		return r;
 	call_u64(&c, object_id(l->function));
@@ -124,8 +125,10 @@ static int launch_send(const struct launch *l, const uint8_t *attributes, uint64
 		c.at += call_pad(bytes);
 	}
 	call_u64(&c, bytes);
-	call_submit(&c);
-	return call_deferred();
+	r = call_end(&c);
+	if (!known && !r)
+		accepted_note(l, attributes, count);
+	return r ? r : call_deferred();
 }
 
 static int launch(struct launch *l, void *function, const uint8_t *attributes, uint64_t count, void **values, void **extra)
