@@ -169,10 +169,12 @@ static int free_async(uint64_t address, void *stream)
 	int r = enter_context();
 	if (r || !address) /* an allocation of no bytes has address 0 */
 		return r;
-	if (!memory_find(address, &range) || range.base != address || !range.asynchronous)
+	if (!memory_find(address, &range) || range.base != address || !(range.asynchronous || range.type == MEMORY_DEVICE))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (range.pooled)
 		return host_pool_free(address, stream);
+	if (!range.asynchronous && stream_capturing(stream)) /* a graph frees what a graph has allocated */
+		return CUDA_ERROR_INVALID_VALUE;
 	r = wire_mem_free_async(address, stream);
 	if (!r && !range.graph)
 		memory_remove(address, &range);

@@ -21,7 +21,7 @@ struct range {
 	uint8_t type; /* enum memory_type */
 	struct pool_block *pooled; /* of a pool of the host, see hostpool.c */
 	bool file; /* registered memory that is a file's, or of a pool that has a file: no pages of the region */
-	bool asynchronous; /* of cuMemAllocAsync: to be freed with cuMemFreeAsync or cuMemFree */
+	bool asynchronous; /* of cuMemAllocAsync */
 	bool sync; /* CU_POINTER_ATTRIBUTE_SYNC_MEMOPS */
 	bool graph; /* of a graph, each launch of which allocates it: freeing does not end the range */
 	uint16_t device;

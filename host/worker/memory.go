@@ -4,6 +4,7 @@ package worker
 
 import (
 	"maps"
+	"slices"
 	"sync"
 
 	"github.com/orion-vgpu/orion/host/driver"
@@ -20,6 +21,7 @@ type memory struct {
 	graphs   map[driver.DevicePtr]*graphAllocation
 	device   map[driver.DevicePtr]allocation
 	endsWith map[driver.DevicePtr]driver.Context // allocations that end with a context
+	leaving  []leaving                           // the ring goroutine's
 	physical
 	host   map[driver.HostPtr]uint64
 	owner  map[driver.HostPtr]driver.Context // of registered ranges, with which they end
@@ -70,7 +72,7 @@ func newMemory(vgpus []VGPU) *memory {
 // reserve takes an allocation's bytes of its vGPU's quota; false if they do not fit. By how much a pool grows for them,
 // poolFits finds out afterwards.
 func (m *memory) reserve(api driver.API, a allocation) bool {
-	if !m.add(a) {
+	if !m.add(a) && !(m.settleFor(api) && m.add(a)) {
 		return false
 	}
 	if a.source != fromPool && !m.fits(api, a.gpu) {
@@ -129,6 +131,12 @@ func (m *memory) forgetContext(ended driver.Context) {
 			delete(m.endsWith, p)
 		}
 	}
+	m.leaving = slices.DeleteFunc(m.leaving, func(l leaving) bool {
+		if l.owner == ended { // and with it the event
+			m.giveBack(l.allocation)
+		}
+		return l.owner == ended
+	})
 }
 
 // forget returns an allocation's bytes to its quota.

@@ -137,12 +137,20 @@ func (s *server) capturedBy(api driver.API, stream driver.Stream) driver.Graph {
 }
 
 func (s *server) onMemFreeAsync(api driver.API, p driver.DevicePtr, stream driver.Stream) driver.Result {
-	s.withdrawOne(sharedPointer, uint64(p))
+	plain := s.memory.isOutside(p)
+	if plain {
+		s.withdrawOne(sharedMemory, uint64(p))
+	} else {
+		s.withdrawOne(sharedPointer, uint64(p))
+	}
 	graph := s.capturedBy(api, stream)
 	r := api.MemFreeAsync(p, stream)
 	c, counts := api.(*charging)
 	switch {
 	case r != driver.Success:
+	case plain:
+		s.memory.leave(api, p, stream)
+		s.frees(stream)
 	case graph == 0:
 		s.memory.forget(p)
 		s.frees(stream)

@@ -115,10 +115,11 @@ func (p *pools) use(api driver.API, gpu int, pool driver.MemPool) {
 	}
 }
 
-// read asks the driver what the pools of a vGPU reserve, and ends those that the client has destroyed when they reserve
+// read asks the driver what has been freed and what the pools of a vGPU reserve, and ends those that the client has destroyed when they reserve
 // nothing any more.
 func (m *memory) read(api driver.API, gpu int) {
 	p := &m.pools[gpu]
+	m.settle(api)
 	p.reserved, p.allocated = 0, 0
 	for pool, destroyed := range p.list {
 		n := reservedBy(api, pool)

@@ -24,6 +24,9 @@ type keeping struct {
 
 	graphs, graphsIdle uint64
 
+	events     int
+	unrecorded bool // events, for a stream of another context
+
 	asked, trims, ended int
 	relaxed             bool
 	strictTrims         int
@@ -52,7 +55,28 @@ func (k *keeping) MemAllocFromPoolAsync(n uint64, p driver.MemPool, _ driver.Str
 }
 
 func (k *keeping) MemFreeAsync(p driver.DevicePtr, _ driver.Stream) driver.Result {
-	k.freed = append(k.freed, k.where[p])
+	if done := k.where[p]; done != nil {
+		k.freed = append(k.freed, done)
+	}
+	return driver.Success
+}
+
+func (k *keeping) EventCreate(uint32) (driver.Event, driver.Result) {
+	k.events++
+	return driver.Event(k.fresh()), driver.Success
+}
+
+func (k *keeping) EventRecord(driver.Event, driver.Stream) driver.Result {
+	if k.unrecorded {
+		return driver.ErrorInvalidHandle
+	}
+	return driver.Success
+}
+
+func (k *keeping) EventQuery(driver.Event) driver.Result { return k.StreamQuery(0) }
+
+func (k *keeping) EventDestroy(driver.Event) driver.Result {
+	k.events--
 	return driver.Success
 }
 
@@ -284,6 +308,31 @@ func TestPoolsCount(t *testing.T) {
 			t.plain(128, true)
 			t.k.busy = false
 			t.plain(128, true)
+		},
+		"what is of no pool counts until its stream has freed it": func(t *tenant) {
+			p := t.plain(200, true)
+			t.k.busy = true
+			t.free(p)
+			t.left(quota - 200)
+			t.plain(100, false)
+			t.pooled(100*mib, 0, false)
+			t.plain(quota-200, true)
+			t.k.busy = false
+			t.left(200)
+			t.plain(200, true)
+			if t.k.events != 0 {
+				t.Errorf("%d events are left", t.k.events)
+			}
+		},
+		"or, where that is not to be known, until its context ends": func(t *tenant) {
+			t.k.unrecorded = true
+			t.free(t.plain(200, true))
+			t.plain(100, false)
+			t.memory.forgetContext(t.current)
+			t.plain(quota, true)
+			if t.k.events != 0 {
+				t.Errorf("%d events are left", t.k.events)
+			}
 		},
 		"a pool in fragments": func(t *tenant) {
 			var large, small []driver.DevicePtr
