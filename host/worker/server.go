@@ -3,6 +3,7 @@
 package worker
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -62,7 +63,8 @@ type server struct {
 	hostMemory *hostMemory // nil: no bound
 	over       sync.Once   // of the first that finds the session over
 
-	lost sync.Once // tells of a lost context
+	lost         sync.Once // tells of a lost context
+	lateFailures int       // that the log has been told of
 
 	opened, registered time.Duration // what opening the driver took, 0 on standby, and registering the region
 
@@ -107,7 +109,7 @@ func (s *server) serve(r *consumer) error {
 			return fmt.Errorf("malformed %s command: %d bytes of arguments", opName(c.Op), len(c.Args))
 		}
 		if result != driver.Success && result != pending && result != driver.ErrorNotReady {
-			s.log.Debug("a command failed", "command", opName(c.Op), "result", result.Error(), "queued", c.Slot == 0)
+			s.logFailure(c, result)
 		}
 		if result.Sticky() {
 			s.contextLost(result, opName(c.Op))
@@ -120,6 +122,18 @@ func (s *server) serve(r *consumer) error {
 			s.reportAsync(result)
 		}
 	}
+}
+
+// logFailure tells of a command that has failed. What nobody waited for, the program hears of with a later call, which has
+// nothing to do with it: the first of these are worth telling.
+func (s *server) logFailure(c ring.Command, r driver.Result) {
+	const most = 10
+	level := slog.LevelDebug
+	if c.Slot == 0 && s.lateFailures < most {
+		level = slog.LevelInfo
+		s.lateFailures++
+	}
+	s.log.Log(context.Background(), level, "a command failed", "command", opName(c.Op), "result", r.Error(), "queued", c.Slot == 0)
 }
 
 func (s *server) run(c ring.Command, a *args, reply *reply) driver.Result {
