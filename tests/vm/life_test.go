@@ -106,7 +106,9 @@ func testReset(t *testing.T, g *ground, vm guest) {
 	g.waitLeases(t, 1)
 	vm.must(t, "reset")
 	t.Logf("vGPUs are free %v after virsh reset", g.waitFree(t))
+	begin := time.Now()
 	vm.connect(t)
+	t.Logf("the guest answers after %v", time.Since(begin).Round(10*time.Millisecond))
 	// Its system lies in memory, and so did the client.
 	vm.install(t)
 	vm.pass(t, client, "once")
