@@ -102,11 +102,12 @@ vet: ## Check Go code by go vet and gofmt
 	go vet -tags $(TAGS) ./vmm/... ./host/cmd/...
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "gofmt -w:" $$unformatted; exit 1; }
 
-# The chain's programs are compiled and run as processes, where the race detector sees nothing.
+# Half of their time these tests wait, so that more packages run at once than there may be cores. The chain's programs are
+# compiled and run as processes, where the race detector sees nothing.
 .PHONY: test-go
 test-go: ## Test the Go packages under the race detector, and with them the C libraries
 	@mkdir -p $(BUILD)
-	$(GOTEST) -tags $(TAGS) -race -timeout 10m -run '$(RUN)' $(or $(PACKAGES),$$(go list ./... | grep -v '/orion/tests/'))
+	$(GOTEST) -tags $(TAGS) -race -p 4 -timeout 10m -run '$(RUN)' $(or $(PACKAGES),$$(go list ./... | grep -v '/orion/tests/'))
 
 .PHONY: test-chain
 test-chain: libraries programs ## Run real CUDA programs through the whole chain on software GPUs
