@@ -546,3 +546,27 @@ func BenchmarkLaunch(b *testing.B) {
 	}
 	r.CtxSynchronize()
 }
+
+// TestClusters: of clusters none fits, and who asks before, as cuBLAS does, goes without.
+func TestClusters(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 1)
+	f := r.function(r.load("matrix.ptx"), "vector_add")
+	const anyCluster = 14 // CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED
+	r.ok(r.FuncSetAttribute(f, anyCluster, 1))
+	if v, res := r.FuncGetAttribute(anyCluster, f); res != driver.Success || v != 1 {
+		t.Errorf("the attribute is %d, %v", v, res)
+	}
+	r.want(r.FuncSetAttribute(f, anyCluster, 2), driver.ErrorInvalidValue)
+	for blocks, fits := range map[uint32]bool{1: true, 2: false} {
+		attribute := make([]byte, driver.LaunchAttributeSize)
+		binary.LittleEndian.PutUint32(attribute, attributeCluster)
+		binary.LittleEndian.PutUint32(attribute[8:], blocks)
+		cfg := &driver.LaunchConfig{Grid: [3]uint32{4, 1, 1}, Block: [3]uint32{32, 1, 1}, Attributes: attribute}
+		n, res := r.MaxActiveClusters(f, cfg)
+		r.ok(res)
+		if (n > 0) != fits {
+			t.Errorf("%d clusters of %d blocks fit", n, blocks)
+		}
+	}
+}

@@ -41,7 +41,9 @@ func (f *function) attribute(n uint32) (int32, driver.Result) {
 		return max(f.dynamic-int32(p.SharedBytes), 0), driver.Success
 	case 9:
 		return f.carve, driver.Success
-	case 7, 10, 11, 12, 13, 14, 15:
+	case 14:
+		return f.anyCluster, driver.Success
+	case 7, 10, 11, 12, 13, 15:
 		return 0, driver.Success
 	}
 	return 0, driver.ErrorInvalidValue
@@ -63,7 +65,12 @@ func (f *function) setAttribute(n uint32, v int32) driver.Result {
 			return driver.ErrorInvalidValue
 		}
 		f.carve = v
-	case 11, 12, 13, 14, 15:
+	case 14: // of clusters that are to be larger than usual: cuBLAS allows them beforehand, and then does without
+		if v < 0 || v > 1 {
+			return driver.ErrorInvalidValue
+		}
+		f.anyCluster = v
+	case 11, 12, 13, 15:
 		return driver.ErrorNotSupported
 	default:
 		return driver.ErrorInvalidValue

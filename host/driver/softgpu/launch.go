@@ -126,11 +126,9 @@ func (t *thread) Launch(h driver.Function, cfg *driver.LaunchConfig, params []by
 		case driver.LaunchAttributeCooperative:
 			o.cooperative = binary.LittleEndian.Uint32(value) != 0
 		case attributeCluster:
-			for i := range 3 {
-				if binary.LittleEndian.Uint32(value[4*i:]) > 1 {
-					t.d.refuse("cuLaunchKernelEx with clusters")
-					return driver.ErrorNotSupported
-				}
+			if clusterBlocks(b[:driver.LaunchAttributeSize]) > 1 {
+				t.d.refuse("cuLaunchKernelEx with clusters")
+				return driver.ErrorNotSupported
 			}
 		case attributeProgrammaticEvent, attributeCompletionEvent:
 			if done, r = find[*event](t.d, binary.LittleEndian.Uint64(value)); r != driver.Success {
@@ -186,9 +184,30 @@ func (f *function) operation(grid, block [3]uint32, shared uint32, params []byte
 	return o, driver.Success
 }
 
-// Clusters are not served.
-func (t *thread) MaxActiveClusters(driver.Function, *driver.LaunchConfig) (int32, driver.Result) {
-	return 0, driver.ErrorNotSupported
+// MaxActiveClusters is how many clusters fit at once: none of several blocks, which are not served.
+func (t *thread) MaxActiveClusters(h driver.Function, cfg *driver.LaunchConfig) (int32, driver.Result) {
+	f, r := t.function(h)
+	if r != driver.Success {
+		return 0, r
+	}
+	fit, r := f.blocksPerMultiprocessor(int32(cfg.Block[0]*cfg.Block[1]*cfg.Block[2]), uint64(cfg.SharedBytes))
+	if r != driver.Success || clusterBlocks(cfg.Attributes) > 1 {
+		return 0, r
+	}
+	return fit * int32(t.current.machine.SMs), driver.Success
+}
+
+// clusterBlocks is how many blocks a cluster of a launch has.
+func clusterBlocks(attributes []byte) uint64 {
+	blocks := uint64(1)
+	for b := attributes; len(b) >= driver.LaunchAttributeSize; b = b[driver.LaunchAttributeSize:] {
+		if binary.LittleEndian.Uint32(b) == attributeCluster {
+			for i := range 3 {
+				blocks *= uint64(max(binary.LittleEndian.Uint32(b[8+4*i:]), 1))
+			}
+		}
+	}
+	return blocks
 }
 
 func (t *thread) MaxPotentialClusterSize(driver.Function, *driver.LaunchConfig) (int32, driver.Result) {

@@ -31,11 +31,12 @@ type module struct {
 
 // function is a kernel of a module.
 type function struct {
-	m       *module
-	id      uint64
-	name    string
-	dynamic int32 // dynamic shared memory that it may use, in bytes
-	carve   int32
+	m          *module
+	id         uint64
+	name       string
+	dynamic    int32 // dynamic shared memory that it may use, in bytes
+	carve      int32
+	anyCluster int32 // 1: of more than the portable size
 }
 
 // library is a PTX unit without a context; it becomes a module in each context that uses it.

@@ -56,8 +56,7 @@ func execSleep(w *warp, _ *instr) { w.budget -= sliceLength / 8 }
 // mistakes.
 var unserved = set("istypep", "mma", "wgmma", "ldmatrix",
 	"stmatrix", "movmatrix", "tensormap", "mapa", "getctarank", "clusterlaunchcontrol", "multimem",
-	"createpolicy", "stackrestore", "stacksave", "alloca", "tcgen05", "vadd", "vsub", "vabsdiff", "vmin", "vmax", "vshl",
-	"vshr", "vmad", "vset", "vset2", "vset4")
+	"createpolicy", "stackrestore", "stacksave", "alloca", "tcgen05", "vmad", "vset", "vset2", "vset4")
 
 func set(names ...string) map[string]bool {
 	m := map[string]bool{}

@@ -3,6 +3,7 @@
 package simt
 
 import (
+	"math"
 	"strconv"
 
 	"github.com/orion-vgpu/orion/host/driver/softgpu/ptx"
@@ -49,7 +50,71 @@ func simdVideo(parts int, compute func(a, b int64) int64) func(*compiler, *mods)
 	}
 }
 
+// scalarVideo translates the instructions of the same names for whole words: a result of 34 bits that may be saturated, and
+// then be added to, or compared with, a third operand. Parts of words (.b0, .h1) are not served.
+func scalarVideo(compute func(a, b int64) int64) func(*compiler, *mods) {
+	return func(c *compiler, m *mods) {
+		to, ta, tb := m.typ(), m.typ(), m.typ()
+		if to.Size() != 4 || ta.Size() != 4 || tb.Size() != 4 {
+			c.unsupported()
+		}
+		videoResult(c, m, to, m.has("sat"), func(a, b uint64) int64 { return compute(wordAs(a, ta), wordAs(b, tb)) })
+	}
+}
+
+// videoShift translates vshl and vshr, which shift by 32 bits at most, or by the last five bits.
+func videoShift(shift func(a int64, by uint) int64) func(*compiler, *mods) {
+	return func(c *compiler, m *mods) {
+		to, ta, tb := m.typ(), m.typ(), m.typ()
+		sat, wrap := m.has("sat"), m.has("wrap")
+		if to.Size() != 4 || ta.Size() != 4 || tb != ptx.U32 || !wrap && !m.has("clamp") {
+			c.unsupported()
+		}
+		videoResult(c, m, to, sat, func(a, b uint64) int64 {
+			by := uint(min(b&0xffffffff, 32))
+			if wrap {
+				by = uint(b & 31)
+			}
+			return shift(wordAs(a, ta), by)
+		})
+	}
+}
+
+// wordAs is a word's value as a type has it.
+func wordAs(v uint64, t ptx.Type) int64 {
+	if t.Signed() {
+		return int64(int32(v))
+	}
+	return int64(uint32(v))
+}
+
+func videoResult(c *compiler, m *mods, to ptx.Type, sat bool, compute func(a, b uint64) int64) {
+	lo, hi := int64(0), int64(math.MaxUint32)
+	if to.Signed() {
+		lo, hi = math.MinInt32, math.MaxInt32
+	}
+	value := func(a, b uint64) uint64 {
+		v := compute(a, b)
+		if sat {
+			v = min(max(v, lo), hi)
+		}
+		return uint64(uint32(v))
+	}
+	switch {
+	case m.has("add"):
+		c.emit3(ptx.B32, func(a, b, d uint64) uint64 { return uint64(uint32(value(a, b) + d)) })
+	case m.has("min"):
+		c.emit3(ptx.B32, func(a, b, d uint64) uint64 { return uint64(uint32(min(wordAs(value(a, b), to), wordAs(d, to)))) })
+	case m.has("max"):
+		c.emit3(ptx.B32, func(a, b, d uint64) uint64 { return uint64(uint32(max(wordAs(value(a, b), to), wordAs(d, to)))) })
+	default:
+		c.emit2(ptx.B32, value)
+	}
+}
+
 func init() {
+	translators["vshl"] = videoShift(func(a int64, by uint) int64 { return a << by })
+	translators["vshr"] = videoShift(func(a int64, by uint) int64 { return a >> by })
 	for name, f := range map[string]func(a, b int64) int64{
 		"vadd": func(a, b int64) int64 { return a + b },
 		"vsub": func(a, b int64) int64 { return a - b },
@@ -67,6 +132,9 @@ func init() {
 	} {
 		for _, parts := range []int{2, 4} {
 			translators[name+strconv.Itoa(parts)] = simdVideo(parts, f)
+		}
+		if name != "vavrg" {
+			translators[name] = scalarVideo(f)
 		}
 	}
 }
