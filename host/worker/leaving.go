@@ -28,6 +28,11 @@ func (m *memory) isOutside(p driver.DevicePtr) bool {
 
 // leave follows cuMemFreeAsync of memory outside pools. Its address may be another's from now on.
 func (m *memory) leave(api driver.API, p driver.DevicePtr, stream driver.Stream) {
+	const few = 64
+	if len(m.leaving) >= max(few, 2*m.leavingLast) { // of what nobody asks for, no more than twice what has to be kept
+		m.settle(api)
+		m.leavingLast = len(m.leaving)
+	}
 	freed, r := api.EventCreate(untimed)
 	if r == driver.Success && api.EventRecord(freed, stream) != driver.Success {
 		api.EventDestroy(freed)

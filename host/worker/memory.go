@@ -13,15 +13,16 @@ import (
 // memory accounts what a session holds, against each vGPU's quota, and the ranges of the region that are
 // registered with the driver as pinned memory.
 type memory struct {
-	mu       sync.Mutex
-	quota    []uint64
-	used     []usage
-	pools    []pools
-	poolsOf  map[driver.MemPool]int // the vGPU of each pool that the client may name, but for those of other sessions
-	graphs   map[driver.DevicePtr]*graphAllocation
-	device   map[driver.DevicePtr]allocation
-	endsWith map[driver.DevicePtr]driver.Context // allocations that end with a context
-	leaving  []leaving                           // the ring goroutine's
+	mu          sync.Mutex
+	quota       []uint64
+	used        []usage
+	pools       []pools
+	poolsOf     map[driver.MemPool]int // the vGPU of each pool that the client may name, but for those of other sessions
+	graphs      map[driver.DevicePtr]*graphAllocation
+	device      map[driver.DevicePtr]allocation
+	endsWith    map[driver.DevicePtr]driver.Context // allocations that end with a context
+	leaving     []leaving                           // the ring goroutine's, as is how many there were when last looked through
+	leavingLast int
 	physical
 	host   map[driver.HostPtr]uint64
 	owner  map[driver.HostPtr]driver.Context // of registered ranges, with which they end

@@ -324,6 +324,24 @@ func TestPoolsCount(t *testing.T) {
 				t.Errorf("%d events are left", t.k.events)
 			}
 		},
+		"what is of no pool is forgotten in time": func(t *tenant) {
+			for range 1000 {
+				t.free(t.plain(1, true))
+			}
+			if t.k.events > 64 {
+				t.Errorf("%d events are left", t.k.events)
+			}
+			t.k.busy = true
+			t.memory.quota[0] = 1 << 40
+			for range 1000 {
+				t.free(t.plain(1, true))
+			}
+			t.k.busy = false
+			t.plain(1<<20+1, false)
+			if t.k.events != 0 || t.memory.used[0].sum() != 0 {
+				t.Errorf("%d events are left, %d bytes in use", t.k.events, t.memory.used[0].sum())
+			}
+		},
 		"or, where that is not to be known, until its context ends": func(t *tenant) {
 			t.k.unrecorded = true
 			t.free(t.plain(200, true))
