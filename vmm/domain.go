@@ -91,7 +91,9 @@ func (m *Manager) compare(ctx context.Context, d *domain) {
 		return
 	}
 	if d.rec.Run != facts.Run {
-		m.release(d, "it was started anew")
+		if !slices.Contains(facts.Regions, d.rec.Region) { // or it was attached to this run already, while that began
+			m.release(d, "it was started anew")
+		}
 		m.change(d, func() {
 			d.rec.Run, d.rec.UUID, d.rec.Held = facts.Run, facts.UUID, false
 			d.state, d.reason, d.advice, d.pause = Waiting, "", "", 0

@@ -436,6 +436,34 @@ func TestMachineEndsWhileAttaching(t *testing.T) {
 	h.awaitNothing()
 }
 
+// One that is started anew while QEMU is asked has the device then, or gets another.
+func TestMachineIsStartedAnewWhileAttaching(t *testing.T) {
+	t.Parallel()
+	for _, size := range []uint64{MinSize, 0} {
+		h := newHost(t)
+		hang := make(chan struct{})
+		h.hv.do(func() { h.hv.hang = hang })
+		h.hv.set("vm", optedIn("1"))
+		h.await("the call", func() bool {
+			h.hv.mu.Lock()
+			defer h.hv.mu.Unlock()
+			return h.hv.attached == 1
+		})
+		h.hv.set("vm", &Machine{Run: "2", Size: size})
+		close(hang)
+		if size > 0 {
+			h.awaitState("vm", Attached)
+			continue
+		}
+		h.await("the device's end", func() bool {
+			h.hv.mu.Lock()
+			defer h.hv.mu.Unlock()
+			return len(h.hv.machines["vm"].Regions) == 0
+		})
+		h.awaitNothing()
+	}
+}
+
 func TestVsockIsAttachedWhereTheHostHasIt(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
