@@ -392,7 +392,11 @@ END:`
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]error{
-		"mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%r1,%r2,%r3,%r4},{%r1,%r2,%r3,%r4},{%r1,%r2},{%r1,%r2,%r3,%r4};": ErrUnsupported,
+		"mma.sync.aligned.m8n8k4.row.col.f32.f16.f16.f32 {%r1,%r2,%r3,%r4},{%r1,%r2},{%r1,%r2},{%r1,%r2,%r3,%r4};":    ErrUnsupported,
+		"mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%r1,%r2},{%r1,%r2,%r3,%r4},{%r1,%r2},{%r1,%r2};":         ErrUnsupported,
+		"mma.sync.aligned.m16n8k6.row.col.f32.tf32.tf32.f32 {%r1,%r2,%r3,%r4},{%r1,%r2,%r3},{%r1},{%r1,%r2,%r3,%r4};": ErrUnsupported,
+		"ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%r1,%r2,%r3},[%r4];":                                               ErrUnsupported,
+		"movmatrix.sync.aligned.m8n8.trans.b16 %r1,%r2;":                                                              ErrUnsupported,
 		"frobnicate.u32 %r1, %r2;":    ErrInvalid,
 		"add.u32 %r1, %r2;":           ErrInvalid,
 		"add.sideways.u32 %r1, 1, 2;": ErrUnsupported,

@@ -22,6 +22,7 @@ func FuzzKernel(f *testing.F) {
 	}
 	f.Add(kernel("atom.global.add.u32 %r1, [%mine], 1; shfl.sync.idx.b32 %r2, %r1, 3, 31, -1; bar.sync 0; L: @%p1 bra L;"))
 	f.Add(kernel("PR: .callprototype _ (); call %rd1, (), PR; ld.v2.u32 {%r1, %r2}, [%mine]; cvt.rn.f32.s32 %r1, %r2;"))
+	f.Add(kernel("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%r1,%r2,%r3,%r4},{%r1,%r2,%r3,%r4},{%r1,%r2},{%r1,%r2,%r3,%r4}; ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%r1,%r2},[%r4]; vshr.u32.u32.u32.clamp.add %r1,%r2,%r3,%r4;"))
 	f.Add(kernel("bfe.u32 %r1, %r2, %r3, 9; prmt.b32 %r1, %r2, %r3, 0x3210; div.u64 %rd1, %rd2, %rd3; brx.idx %r1, T; T: .branchtargets A, B; A: B: trap;"))
 	g := newGPU(f)
 	before, buffer, after := g.alloc(4096), g.alloc(4096), g.alloc(4096)

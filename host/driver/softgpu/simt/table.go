@@ -43,6 +43,7 @@ func init() {
 		"nanosleep":      func(c *compiler, m *mods) { m.typ(); c.add(instr{exec: execSleep}) },
 		"shfl":           translateShfl, "vote": translateVote, "match": translateMatch, "redux": translateRedux,
 		"cp": translateCp, "mbarrier": translateMbarrier, "wmma": translateWmma,
+		"mma": translateMma, "ldmatrix": translateEights(true), "stmatrix": translateEights(false),
 		"tex": translateTex, "tld4": translateTld4, "txq": translateQuery(false), "suq": translateQuery(true),
 		"suld": translateSuld, "sust": translateSust, "sured": translateSured,
 		"activemask": translateActivemask, "elect": translateElect,
@@ -54,8 +55,7 @@ func execSleep(w *warp, _ *instr) { w.budget -= sliceLength / 8 }
 
 // unserved are the instructions of PTX that have no translator: they are refused by name, and not taken for
 // mistakes.
-var unserved = set("istypep", "mma", "wgmma", "ldmatrix",
-	"stmatrix", "movmatrix", "tensormap", "mapa", "getctarank", "clusterlaunchcontrol", "multimem",
+var unserved = set("istypep", "wgmma", "movmatrix", "tensormap", "mapa", "getctarank", "clusterlaunchcontrol", "multimem",
 	"createpolicy", "stackrestore", "stacksave", "alloca", "tcgen05", "vmad", "vset", "vset2", "vset4")
 
 func set(names ...string) map[string]bool {

@@ -58,6 +58,7 @@ type fragment struct {
 	typ        ptx.Type
 	bits       int // of an element
 	regs       []int32
+	layout     arrangement // nil: that of wmma
 }
 
 // per is the number of elements in a register.
@@ -65,6 +66,10 @@ func (f *fragment) per() int { return max(32/f.bits, 1) }
 
 // at returns where lane and element index of the fragment are in the matrix, by number.
 func (f *fragment) at(lane, i int) int {
+	if f.layout != nil {
+		row, col := f.layout(f, lane, i)
+		return row*f.cols + col
+	}
 	n := f.rows * f.cols
 	return (lane*(n/32) + i) % n
 }
@@ -104,6 +109,7 @@ type matrixOp struct {
 	space      ptx.Space
 	a, b, c, d fragment // of a product
 	shape      shape
+	saturate   bool // sums of integers
 }
 
 func (c *compiler) fragment(s shape, matrix string, t ptx.Type, o ptx.Operand, destination bool) fragment {
@@ -116,6 +122,12 @@ func (c *compiler) fragment(s shape, matrix string, t ptx.Type, o ptx.Operand, d
 	if t == ptx.F16 && (matrix == "a" || matrix == "b") {
 		want = 8
 	}
+	c.registers(&f, o, want, destination)
+	return f
+}
+
+// registers notes which ones an operand names, of which there must be so many.
+func (c *compiler) registers(f *fragment, o ptx.Operand, want int, destination bool) {
 	if o.Kind != ptx.Vector || want == 0 || len(o.Elems) != want {
 		c.unsupported()
 	}
@@ -126,7 +138,6 @@ func (c *compiler) fragment(s shape, matrix string, t ptx.Type, o ptx.Operand, d
 			f.regs = append(f.regs, c.value(e, typeOfBits[f.bits]))
 		}
 	}
-	return f
 }
 
 // typeOfBits is the type of the registers that hold elements of so many bits.
@@ -171,9 +182,7 @@ func translateWmma(c *compiler, m *mods) {
 		x.a = c.fragment(x.shape, "a", ta, c.operand(1), false)
 		x.b = c.fragment(x.shape, "b", ta, c.operand(2), false)
 		x.c = c.fragment(x.shape, "c", tc, c.operand(3), false)
-		in := instr{exec: execProduct, x: x, ds: x.d.regs}
-		in.ss = append(append(append(in.ss, x.a.regs...), x.b.regs...), x.c.regs...)
-		c.add(in)
+		c.product(x)
 		return
 	}
 	matrix := m.one("a", "b", "c", "d")
@@ -200,6 +209,13 @@ func translateWmma(c *compiler, m *mods) {
 	if len(c.in.Operands) == 3 {
 		in.b = c.value(c.operand(2), ptx.U32)
 	}
+	c.add(in)
+}
+
+// product adds the instruction of a product whose fragments are known.
+func (c *compiler) product(x *matrixOp) {
+	in := instr{exec: execProduct, x: x, ds: x.d.regs}
+	in.ss = append(append(append(in.ss, x.a.regs...), x.b.regs...), x.c.regs...)
 	c.add(in)
 }
 
@@ -251,12 +267,15 @@ func execProduct(w *warp, in *instr) {
 	a.regs, b.regs, c.regs, d.regs = in.ss[:na], in.ss[na:na+nb], in.ss[na+nb:], in.ds
 	av, bv, cv := a.read(w), b.read(w), c.read(w)
 	out := make([]uint64, len(cv))
-	load, add, store := cells[a.typ].load, cells[c.typ].load, cells[d.typ].store
+	loadA, loadB, add, store := cells[a.typ].load, cells[b.typ].load, cells[c.typ].load, cells[d.typ].store
 	for m := range x.shape.m {
 		for n := range x.shape.n {
 			sum := add(cv[m*x.shape.n+n])
 			for k := range x.shape.k {
-				sum = math.FMA(load(av[m*x.shape.k+k]), load(bv[k*x.shape.n+n]), sum)
+				sum = math.FMA(loadA(av[m*x.shape.k+k]), loadB(bv[k*x.shape.n+n]), sum)
+			}
+			if x.saturate {
+				sum = min(max(sum, math.MinInt32), math.MaxInt32)
 			}
 			out[m*x.shape.n+n] = store(sum)
 		}
