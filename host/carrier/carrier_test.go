@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -198,6 +199,46 @@ func TestAnswersComeLast(t *testing.T) {
 	}
 	if len(order) != 5 || order[3] != "fence's memory" {
 		t.Errorf("came in the order %v", order)
+	}
+}
+
+// Two answers are on their way in one slot, as of a download in pieces, and both are there: neither is told before its memory.
+func TestAnswersOfOneSlot(t *testing.T) {
+	t.Parallel()
+	for name, tells := range map[string]uint64{"by a GPU": wire.SlotFlag, "by the worker": wire.SlotSeq} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t)
+			const first, second = wire.StageOffset, wire.StageOffset + 4096
+			var slot uint64
+			s.Carrier.mu.Lock() // nothing is looked at before both are there
+			for i, at := range []uint64{first, second} {
+				c := &ring.Command{Op: cuda.OpCopyOut, Slot: 3, Seq: uint32(9 + i), Args: words(base+at, 0x7000, 4, 5)}
+				slot = c.SlotOffset()
+				s.touched.Of(c.Op, c.Args)
+				s.expected = append(s.expected, answer{slot, c.Seq, slices.Clone(s.touched.Writes)})
+			}
+			s.region.Store32(slot+tells, 10)
+			s.Carrier.mu.Unlock()
+			s.Answered()
+
+			memory := map[uint64]bool{}
+			for told := uint32(0); told != 10; {
+				h := s.next(t)
+				b, err := s.in.Payload()
+				switch {
+				case err != nil:
+					t.Fatal(err)
+				case h.Kind == carry.Memory:
+					memory[h.Arg] = true
+				case h.Kind == carry.Word && h.Arg == slot+tells:
+					told = binary.LittleEndian.Uint32(b)
+				}
+				if told >= 9 && !memory[first] || told >= 10 && !memory[second] {
+					t.Fatalf("answer %d was told with memory of %v sent", told, memory)
+				}
+			}
+		})
 	}
 }
 

@@ -172,12 +172,17 @@ func (s *sender) given(a answer) bool {
 	return reached(s.region.Load32(a.slot+wire.SlotSeq), a.seq) || reached(s.region.Load32(a.slot+wire.SlotFlag), a.seq)
 }
 
+// sendAnswer tells of one answer and no later one, though the slot may have come to that since: what a later one promises
+// to have written has yet to be sent.
 func (s *sender) sendAnswer(a answer) {
 	s.sendAreas(a.writes)
 	word := s.region.Load64(a.slot + wire.SlotSeq)
 	if !reached(uint32(word), a.seq) {
 		s.out.Word32(a.slot+wire.SlotWhole, s.region.Load32(a.slot+wire.SlotWhole))
-		s.out.Word32(a.slot+wire.SlotFlag, s.region.Load32(a.slot+wire.SlotFlag))
+		s.out.Word32(a.slot+wire.SlotFlag, a.seq)
+		return
+	}
+	if uint32(word) != a.seq { // the later one answers for this one, too
 		return
 	}
 	n := min(s.region.Load32(a.slot+wire.SlotBytes), wire.SlotRoom)
