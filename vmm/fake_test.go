@@ -247,4 +247,19 @@ func (h *host) nonce(name string) (n [32]byte) {
 	return n
 }
 
+// whileAttaching starts a machine, and changes it as QEMU is being asked to attach its device.
+func (h *host) whileAttaching(name string, to *Machine) {
+	h.t.Helper()
+	hang := make(chan struct{})
+	h.hv.do(func() { h.hv.hang = hang })
+	h.hv.set(name, optedIn("1"))
+	h.await("the call", func() bool {
+		h.hv.mu.Lock()
+		defer h.hv.mu.Unlock()
+		return h.hv.attached == 1
+	})
+	h.hv.set(name, to)
+	close(hang)
+}
+
 func optedIn(run string) *Machine { return &Machine{Run: run, Size: MinSize} }

@@ -423,16 +423,7 @@ func TestRestartWhileAttaching(t *testing.T) {
 func TestMachineEndsWhileAttaching(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	hang := make(chan struct{})
-	h.hv.do(func() { h.hv.hang = hang })
-	h.hv.set("vm", optedIn("1"))
-	h.await("the call", func() bool {
-		h.hv.mu.Lock()
-		defer h.hv.mu.Unlock()
-		return h.hv.attached == 1
-	})
-	h.hv.set("vm", nil)
-	close(hang)
+	h.whileAttaching("vm", nil)
 	h.awaitNothing()
 }
 
@@ -441,16 +432,7 @@ func TestMachineIsStartedAnewWhileAttaching(t *testing.T) {
 	t.Parallel()
 	for _, size := range []uint64{MinSize, 0} {
 		h := newHost(t)
-		hang := make(chan struct{})
-		h.hv.do(func() { h.hv.hang = hang })
-		h.hv.set("vm", optedIn("1"))
-		h.await("the call", func() bool {
-			h.hv.mu.Lock()
-			defer h.hv.mu.Unlock()
-			return h.hv.attached == 1
-		})
-		h.hv.set("vm", &Machine{Run: "2", Size: size})
-		close(hang)
+		h.whileAttaching("vm", &Machine{Run: "2", Size: size})
 		if size > 0 {
 			h.awaitState("vm", Attached)
 			continue
