@@ -88,7 +88,7 @@ var telling = []string{"allocations", "async_alloc", "bfs", "concurrent_streams"
 	"errors_memory", "events", "fork_before", "free_in_stream", "globals", "graph_capture", "graph_explicit", "graph_update", "host_callbacks",
 	"host_register", "host_register_threads", "illegal_address", "interop", "kernel_assert", "kernel_printf", "kernel_printf_waits", "legacy_stream", "life", "managed_advice", "managed_list", "managed_variables", "matmul",
 	"memcpy_2d", "memcpy_3d", "memcpy_kinds", "memset", "multi_gpu", "peer_copy", "per_thread_stream", "pinned_memory", "pinned_order",
-	"pointer_attributes", "pthreads", "staging_beside", "stream_wait_event", "streams", "texture_references"}
+	"pointer_attributes", "pthreads", "staging_beside", "stream_wait_event", "streams", "texture_references", "thrust_algorithms"}
 
 // build brings the programs of one tool chain up to date, all or those above, and gives their folder.
 func build(t *testing.T, chain string, short bool) string {
