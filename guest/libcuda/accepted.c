@@ -8,9 +8,6 @@
 enum {
 	WAYS = sizeof((struct accepted *)0)->like / sizeof(uint64_t),
 	ENOUGH = 64, /* of a function that is launched in ever new ways: all are taken to be right then */
-	ID_COOPERATIVE = 2,
-	ID_CLUSTER = 4,
-	REQUIRED_CLUSTER = 11, /* the first of three function attributes */
 };
 
 /* In one word: threads a block in 11 bits, bytes of dynamic shared memory in 20, which attributes there are in 33. */
@@ -29,7 +26,7 @@ static uint64_t like_of(const struct launch *l, const uint8_t *attributes, uint6
 		memcpy(&id, attributes, 4);
 		memcpy(value, attributes + 8, sizeof value);
 		h = mix(h, id);
-		for (int v = 0; v < (id == ID_CLUSTER ? 3 : id == ID_COOPERATIVE); v++)
+		for (int v = 0; v < (id == LAUNCH_CLUSTER ? 3 : id == LAUNCH_COOPERATIVE); v++)
 			h = mix(h, value[v]);
 	}
 	uint64_t threads = (uint64_t)l->block[0] * l->block[1] * l->block[2];
@@ -41,11 +38,11 @@ static bool whole(const struct launch *l, const uint8_t *attributes, uint64_t co
 {
 	const struct function *f = function_of(l->function);
 	uint32_t cluster[3];
-	memcpy(cluster, f->attributes + REQUIRED_CLUSTER, sizeof cluster);
+	memcpy(cluster, f->attributes + ATTRIBUTE_CLUSTER, sizeof cluster);
 	for (uint64_t i = 0; i < count; i++, attributes += LAUNCH_ATTRIBUTE_BYTES) {
 		uint32_t id;
 		memcpy(&id, attributes, 4);
-		if (id == ID_CLUSTER)
+		if (id == LAUNCH_CLUSTER)
 			memcpy(cluster, attributes + 8, sizeof cluster);
 	}
 	for (int i = 0; i < 3; i++)

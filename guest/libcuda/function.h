@@ -6,7 +6,8 @@
 #include "accepted.h"
 #include "object.h"
 
-enum { FUNCTION_ATTRIBUTES = 16, ATTRIBUTE_MAX_THREADS = 0, ATTRIBUTE_SHARED = 1, ATTRIBUTE_MAX_DYNAMIC = 8 };
+enum { FUNCTION_ATTRIBUTES = 16, ATTRIBUTE_MAX_THREADS = 0, ATTRIBUTE_SHARED = 1, ATTRIBUTE_MAX_DYNAMIC = 8,
+       ATTRIBUTE_CLUSTER = 11 /* the first of three: what a launch has to have, 0 for anything */ };
 
 struct parameter {
 	uint32_t offset, size;

@@ -83,12 +83,11 @@ static int cooperative_check(const struct launch *l);
 
 static bool is_cooperative(const uint8_t *attributes, uint64_t count)
 {
-	enum { COOPERATIVE_ID = 2 };
 	for (uint64_t i = 0; i < count; i++) {
 		uint32_t id, value;
 		memcpy(&id, attributes + i * LAUNCH_ATTRIBUTE_BYTES, 4);
 		memcpy(&value, attributes + i * LAUNCH_ATTRIBUTE_BYTES + 8, 4);
-		if (id == COOPERATIVE_ID && value)
+		if (id == LAUNCH_COOPERATIVE && value)
 			return true;
 	}
 	return false;
@@ -247,8 +246,7 @@ static int cooperative_check(const struct launch *l)
 
 static int launch_cooperative(struct launch *l, void *function, void **values)
 {
-	enum { COOPERATIVE = 2 };
-	uint8_t attribute[LAUNCH_ATTRIBUTE_BYTES] = {COOPERATIVE};
+	uint8_t attribute[LAUNCH_ATTRIBUTE_BYTES] = {LAUNCH_COOPERATIVE};
 	attribute[8] = 1;
 	return launch(l, function, attribute, 1, values, NULL);
 }

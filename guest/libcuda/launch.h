@@ -18,6 +18,8 @@ struct params {
 };
 
 enum { LAUNCH_ATTRIBUTE_BYTES = 72, LAUNCH_MAX_ATTRIBUTES = 32 };
+/* Of CUlaunchAttributeID. */
+enum { LAUNCH_COOPERATIVE = 2, LAUNCH_CLUSTER = 4 };
 
 /* Checks a launch against the limits of device and function. A CUresult. */
 int launch_check(const struct launch *l);

@@ -115,8 +115,8 @@ func (p *pools) use(api driver.API, gpu int, pool driver.MemPool) {
 	}
 }
 
-// read asks the driver what has been freed and what the pools of a vGPU reserve, and ends those that the client has destroyed when they reserve
-// nothing any more.
+// read asks the driver what has been freed and what the pools of a vGPU reserve, and ends those that the client has
+// destroyed when they reserve nothing any more.
 func (m *memory) read(api driver.API, gpu int) {
 	p := &m.pools[gpu]
 	m.settle(api)

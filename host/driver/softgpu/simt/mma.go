@@ -18,9 +18,9 @@ import (
 type arrangement func(f *fragment, lane, i int) (row, col int)
 
 func layoutA(f *fragment, lane, i int) (row, col int) {
-	per, eights := f.per(), f.rows/8
+	per, bands := f.per(), f.rows/8
 	reg := i / per
-	return lane/4 + 8*(reg%eights), (reg/eights*4+lane%4)*per + i%per
+	return lane/4 + 8*(reg%bands), (reg/bands*4+lane%4)*per + i%per
 }
 
 func layoutB(f *fragment, lane, i int) (row, col int) {
