@@ -53,6 +53,17 @@ int stream_fence(void *stream)
 	return r ? r : call_deferred();
 }
 
+bool stream_capturing(void *stream)
+{
+	unsigned status;
+	return session.captures && !wire_cuStreamIsCapturing(stream, &status) && status;
+}
+
+int stream_word(void *stream)
+{
+	return unlikely(stream_capturing(stream)) ? call_deferred() : stream_fence(stream);
+}
+
 void copies_beside(void)
 {
 	enum { ENOUGH_NS = 100000000 };
@@ -65,12 +76,6 @@ void copies_beside(void)
 	for (uint64_t begin = monotonic_ns(); monotonic_ns() - begin < ENOUGH_NS;)
 		if (idle_stream((void *)1) || wire_cuStreamQuery((void *)1) != CUDA_ERROR_NOT_READY)
 			return; /* its error comes again with the next wait */
-}
-
-bool stream_capturing(void *stream)
-{
-	unsigned status;
-	return session.captures && !wire_cuStreamIsCapturing(stream, &status) && status;
 }
 
 static int upload_piece(uint64_t dst, const uint8_t *src, size_t n, void *stream)
@@ -106,7 +111,7 @@ int copy_in(uint64_t dst, const void *src, size_t n, void *stream, bool wait)
 	uint64_t pinned = pinned_at(src, n);
 	if (pinned) {
 		r = wire_copy_in_region(dst, pinned, n, stream);
-		return r ? r : wait || !known_range(dst, n) ? stream_fence(stream) : call_deferred();
+		return r ? r : wait ? stream_fence(stream) : known_range(dst, n) ? call_deferred() : stream_word(stream);
 	}
 	if (unlikely(stream_capturing(stream)))
 		return shadow_copy_captured(dst, (void *)(uintptr_t)src, n, stream, true);
@@ -197,7 +202,7 @@ int copy_out(void *dst, uint64_t src, size_t n, void *stream, bool wait)
 	uint64_t pinned = pinned_at(dst, n);
 	if (pinned) {
 		int r = wire_copy_out_region(pinned, src, n, stream);
-		return r ? r : wait || !known_range(src, n) ? stream_fence(stream) : call_deferred();
+		return r ? r : wait ? stream_fence(stream) : known_range(src, n) ? call_deferred() : stream_word(stream);
 	}
 	if (unlikely(stream_capturing(stream)))
 		return shadow_copy_captured(src, dst, n, stream, false);
@@ -233,7 +238,7 @@ static int copy_device(uint64_t dst, uint64_t src, size_t n, void *stream, bool 
 	if (known && wait && to.device != from.device)
 		return copy_peer(dst, to.context, src, from.context, n, stream);
 	int r = wire_cuMemcpyDtoDAsync_v2(dst, src, n, stream);
-	return r ? r : known ? call_deferred() : stream_fence(stream);
+	return r ? r : known ? call_deferred() : stream_word(stream);
 }
 
 static int copy_host(uint64_t dst, uint64_t src, size_t n, void *stream, bool wait)

@@ -14,6 +14,8 @@ bool known_range(uint64_t address, uint64_t n);
 
 /* Waits for a stream, and returns its error or a deferred one. */
 int stream_fence(void *stream);
+/* The same, for the driver's word on what the stream was given last; a capture, which nothing may wait for, has it at once. */
+int stream_word(void *stream);
 
 /* From now on there is somebody who does not come after what the default stream copies: a stream that does not wait for it,
  * another context, another program. Blocking copies of pageable memory, which otherwise return as soon as the memory has

@@ -7,6 +7,7 @@
 
 #include "call.h"
 #include "context.h"
+#include "copy.h"
 #include "device.h"
 #include "exported.h"
 #include "function.h"
@@ -143,6 +144,8 @@ static int launch(struct launch *l, void *function, const uint8_t *attributes, u
 		r = params_find(values, extra, &p);
 	if (likely(!r))
 		r = params_check(function_of(l->function), &p);
+	if (unlikely(r) && stream_capturing(l->stream))
+		wire_stream_sync(l->stream); /* the driver has to hear of what it would refuse, which ends a capture */
 	return r ? r : launch_send(l, attributes, count, &p);
 }
 

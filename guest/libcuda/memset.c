@@ -9,7 +9,11 @@
 
 static int filled(int r, uint64_t dst, size_t n, void *stream, bool wait)
 {
-	return r ? r : known_range(dst, n) && !(wait && pinned_at((void *)(uintptr_t)dst, n)) ? call_deferred() : stream_fence(stream);
+	if (r)
+		return r;
+	if (wait && pinned_at((void *)(uintptr_t)dst, n))
+		return stream_fence(stream);
+	return known_range(dst, n) ? call_deferred() : stream_word(stream);
 }
 
 #define FILL(name, type, unit)                                                                                   \

@@ -19,7 +19,13 @@ type fillOp struct {
 
 func (*fillOp) kind() uint32 { return nodeMemset }
 
-func (o *fillOp) run(*context) driver.Result {
+func (o *fillOp) run(c *context) driver.Result {
+	if o.height == 0 {
+		return driver.Success
+	}
+	if !o.there(c.d) {
+		return driver.ErrorIllegalAddress
+	}
 	var pattern [4]byte
 	binary.LittleEndian.PutUint32(pattern[:], o.value)
 	for y := range o.height {
@@ -33,6 +39,14 @@ func (o *fillOp) run(*context) driver.Result {
 }
 
 func (o *fillOp) check(d *Driver) driver.Result {
+	r := o.checkShape()
+	if r == driver.Success && o.height != 0 && !o.there(d) {
+		return driver.ErrorInvalidValue
+	}
+	return r
+}
+
+func (o *fillOp) checkShape() driver.Result {
 	if o.width == 0 || o.height == 0 {
 		o.height = 0
 		return driver.Success
@@ -40,23 +54,31 @@ func (o *fillOp) check(d *Driver) driver.Result {
 	if o.element != 1 && o.element != 2 && o.element != 4 || o.dst%uint64(o.element) != 0 || o.width > 1<<44 {
 		return driver.ErrorInvalidValue
 	}
-	s := side{addr: o.dst, pitch: o.pitch}
-	n, ok := s.extent(o.width*uint64(o.element), o.height, 1)
-	if !ok || !d.space.Holds(o.dst, n) {
-		return driver.ErrorInvalidValue
-	}
 	return driver.Success
 }
 
-func (t *thread) fill(dst driver.DevicePtr, pitch uint64, value, element uint32, width, height uint64, s driver.Stream) driver.Result {
+// there says whether the memory is the device's.
+func (o *fillOp) there(d *Driver) bool {
+	s := side{addr: o.dst, pitch: o.pitch}
+	n, ok := s.extent(o.width*uint64(o.element), o.height, 1)
+	return ok && d.space.Holds(o.dst, n)
+}
+
+// fill has a stream fill memory. Captured, it is not looked for before the graph runs, as with NVIDIA's driver.
+func (t *thread) fill(dst driver.DevicePtr, pitch uint64, value, element uint32, width, height uint64, h driver.Stream) driver.Result {
 	o := &fillOp{uint64(dst), pitch, value, element, width, height}
-	if _, r := t.stream(s); r != driver.Success {
+	s, r := t.stream(h)
+	if r != driver.Success {
 		return r
 	}
-	if r := o.check(t.d); r != driver.Success || o.height == 0 {
+	check := func() driver.Result { return o.check(t.d) }
+	if t.d.isCaptured(s) {
+		check = o.checkShape
+	}
+	if r := check(); r != driver.Success || o.height == 0 {
 		return r
 	}
-	return t.enqueue(s, o)
+	return t.enqueue(h, o)
 }
 
 func (t *thread) MemsetD8Async(dst driver.DevicePtr, v uint8, n uint64, s driver.Stream) driver.Result {
