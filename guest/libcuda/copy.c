@@ -108,6 +108,8 @@ int copy_in(uint64_t dst, const void *src, size_t n, void *stream, bool wait)
 	int r = CUDA_SUCCESS;
 	if (!n)
 		return CUDA_SUCCESS;
+	if (!src)
+		return CUDA_ERROR_INVALID_VALUE;
 	uint64_t pinned = pinned_at(src, n);
 	if (pinned) {
 		r = wire_copy_in_region(dst, pinned, n, stream);
@@ -199,6 +201,8 @@ int copy_out(void *dst, uint64_t src, size_t n, void *stream, bool wait)
 {
 	if (!n)
 		return CUDA_SUCCESS;
+	if (!dst)
+		return CUDA_ERROR_INVALID_VALUE;
 	uint64_t pinned = pinned_at(dst, n);
 	if (pinned) {
 		int r = wire_copy_out_region(pinned, src, n, stream);

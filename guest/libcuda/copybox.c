@@ -59,6 +59,8 @@ int box_settle(struct box *b)
 		if (s->type != TYPE_ARRAY && b->height > 1 && s->pitch < b->width)
 			return CUDA_ERROR_INVALID_VALUE;
 		if (s->type == TYPE_HOST && b->width && b->height && b->depth) { /* registered memory is reached in the region */
+			if (!s->address)
+				return CUDA_ERROR_INVALID_VALUE;
 			uint64_t span = ((s->z + b->depth - 1) * s->rows + s->y + b->height - 1) * s->pitch + s->x + b->width;
 			uint64_t pinned = pinned_at((void *)(uintptr_t)s->address, span);
 			s->address = pinned ? pinned : s->address;

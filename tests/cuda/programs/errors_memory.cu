@@ -28,6 +28,11 @@ int main() {
 
     EXPECT_ERROR(cudaMemcpy(v, plain, sizeof plain, (cudaMemcpyKind)77), cudaErrorInvalidMemcpyDirection);
     EXPECT_ERROR(cudaMemcpy(nullptr, plain, sizeof plain, cudaMemcpyHostToDevice), cudaErrorInvalidValue);
+    EXPECT_ERROR(cudaMemcpy(plain, nullptr, sizeof plain, cudaMemcpyDeviceToHost), cudaErrorInvalidValue);
+    EXPECT_ERROR(cudaMemcpy(v, nullptr, 16, cudaMemcpyHostToDevice), cudaErrorInvalidValue);
+    EXPECT_ERROR(cudaMemcpy(nullptr, v, 16, cudaMemcpyDeviceToHost), cudaErrorInvalidValue);
+    EXPECT_ERROR(cudaMemcpy(nullptr, v, 16, cudaMemcpyDefault), cudaErrorInvalidValue);
+    CHECK(cudaMemcpy(nullptr, nullptr, 0, cudaMemcpyDefault));
     // A pointer that was freed is none.
     char *large;
     CHECK(cudaMalloc(&large, 64 << 20));
