@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // PTX's scalar video instructions, as cuSPARSE has them: a result that may be saturated, then joined with a third operand.
+// Sums without a sign are not among them: what ptxas 12.4 makes of vadd.u32.sat for sm_90 does not saturate.
 #include <algorithm>
 #include <climits>
 
@@ -28,8 +29,7 @@ static long long sat(long long v, long long lo, long long hi) { return std::min(
 #define C u
 SAME(shift_right, "vshr.u32.u32.u32.clamp.add", (b > 31 ? 0 : a >> b) + c)
 SAME(shift_right_wrapped, "vshr.u32.u32.u32.wrap.max", std::max(a >> (b & 31), c))
-SAME(shift_left, "vshl.u32.u32.u32.clamp.min", std::min<long long>(u(b > 31 ? 0 : a << b), c))
-SAME(add, "vadd.u32.u32.u32.sat.add", sat(a + b, 0, UINT_MAX) + c)
+SAME(shift_left, "vshl.u32.u32.u32.clamp.min", std::min<unsigned long long>((unsigned long long)a << std::min<long long>(b, 32), c))
 SAME(difference, "vabsdiff.u32.u32.u32.add", (a > b ? a - b : b - a) + c)
 #undef A
 #undef C
@@ -38,6 +38,7 @@ SAME(difference, "vabsdiff.u32.u32.u32.add", (a > b ? a - b : b - a) + c)
 SAME(shift_signed, "vshr.s32.s32.u32.clamp.min", std::min(a >> std::min<long long>(b, 32), c))
 #undef B
 #define B s
+SAME(add, "vadd.s32.s32.s32.sat.add", sat(a + b, INT_MIN, INT_MAX) + c)
 SAME(subtract, "vsub.s32.s32.s32.sat.max", std::max(sat(a - b, INT_MIN, INT_MAX), c))
 SAME(least, "vmin.s32.s32.s32.add", std::min(a, b) + c)
 

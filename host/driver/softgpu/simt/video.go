@@ -58,11 +58,19 @@ func scalarVideo(compute func(a, b int64) int64) func(*compiler, *mods) {
 		if to.Size() != 4 || ta.Size() != 4 || tb.Size() != 4 {
 			c.unsupported()
 		}
-		videoResult(c, m, to, m.has("sat"), func(a, b uint64) int64 { return compute(wordAs(a, ta), wordAs(b, tb)) })
+		sat := m.has("sat")
+		videoResult(c, m, to, sat, func(a, b uint64) int64 {
+			v := compute(wordAs(a, ta), wordAs(b, tb))
+			if !sat {
+				v = wordAs(uint64(v), to)
+			}
+			return v
+		})
 	}
 }
 
-// videoShift translates vshl and vshr, which shift by 32 bits at most, or by the last five bits.
+// videoShift translates vshl and vshr, which shift by 32 bits at most, or by the last five bits. What vshl shifts out of a
+// word still counts where the result is compared, as it does in ptxas's code for sm_90.
 func videoShift(shift func(a int64, by uint) int64) func(*compiler, *mods) {
 	return func(c *compiler, m *mods) {
 		to, ta, tb := m.typ(), m.typ(), m.typ()
@@ -93,22 +101,33 @@ func videoResult(c *compiler, m *mods, to ptx.Type, sat bool, compute func(a, b 
 	if to.Signed() {
 		lo, hi = math.MinInt32, math.MaxInt32
 	}
-	value := func(a, b uint64) uint64 {
+	value := func(a, b uint64) int64 {
 		v := compute(a, b)
 		if sat {
 			v = min(max(v, lo), hi)
 		}
-		return uint64(uint32(v))
+		return v
 	}
+	less := func(v, d int64) bool {
+		if to.Signed() {
+			return v < d
+		}
+		return uint64(v) < uint64(d)
+	}
+	smaller := m.has("min")
 	switch {
 	case m.has("add"):
-		c.emit3(ptx.B32, func(a, b, d uint64) uint64 { return uint64(uint32(value(a, b) + d)) })
-	case m.has("min"):
-		c.emit3(ptx.B32, func(a, b, d uint64) uint64 { return uint64(uint32(min(wordAs(value(a, b), to), wordAs(d, to)))) })
-	case m.has("max"):
-		c.emit3(ptx.B32, func(a, b, d uint64) uint64 { return uint64(uint32(max(wordAs(value(a, b), to), wordAs(d, to)))) })
+		c.emit3(ptx.B32, func(a, b, d uint64) uint64 { return uint64(uint32(uint64(value(a, b)) + d)) })
+	case smaller, m.has("max"):
+		c.emit3(ptx.B32, func(a, b, d uint64) uint64 {
+			v, w := value(a, b), wordAs(d, to)
+			if less(v, w) != smaller {
+				v = w
+			}
+			return uint64(uint32(v))
+		})
 	default:
-		c.emit2(ptx.B32, value)
+		c.emit2(ptx.B32, func(a, b uint64) uint64 { return uint64(uint32(value(a, b))) })
 	}
 }
 
