@@ -55,6 +55,14 @@ static void times(CUdeviceptr v, int by) {
     CU(cuStreamSynchronize(s));
 }
 
+// let_in has the GPU reach a pool's memory. Each process says so for itself.
+static void let_in(CUmemoryPool pool) {
+    CUmemAccessDesc access = {};
+    access.location.type = CU_MEM_LOCATION_TYPE_DEVICE;
+    access.flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+    CU(cuMemPoolSetAccess(pool, &access, 1));
+}
+
 static CUdeviceptr allocate(CUmemoryPool pool, size_t bytes = BYTES) {
     CUdeviceptr p;
     CU(cuMemAllocFromPoolAsync(&p, bytes, pool, s));
@@ -95,6 +103,7 @@ static void giver() {
     CUmemoryPool pool, plain;
     CUmemPoolProps p = props();
     CU(cuMemPoolCreate(&pool, &p));
+    let_in(pool);
     p.handleTypes = CU_MEM_HANDLE_TYPE_NONE;
     CU(cuMemPoolCreate(&plain, &p));
     int file = -1;
@@ -149,6 +158,7 @@ static void taker() {
     CUmemPoolPtrExportData data = receive<CUmemPoolPtrExportData>();
     CUmemoryPool pool;
     CU(cuMemPoolImportFromShareableHandle(&pool, (void *)(intptr_t)file, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0));
+    let_in(pool);
     EXPECT(ftruncate(file, 0) != 0, "who has the pool's file can take its memory from under others");
     char head[4096] = {}; // to be tried without its seals, where it is a file that can be read
     if (pread(file, head, sizeof head, 0) < 0) memset(head, 1, sizeof head);
