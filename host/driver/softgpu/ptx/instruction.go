@@ -183,15 +183,39 @@ func (p *parser) name(depth int) (o Operand, err error) {
 				return o, err
 			}
 		}
+		at, err := p.element(o.Name)
+		if err != nil {
+			return o, err
+		}
 		if o.Value, err = p.addend(); err != nil {
 			return o, err
 		}
+		o.Value += at
 	}
 	if ok, err := p.accept("|"); err != nil || !ok {
 		return o, err
 	}
 	second, err := p.operand(depth + 1)
 	return Operand{Kind: Pair, Elems: []Operand{o, second}}, err
+}
+
+// element reads what may follow an array's name, [N], and returns where that element is, in bytes.
+func (p *parser) element(array string) (uint64, error) {
+	if ok, err := p.accept("["); err != nil || !ok {
+		return 0, err
+	}
+	index, err := p.number()
+	if err != nil {
+		return 0, err
+	}
+	for _, vars := range [][]*Var{p.body.Vars, p.mod.Vars} {
+		for _, v := range vars {
+			if v.Name == array {
+				return uint64(index) * uint64(v.Type.Size()), p.expect("]")
+			}
+		}
+	}
+	return 0, p.fail("%s is indexed and is no variable", array)
 }
 
 // addend reads any number of +N and -N.

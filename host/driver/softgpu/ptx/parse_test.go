@@ -26,6 +26,7 @@ $L:
 	@!%p1 ld.global.v2.u32 {%r1, %r2}, [%r3+-8];
 	setp.lt.and.s32 %p1|%p2, %r1, 0x10, !%p0;
 	bra.uni $L;
+	mov.u32 %r1, table[2]+4;
 }
 `
 
@@ -65,6 +66,9 @@ func TestParse(t *testing.T) {
 	if set := c[4].Operands; set[0].Kind != Pair || !set[3].Negate {
 		t.Errorf("setp is %+v", set)
 	}
+	if at := c[6].Operands[1]; at.Name != "table" || at.Value != 2*8+4 {
+		t.Errorf("an element's address is %+v", at)
+	}
 	if f.Body.Labels["$L"] != 3 {
 		t.Errorf("labels are %v", f.Body.Labels)
 	}
@@ -79,6 +83,7 @@ func TestParseRefuses(t *testing.T) {
 		{"comment", ".version 8.0\n/* ", "comment"},
 		{"huge array", ".version 8.0\n.global .b32 a[999999999999][9999999999];", "TiB"},
 		{"registers", ".version 8.0\n.entry k(){ .reg .b32 %r<99999999>; }", "registers"},
+		{"indexed register", ".version 8.0\n.entry k(){ .reg .b32 r; mov.b32 r, r[1]; }", "no variable"},
 		{"twice", ".version 8.0\n.entry k(){ A: A: ret; }", "twice"},
 		{"deep", ".version 8.0\n.entry k()" + strings.Repeat("{", 1000), "deep"},
 	} {
