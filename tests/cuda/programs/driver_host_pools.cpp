@@ -20,6 +20,17 @@ static CUmemPoolProps props(int type, int place, int handles = 0) {
     return p;
 }
 
+// create makes a pool whose memory the GPU reaches.
+static CUmemoryPool create(CUmemPoolProps p) {
+    CUmemoryPool pool;
+    CUmemAccessDesc access = {};
+    access.location.type = CU_MEM_LOCATION_TYPE_DEVICE;
+    access.flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+    CU(cuMemPoolCreate(&pool, &p));
+    CU(cuMemPoolSetAccess(pool, &access, 1));
+    return pool;
+}
+
 static unsigned long long attribute(CUmemoryPool pool, CUmemPool_attribute which) {
     unsigned long long v = ~0ull;
     CU(cuMemPoolGetAttribute(pool, which, &v));
@@ -123,16 +134,15 @@ static void copies(CUmemoryPool pool) {
 static void reset() {
     CUcontext primary;
     CUmemoryPool pool;
-    CUmemPoolProps p = props(PINNED, HOST);
     CUdeviceptr d;
     CU(cuDevicePrimaryCtxRetain(&primary, 0));
     CU(cuCtxSetCurrent(primary));
-    CU(cuMemPoolCreate(&pool, &p));
+    pool = create(props(PINNED, HOST));
     CU(cuMemFreeAsync((CUdeviceptr)allocate(pool, nullptr), nullptr));
     CU(cuDevicePrimaryCtxReset(0));
     CU(cuDevicePrimaryCtxRetain(&primary, 0));
     CU(cuCtxSetCurrent(primary));
-    CU(cuMemPoolCreate(&pool, &p));
+    pool = create(props(PINNED, HOST));
     d = (CUdeviceptr)allocate(pool, nullptr);
     CU(cuMemsetD8Async(d, 1, 64, nullptr));
     CU(cuCtxSynchronize());
@@ -158,12 +168,7 @@ int main() {
     CUmemoryPool pool;
     for (int place : {HOST, NUMA}) {
         if (place == NUMA && !device_attribute(HOST_NUMA_POOLS)) continue;
-        CUmemPoolProps p = props(PINNED, place);
-        CU(cuMemPoolCreate(&pool, &p));
-        CUmemAccessDesc access = {};
-        access.location.type = CU_MEM_LOCATION_TYPE_DEVICE;
-        access.flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
-        CU(cuMemPoolSetAccess(pool, &access, 1));
+        pool = create(props(PINNED, place));
         copies(pool);
         works(place == HOST ? "host" : "node of the host", pool);
     }
