@@ -13,7 +13,7 @@
 #include "aside.h"
 #include "state.h"
 
-enum { PIECE = 16 << 20, RETRIES = 100 };
+enum { PAGE = 4096, PIECE = 16 << 20, RETRIES = 100 };
 
 static void *at(uint64_t address) { return (void *)(uintptr_t)address; }
 
@@ -187,6 +187,22 @@ bool replace_by_region(uint64_t from, uint64_t to, uint64_t region) { return rep
 bool replace_by_private(uint64_t from, uint64_t to, uint64_t region) { return replace(from, to, region, false, NULL); }
 bool replace_lend(uint64_t from, uint64_t to, uint64_t region, uint8_t *was) { return to - from <= PIECE && replace(from, to, region, false, was); }
 bool replace_return(uint64_t from, uint64_t to, uint64_t region, uint8_t *was) { return to - from <= PIECE && replace(from, to, region, true, was); }
+
+void *replace_join(uint64_t slot, uint64_t other)
+{
+	void *kept = mremap(at(slot), 0, PAGE, MREMAP_MAYMOVE), *twin = MAP_FAILED;
+	if (kept != MAP_FAILED)
+		twin = mremap(at(other), 0, PAGE, MREMAP_MAYMOVE);
+	if (twin != MAP_FAILED && mremap(twin, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, at(slot)) == at(slot))
+		return kept;
+	if (twin != MAP_FAILED)
+		munmap(twin, PAGE);
+	if (kept != MAP_FAILED)
+		replace_part(slot, kept);
+	return NULL;
+}
+
+void replace_part(uint64_t slot, void *kept) { mremap(kept, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, at(slot)); }
 
 void replace_in_child(uint64_t from, uint64_t to)
 {

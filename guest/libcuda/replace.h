@@ -29,5 +29,9 @@ bool replace_by_private(uint64_t from, uint64_t to, uint64_t region);
 bool replace_lend(uint64_t from, uint64_t to, uint64_t region, uint8_t *was);
 bool replace_return(uint64_t from, uint64_t to, uint64_t region, uint8_t *was);
 
+/* Has a page of the region be another of its pages, too. Where its own is meanwhile, NULL if that cannot be. */
+void *replace_join(uint64_t slot, uint64_t other);
+void replace_part(uint64_t slot, void *kept);
+
 /* In a child of fork: makes pages of the region private, with what they hold. */
 void replace_in_child(uint64_t from, uint64_t to);

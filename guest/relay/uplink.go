@@ -165,8 +165,9 @@ func (u *uplink) note(c *ring.Command) error {
 			return u.hostAlloc(carry.Uint64(c.Args)-u.base, carry.Uint64(c.Args[8:]), uint32(carry.Uint64(c.Args[16:])))
 		}
 	case cuda.OpHostAlias:
-		if len(c.Args) == 24 {
-			u.pinned.addAlias(carry.Uint64(c.Args[16:]), carry.Uint64(c.Args)-u.base, carry.Uint64(c.Args[8:]))
+		if len(c.Args) == 32 {
+			skip := carry.Uint64(c.Args[8:])
+			u.pinned.addAlias(carry.Uint64(c.Args[24:]), carry.Uint64(c.Args)+skip-u.base, carry.Uint64(c.Args[16:]))
 		}
 	case cuda.OpHostFree:
 		if len(c.Args) == 16 {

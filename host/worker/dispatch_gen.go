@@ -2759,12 +2759,13 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 		return r
 	case cuda.OpHostAlias:
 		host := driver.HostPtr(a.u64())
+		skip := a.u64()
 		size := a.u64()
 		at := a.u64()
 		if r := a.result(); r != driver.Success {
 			return r
 		}
-		device, r := s.onHostAlias(api, host, size, at)
+		device, r := s.onHostAlias(api, host, skip, size, at)
 		if r == driver.Success {
 			reply.u64(uint64(device))
 		}
@@ -2796,6 +2797,14 @@ func (s *server) dispatch(api driver.API, op uint16, a *args, reply *reply) driv
 			return r
 		}
 		r := s.onHostFunc(api, stream, id)
+		return r
+	case cuda.OpHostJoin:
+		slot := driver.HostPtr(a.u64())
+		page := driver.HostPtr(a.u64())
+		if r := a.result(); r != driver.Success {
+			return r
+		}
+		r := s.onHostJoin(api, slot, page)
 		return r
 	case cuda.OpHostMap:
 		at := a.u64()

@@ -49,8 +49,8 @@ func (f *fakeDriver) own(p driver.HostPtr, n uint64) driver.Result {
 	if f.memory.inFile(p, n) {
 		return driver.Success
 	}
-	for host, at := range f.memory.alias {
-		if p >= at && uint64(p-at) <= f.memory.host[host] && n <= f.memory.host[host]-uint64(p-at) {
+	for _, a := range f.memory.alias {
+		if p >= a.at && uint64(p-a.at) <= a.bytes && n <= a.bytes-uint64(p-a.at) {
 			return driver.Success
 		}
 	}
@@ -233,8 +233,8 @@ func (f *fakeDriver) tidy() {
 	for _, s := range f.memory.vacant.spans {
 		unmap(s.from, s.to-s.from)
 	}
-	for host, at := range f.memory.alias {
-		unmap(uint64(at), f.memory.host[host])
+	for _, a := range f.memory.alias {
+		unmap(uint64(a.at), a.bytes)
 	}
 }
 

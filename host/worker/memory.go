@@ -26,7 +26,7 @@ type memory struct {
 	physical
 	host   map[driver.HostPtr]uint64
 	owner  map[driver.HostPtr]driver.Context // of registered ranges, with which they end
-	alias  map[driver.HostPtr]driver.HostPtr // second addresses of registered ranges
+	alias  map[driver.HostPtr]secondAddress  // of registered ranges
 	files  map[driver.HostPtr]uint64         // registered memory of the client's files, outside the region
 	vacant vacancies                         // of aliases and files that were; the ring goroutine's
 
@@ -60,7 +60,7 @@ func (u *usage) sum() uint64 { return u[outside] + u[fromPool] + u[ofGraph] }
 func newMemory(vgpus []VGPU) *memory {
 	m := &memory{poolsOf: map[driver.MemPool]int{}, graphs: map[driver.DevicePtr]*graphAllocation{}, device: map[driver.DevicePtr]allocation{},
 		endsWith: map[driver.DevicePtr]driver.Context{}, physical: newPhysical(), host: map[driver.HostPtr]uint64{}, owner: map[driver.HostPtr]driver.Context{},
-		alias: map[driver.HostPtr]driver.HostPtr{}, files: map[driver.HostPtr]uint64{},
+		alias: map[driver.HostPtr]secondAddress{}, files: map[driver.HostPtr]uint64{},
 		observe: func(driver.API, bool) bool { return false }, relaxed: func(_ driver.API, run func()) { run() }}
 	for _, v := range vgpus {
 		m.quota = append(m.quota, v.MemoryBytes)
@@ -243,23 +243,42 @@ func (m *memory) removeHost(p driver.HostPtr) (bytes uint64, ok bool) {
 	return bytes, ok
 }
 
-// addAlias notes that a registered range, of that size, has a second address; false if it has one or is none.
-func (m *memory) addAlias(p driver.HostPtr, bytes uint64, at driver.HostPtr) bool {
+// registered says whether a registered range has all of these bytes, or any of them.
+func (m *memory) registered(p driver.HostPtr, bytes uint64) (all, some bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, again := m.alias[p]; again || bytes == 0 || m.host[p] != bytes {
+	for q, n := range m.host {
+		all = all || p >= q && uint64(p-q) <= n && bytes <= n-uint64(p-q)
+		some = some || uint64(p) < uint64(q)+n && uint64(q) < uint64(p)+bytes
+	}
+	return all, some
+}
+
+// secondAddress is where bytes of a registered range, whole pages, lie too.
+type secondAddress struct {
+	at    driver.HostPtr
+	bytes uint64
+}
+
+// addAlias notes the second address of a part of a registered range, behind its first skip bytes; false if it has one, or
+// if that is no part of one.
+func (m *memory) addAlias(p driver.HostPtr, skip uint64, a secondAddress) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := m.host[p]
+	if _, again := m.alias[p]; again || a.bytes == 0 || (skip|a.bytes)%pageBytes != 0 || skip > n || a.bytes > n-skip {
 		return false
 	}
-	m.alias[p] = at
+	m.alias[p] = a
 	return true
 }
 
-func (m *memory) removeAlias(p driver.HostPtr) (at driver.HostPtr, ok bool) {
+func (m *memory) removeAlias(p driver.HostPtr) (a secondAddress, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	at, ok = m.alias[p]
+	a, ok = m.alias[p]
 	delete(m.alias, p)
-	return at, ok
+	return a, ok
 }
 
 // addFile, removeFile and inFile are for memory of the client's files.

@@ -58,10 +58,8 @@ func (s *server) resetPrimary(api driver.API, d driver.Device) driver.Result {
 			continue
 		}
 		delete(s.placed, host)
-		s.dropAlias(api, host, bytes)
-		api.MemHostUnregister(host)
 		s.memory.removeHost(host)
-		s.region.discard(host, bytes)
+		s.endHost(api, host, bytes)
 	}
 	for at := range s.memory.fileRanges() {
 		s.dropFile(api, uint64(at))

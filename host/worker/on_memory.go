@@ -7,6 +7,7 @@ import (
 
 	"github.com/orion-vgpu/orion/host/driver"
 	"github.com/orion-vgpu/orion/proto/cuda"
+	"github.com/orion-vgpu/orion/proto/wire"
 )
 
 // gpu is the ordinal of the current context's device, -1 without one.
@@ -247,7 +248,7 @@ func (s *server) atHome(api driver.API) func() {
 // onHostAlloc makes a range of the region pinned memory that every device can use.
 func (s *server) onHostAlloc(api driver.API, host driver.HostPtr, bytes uint64, _ uint32) (driver.DevicePtr, driver.Result) {
 	defer s.atHome(api)()
-	if !s.region.contains(host, bytes) || host%4096 != 0 || bytes%4096 != 0 {
+	if !s.region.contains(host, bytes) || (uint64(host)|bytes)%pageBytes != 0 {
 		return 0, driver.ErrorInvalidValue
 	}
 	if !s.memory.addHost(host, bytes, s.current) {
@@ -265,27 +266,50 @@ func (s *server) onHostAlloc(api driver.API, host driver.HostPtr, bytes uint64, 
 	return p, r
 }
 
-func (s *server) onHostFree(api driver.API, host driver.HostPtr, _ uint64) driver.Result {
+func (s *server) onHostFree(api driver.API, host driver.HostPtr, n uint64) driver.Result {
 	bytes, ok := s.memory.removeHost(host)
 	if !ok {
+		s.region.part(host, n) // of what was to be registered
 		return driver.ErrorInvalidValue
 	}
 	defer s.atHome(api)()
 	delete(s.placed, host)
-	s.dropAlias(api, host, bytes)
+	return s.endHost(api, host, bytes)
+}
+
+// endHost takes away all that there is of a range that is registered no more.
+func (s *server) endHost(api driver.API, host driver.HostPtr, bytes uint64) driver.Result {
+	s.dropAlias(api, host)
 	r := api.MemHostUnregister(host)
+	s.region.part(host, bytes)
 	s.region.discard(host, bytes)
 	return r
 }
 
+// onHostJoin has a page of the region that is about to be registered be another that is registered already: the
+// program's memory which they stand for lies in one page.
+func (s *server) onHostJoin(_ driver.API, slot, other driver.HostPtr) driver.Result {
+	_, taken := s.memory.registered(slot, pageBytes)
+	there, _ := s.memory.registered(other, pageBytes)
+	heap := driver.HostPtr(uint64(s.region.base) + wire.HeapOffset(s.region.size))
+	if (slot|other)%pageBytes != 0 || slot < heap || !s.region.contains(slot, pageBytes) || taken || !there {
+		return driver.ErrorInvalidValue
+	}
+	if err := s.region.join(slot, other); err != nil {
+		s.log.Warn("registered memory cannot share a page", "reason", err)
+		return driver.ErrorMapFailed
+	}
+	return driver.Success
+}
+
 // onHostAlias gives pinned memory a second address, that of the program's own memory whose place it has taken, so
-// that kernels can use the program's pointers.
-func (s *server) onHostAlias(api driver.API, host driver.HostPtr, bytes, at uint64) (driver.DevicePtr, driver.Result) {
+// that kernels can use the program's pointers: all of it behind the first bytes, or a part.
+func (s *server) onHostAlias(api driver.API, host driver.HostPtr, skip, bytes, at uint64) (driver.DevicePtr, driver.Result) {
 	alias := driver.HostPtr(at)
-	if !s.memory.addAlias(host, bytes, alias) {
+	if !s.memory.addAlias(host, skip, secondAddress{alias, bytes}) {
 		return 0, driver.ErrorInvalidValue
 	}
-	if err := s.region.mapAlias(&s.memory.vacant, at, host, bytes); err != nil {
+	if err := s.region.mapAlias(&s.memory.vacant, at, host+driver.HostPtr(skip), bytes); err != nil {
 		s.log.Debug("registered memory keeps one address", "reason", err)
 		s.memory.removeAlias(host)
 		return 0, driver.ErrorMapFailed
@@ -298,16 +322,16 @@ func (s *server) onHostAlias(api driver.API, host driver.HostPtr, bytes, at uint
 	}
 	p, r := api.MemHostGetDevicePointer(alias, 0)
 	if r != driver.Success {
-		s.dropAlias(api, host, bytes)
+		s.dropAlias(api, host)
 	}
 	return p, r
 }
 
 // dropAlias takes the second address away, if there is one.
-func (s *server) dropAlias(api driver.API, host driver.HostPtr, bytes uint64) {
-	if at, ok := s.memory.removeAlias(host); ok {
-		api.MemHostUnregister(at)
-		s.memory.vacant.leave(uint64(at), bytes)
+func (s *server) dropAlias(api driver.API, host driver.HostPtr) {
+	if a, ok := s.memory.removeAlias(host); ok {
+		api.MemHostUnregister(a.at)
+		s.memory.vacant.leave(uint64(a.at), a.bytes)
 	}
 }
 

@@ -18,7 +18,8 @@ type region struct {
 	base   uintptr
 	size   uint64
 	fd     int
-	offset uint64 // of the region in the file
+	offset uint64                      // of the region in the file
+	joined map[driver.HostPtr]struct{} // pages that are mapped as others are; the ring goroutine's
 
 	answered func()              // told of each answer that this process gives, and of each request; may be nil
 	lost     func(driver.Result) // told of each answer which says that a context is lost; may be nil
@@ -85,13 +86,40 @@ func (r *region) window(address driver.HostPtr, n uint64) []byte {
 	return r.bytes(uint64(address)-uint64(r.base), n)
 }
 
+const pageBytes = 4096
+
 // discard gives the memory behind a range back to the system; it reads as zero afterwards.
 func (r *region) discard(address driver.HostPtr, n uint64) {
-	const page = 4096
-	from := (uint64(address) - uint64(r.base) + page - 1) &^ (page - 1)
-	to := (uint64(address) - uint64(r.base) + n) &^ (page - 1)
+	from := (uint64(address) - uint64(r.base) + pageBytes - 1) &^ (pageBytes - 1)
+	to := (uint64(address) - uint64(r.base) + n) &^ (pageBytes - 1)
 	if from < to {
 		_ = unix.Fallocate(r.fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, int64(r.offset+from), int64(to-from))
+	}
+}
+
+// join maps one page of the region where another is, until part ends that.
+func (r *region) join(slot, other driver.HostPtr) error {
+	const most = 4096
+	if len(r.joined) >= most {
+		return fmt.Errorf("map a page of shared memory at %#x too: %d pages are mapped so", uint64(slot), most)
+	}
+	if err := mapFixed(r.fd, uint64(slot), pageBytes, r.offset+uint64(other)-uint64(r.base)); err != nil {
+		return fmt.Errorf("map a page of shared memory at %#x too: %w", uint64(slot), err)
+	}
+	if r.joined == nil {
+		r.joined = map[driver.HostPtr]struct{}{}
+	}
+	r.joined[slot] = struct{}{}
+	return nil
+}
+
+// part ends what join did to pages of a range. A page that cannot be mapped again stays, of the client's own memory too.
+func (r *region) part(address driver.HostPtr, n uint64) {
+	for slot := range r.joined {
+		if slot >= address && uint64(slot-address) < n {
+			_ = mapFixed(r.fd, uint64(slot), pageBytes, r.offset+uint64(slot)-uint64(r.base))
+			delete(r.joined, slot)
+		}
 	}
 }
 

@@ -4,4 +4,4 @@
 package cuda
 
 // SpecHash identifies the set of commands that this build understands.
-const SpecHash uint64 = 0xb05fb25768492f16
+const SpecHash uint64 = 0x01dc385376eda7eb

@@ -255,67 +255,68 @@ const (
 	OpHostAlloc                                            = 248
 	OpHostFree                                             = 249
 	OpHostFunc                                             = 250
-	OpHostMap                                              = 251
-	OpHostUnmap                                            = 252
-	OpImageAppend                                          = 253
-	OpImagePlace                                           = 254
-	OpKernelAttribute                                      = 255
-	OpKernelFunction                                       = 256
-	OpLaunch                                               = 257
-	OpLaunchEx                                             = 258
-	OpLibraryKernel                                        = 259
-	OpLibraryLoad                                          = 260
-	OpLinkAdd                                              = 261
-	OpLinkComplete                                         = 262
-	OpLinkCreate                                           = 263
-	OpLinkDestroy                                          = 264
-	OpLinkRead                                             = 265
-	OpManagedVariable                                      = 266
-	OpMapArrays                                            = 267
-	OpMemAlloc                                             = 268
-	OpMemAllocAsync                                        = 269
-	OpMemAllocPitch                                        = 270
-	OpMemCreate                                            = 271
-	OpMemDecompress                                        = 272
-	OpMemFree                                              = 273
-	OpMemFreeAsync                                         = 274
-	OpMemInfo                                              = 275
-	OpMemRelease                                           = 276
-	OpMemReserve                                           = 277
-	OpMemRetainHandle                                      = 278
-	OpMemUnreserve                                         = 279
-	OpModuleFunction                                       = 280
-	OpModuleLoad                                           = 281
-	OpModuleNames                                          = 282
-	OpMulticastCreate                                      = 283
-	OpOccupancyClusters                                    = 284
-	OpPointerAttribute                                     = 285
-	OpPrimaryReset                                         = 286
-	OpPrimaryRetain                                        = 287
-	OpResourceDescribe                                     = 288
-	OpResourceGet                                          = 289
-	OpResourceSplit                                        = 290
-	OpShareEvent                                           = 291
-	OpShareHandle                                          = 292
-	OpShareMemory                                          = 293
-	OpSharePointer                                         = 294
-	OpSharePool                                            = 295
-	OpStreamSync                                           = 296
-	OpSurfObjectCreate                                     = 297
-	OpSurfObjectDestroy                                    = 298
-	OpTakeEvent                                            = 299
-	OpTakeHandle                                           = 300
-	OpTakeMemory                                           = 301
-	OpTakePointer                                          = 302
-	OpTakePool                                             = 303
-	OpTexObjectCreate                                      = 304
-	OpTexObjectDestroy                                     = 305
-	OpTexObjectGet                                         = 306
-	OpUserObjectCreate                                     = 307
-	OpWriteFlag                                            = 308
+	OpHostJoin                                             = 251
+	OpHostMap                                              = 252
+	OpHostUnmap                                            = 253
+	OpImageAppend                                          = 254
+	OpImagePlace                                           = 255
+	OpKernelAttribute                                      = 256
+	OpKernelFunction                                       = 257
+	OpLaunch                                               = 258
+	OpLaunchEx                                             = 259
+	OpLibraryKernel                                        = 260
+	OpLibraryLoad                                          = 261
+	OpLinkAdd                                              = 262
+	OpLinkComplete                                         = 263
+	OpLinkCreate                                           = 264
+	OpLinkDestroy                                          = 265
+	OpLinkRead                                             = 266
+	OpManagedVariable                                      = 267
+	OpMapArrays                                            = 268
+	OpMemAlloc                                             = 269
+	OpMemAllocAsync                                        = 270
+	OpMemAllocPitch                                        = 271
+	OpMemCreate                                            = 272
+	OpMemDecompress                                        = 273
+	OpMemFree                                              = 274
+	OpMemFreeAsync                                         = 275
+	OpMemInfo                                              = 276
+	OpMemRelease                                           = 277
+	OpMemReserve                                           = 278
+	OpMemRetainHandle                                      = 279
+	OpMemUnreserve                                         = 280
+	OpModuleFunction                                       = 281
+	OpModuleLoad                                           = 282
+	OpModuleNames                                          = 283
+	OpMulticastCreate                                      = 284
+	OpOccupancyClusters                                    = 285
+	OpPointerAttribute                                     = 286
+	OpPrimaryReset                                         = 287
+	OpPrimaryRetain                                        = 288
+	OpResourceDescribe                                     = 289
+	OpResourceGet                                          = 290
+	OpResourceSplit                                        = 291
+	OpShareEvent                                           = 292
+	OpShareHandle                                          = 293
+	OpShareMemory                                          = 294
+	OpSharePointer                                         = 295
+	OpSharePool                                            = 296
+	OpStreamSync                                           = 297
+	OpSurfObjectCreate                                     = 298
+	OpSurfObjectDestroy                                    = 299
+	OpTakeEvent                                            = 300
+	OpTakeHandle                                           = 301
+	OpTakeMemory                                           = 302
+	OpTakePointer                                          = 303
+	OpTakePool                                             = 304
+	OpTexObjectCreate                                      = 305
+	OpTexObjectDestroy                                     = 306
+	OpTexObjectGet                                         = 307
+	OpUserObjectCreate                                     = 308
+	OpWriteFlag                                            = 309
 
 	// OpCount is one more than the highest opcode.
-	OpCount = 309
+	OpCount = 310
 )
 
 // OpNames are the commands' names, for logs.
@@ -570,6 +571,7 @@ var OpNames = [OpCount]string{
 	OpHostAlloc:                                            "host_alloc",
 	OpHostFree:                                             "host_free",
 	OpHostFunc:                                             "host_func",
+	OpHostJoin:                                             "host_join",
 	OpHostMap:                                              "host_map",
 	OpHostUnmap:                                            "host_unmap",
 	OpImageAppend:                                          "image_append",

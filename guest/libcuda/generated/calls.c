@@ -259,6 +259,7 @@ const char *const op_names[] = {
 	[OP_host_alloc] = "host_alloc",
 	[OP_host_free] = "host_free",
 	[OP_host_func] = "host_func",
+	[OP_host_join] = "host_join",
 	[OP_host_map] = "host_map",
 	[OP_host_unmap] = "host_unmap",
 	[OP_image_append] = "image_append",
@@ -6678,16 +6679,17 @@ int wire_green_destroy(void *green, void *context)
 	return r;
 }
 
-int wire_host_alias(uint64_t host, uint64_t size, uint64_t at, uint64_t *device)
+int wire_host_alias(uint64_t host, uint64_t skip, uint64_t size, uint64_t at, uint64_t *device)
 {
 	if (!device)
 		return CUDA_ERROR_INVALID_VALUE;
 	struct call c;
-	int r = call_begin(&c, OP_host_alias, 24, CALL_WAIT);
+	int r = call_begin(&c, OP_host_alias, 32, CALL_WAIT);
 	if (r) {
 		return r;
 	}
 	call_u64(&c, host);
+	call_u64(&c, skip);
 	call_u64(&c, size);
 	call_u64(&c, at);
 	r = call_end(&c);
@@ -6741,6 +6743,19 @@ int wire_host_func(void *stream, uint64_t id)
 	}
 	call_u64(&c, stream_wire);
 	call_u64(&c, id);
+	r = call_end(&c);
+	return r;
+}
+
+int wire_host_join(uint64_t slot, uint64_t page)
+{
+	struct call c;
+	int r = call_begin(&c, OP_host_join, 16, CALL_WAIT);
+	if (r) {
+		return r;
+	}
+	call_u64(&c, slot);
+	call_u64(&c, page);
 	r = call_end(&c);
 	return r;
 }
