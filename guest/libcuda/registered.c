@@ -134,6 +134,21 @@ int registered_refuse(const void *p, uint64_t n, const char *why)
 	return CUDA_ERROR_NOT_SUPPORTED;
 }
 
+/* Whether pages are the region's still: the program may have freed what is over. */
+static bool hold(const struct registered *r, uint64_t from, uint64_t to)
+{
+	struct shared_file file;
+	uint64_t at = from, part, end, region = r->region + (from - r->from);
+	if (from < to && !shared_find(region, region + (to - from), &file))
+		return false;
+	for (; at < to; at = end) {
+		part = at;
+		if (!shared_part(&file, from, &part, to, &end) || part != at)
+			return false;
+	}
+	return true;
+}
+
 static uint64_t last_page(const struct registered *r) { return r->first + r->bytes - PAGE; }
 
 /* Finds whose the first and the last page are already, which leaves the others. False if some of those are another's, too. */
@@ -146,6 +161,8 @@ static bool find_owners(struct registered *r)
 			continue;
 		bool low = both_from == r->first;
 		if (o->context != r->context || both_to - both_from > PAGE || !(low || both_from == last_page(r)))
+			return false;
+		if (o->over && !hold(o, both_from, both_to))
 			return false;
 		r->joint[low ? LOW : HIGH].of = o;
 	}
@@ -262,7 +279,7 @@ int registered_begin(struct range *range, uint64_t from, uint64_t to)
 {
 	struct registered *r;
 	for (r = all.list; r; r = r->next)
-		if (r->over && r->first == from && r->bytes == to - from && r->context == range->context)
+		if (r->over && r->first == from && r->bytes == to - from && r->context == range->context && hold(r, r->from, r->to))
 			break;
 	if (r) {
 		r->over = !add(range, r);

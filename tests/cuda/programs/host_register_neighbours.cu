@@ -2,6 +2,7 @@
 //
 // Memory of the program's own that is registered piece by piece, as malloc gives it: pieces meet within pages, and end in any
 // order.
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -119,5 +120,27 @@ int main() {
         if (p.registered) drop(p);
     whole("in the end");
     free(block);
+
+    // What is over may be gone, and other memory in its place, while a neighbour has a page of it still.
+    const size_t page = sysconf(_SC_PAGESIZE);
+    auto *v = (unsigned char *)mmap(nullptr, 4 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    EXPECT(v != MAP_FAILED, "no memory");
+    piece first = {v, nullptr, 2 * page + 100, false}, second = {v + 2 * page + 100, nullptr, page, false};
+    EXPECT(add(first) && add(second), "a piece of new memory is refused");
+    drop(first);
+    EXPECT(mmap(v, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == v, "no memory");
+    memset(v, 9, 4 * page);
+    if (add(first)) {
+        scale<<<4, 64, 0, s>>>(first.device, first.n, 2);
+        CHECK(cudaStreamSynchronize(s));
+        for (size_t i = 0; i < first.n; i++) EXPECT(v[i] == 19, "byte %zu of other memory is %d, want 19", i, v[i]);
+        drop(first);
+    }
+    scale<<<4, 64, 0, s>>>(second.device, second.n, 3);
+    CHECK(cudaStreamSynchronize(s));
+    for (size_t i = 0; i < second.n; i++) EXPECT(second.at[i] == 28, "byte %zu of the neighbour is %d, want 28", i, second.at[i]);
+    drop(second);
+    for (size_t i = 0; i < second.n; i++) EXPECT(second.at[i] == 28, "byte %zu is %d in the end, want 28", i, second.at[i]);
+    munmap(v, 4 * page);
     return 0;
 }
