@@ -22,6 +22,7 @@ commit = none
 with =
 but =
 include =
+flags =
 installed =
 folder = .
 options =
@@ -40,6 +41,7 @@ kind = folder
 cases = samples/*
 with = common/*
 include = common
+flags = -DVALUE=3
 
 [tests]
 kind = pytest
@@ -171,7 +173,7 @@ func TestFolders(t *testing.T) {
 	}
 	_, lines := results(t, python(t), "folders", map[string]string{
 		"common/value.h":           "int value(void);\n",
-		"common/helper.c":          "int value(void) { return 3; }\n",
+		"common/helper.c":          "int value(void) { return VALUE; }\n",
 		"test_args.json":           `{"named": {"runs": [{"args": ["a", "b"]}, {"args": ["a"]}]}}`,
 		"samples/n/CMakeLists.txt": "add_executable(named src/named.c\n  ${CMAKE_CURRENT_SOURCE_DIR}/../../common/helper.c)\n",
 		"samples/n/src/named.c":    vgpu("value.h"),
