@@ -64,6 +64,11 @@ int stream_word(void *stream)
 	return unlikely(stream_capturing(stream)) ? call_deferred() : stream_fence(stream);
 }
 
+int stream_given(int r, uint64_t address, uint64_t n, void *stream, bool wait)
+{
+	return r ? r : wait ? stream_fence(stream) : known_range(address, n) ? call_deferred() : stream_word(stream);
+}
+
 void copies_beside(void)
 {
 	enum { ENOUGH_NS = 100000000 };
@@ -111,10 +116,8 @@ int copy_in(uint64_t dst, const void *src, size_t n, void *stream, bool wait)
 	if (!src)
 		return CUDA_ERROR_INVALID_VALUE;
 	uint64_t pinned = pinned_at(src, n);
-	if (pinned) {
-		r = wire_copy_in_region(dst, pinned, n, stream);
-		return r ? r : wait ? stream_fence(stream) : known_range(dst, n) ? call_deferred() : stream_word(stream);
-	}
+	if (pinned)
+		return stream_given(wire_copy_in_region(dst, pinned, n, stream), dst, n, stream, wait);
 	if (unlikely(stream_capturing(stream)))
 		return shadow_copy_captured(dst, (void *)(uintptr_t)src, n, stream, true);
 	if (n <= INLINE_BYTES)
@@ -128,7 +131,7 @@ int copy_in(uint64_t dst, const void *src, size_t n, void *stream, bool wait)
 	if (wait && !session.casual)
 		session.casual = true; /* before the look at beside, as copies_beside does it the other way round */
 	bool seen = wait && (session.beside || !legacy || n > CASUAL_BYTES || pinned_at((void *)(uintptr_t)dst, n));
-	return r ? r : known_range(dst, n) && !seen ? call_deferred() : stream_fence(stream);
+	return stream_given(r, dst, n, stream, seen);
 }
 
 /* A download through two pieces: while one is copied out here, the GPU fills the other. */
@@ -204,10 +207,8 @@ int copy_out(void *dst, uint64_t src, size_t n, void *stream, bool wait)
 	if (!dst)
 		return CUDA_ERROR_INVALID_VALUE;
 	uint64_t pinned = pinned_at(dst, n);
-	if (pinned) {
-		int r = wire_copy_out_region(pinned, src, n, stream);
-		return r ? r : wait ? stream_fence(stream) : known_range(src, n) ? call_deferred() : stream_word(stream);
-	}
+	if (pinned)
+		return stream_given(wire_copy_out_region(pinned, src, n, stream), src, n, stream, wait);
 	if (unlikely(stream_capturing(stream)))
 		return shadow_copy_captured(src, dst, n, stream, false);
 	int r = download(dst, src, n, stream);

@@ -16,6 +16,9 @@ bool known_range(uint64_t address, uint64_t n);
 int stream_fence(void *stream);
 /* The same, for the driver's word on what the stream was given last; a capture, which nothing may wait for, has it at once. */
 int stream_word(void *stream);
+/* The result of a command for n bytes at a device's address that a stream was given, or has refused with r: waits for the stream
+ * if asked, and for the driver's word if that may be no. */
+int stream_given(int r, uint64_t address, uint64_t n, void *stream, bool wait);
 
 /* From now on there is somebody who does not come after what the default stream copies: a stream that does not wait for it,
  * another context, another program. Blocking copies of pageable memory, which otherwise return as soon as the memory has

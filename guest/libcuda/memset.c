@@ -9,11 +9,7 @@
 
 static int filled(int r, uint64_t dst, size_t n, void *stream, bool wait)
 {
-	if (r)
-		return r;
-	if (wait && pinned_at((void *)(uintptr_t)dst, n))
-		return stream_fence(stream);
-	return known_range(dst, n) ? call_deferred() : stream_word(stream);
+	return stream_given(r, dst, n, stream, wait && pinned_at((void *)(uintptr_t)dst, n));
 }
 
 #define FILL(name, type, unit)                                                                                   \

@@ -84,12 +84,13 @@ static int unregister(struct range range)
 	}
 	int cancel = cancel_hold();
 	registered_lock();
-	ended = registered_end(&range);
+	bool over = registered_end(&range, &ended);
 	registered_unlock();
 	cancel_allow(cancel);
-	if (ended == CUDA_ERROR_OUT_OF_MEMORY)
-		memory_add(range);
-	return r && ended != CUDA_ERROR_OUT_OF_MEMORY ? r : ended;
+	if (over)
+		return r ? r : ended;
+	memory_add(range);
+	return CUDA_ERROR_OUT_OF_MEMORY;
 }
 
 static int unregister_at(uint64_t base)

@@ -149,7 +149,9 @@ static bool hold(const struct registered *r, uint64_t from, uint64_t to)
 	return true;
 }
 
-static uint64_t last_page(const struct registered *r) { return r->first + r->bytes - PAGE; }
+/* The page at a side, and its place in the region. */
+static uint64_t page_at(const struct registered *r, enum side side) { return r->first + (side == LOW ? 0 : r->bytes - PAGE); }
+static uint64_t slot_at(const struct registered *r, enum side side) { return r->host + (page_at(r, side) - r->first); }
 
 /* Finds whose the first and the last page are already, which leaves the others. False if some of those are another's, too. */
 static bool find_owners(struct registered *r)
@@ -160,7 +162,7 @@ static bool find_owners(struct registered *r)
 		if (both_from >= both_to)
 			continue;
 		bool low = both_from == r->first;
-		if (o->context != r->context || both_to - both_from > PAGE || !(low || both_from == last_page(r)))
+		if (o->context != r->context || both_to - both_from > PAGE || !(low || both_from == page_at(r, HIGH)))
 			return false;
 		if (o->over && !hold(o, both_from, both_to))
 			return false;
@@ -174,12 +176,11 @@ static bool find_owners(struct registered *r)
 
 static int join_pages(struct registered *r)
 {
-	for (int side = LOW; side < SIDES; side++) {
+	for (enum side side = LOW; side < SIDES; side++) {
 		const struct registered *o = r->joint[side].of;
 		if (!o)
 			continue;
-		uint64_t page = side == LOW ? r->first : last_page(r), slot = r->host + (page - r->first);
-		uint64_t other = o->region + (page - o->from);
+		uint64_t slot = slot_at(r, side), other = o->region + (page_at(r, side) - o->from);
 		int e = wire_host_join(slot, other);
 		if (!e && !(r->joint[side].kept = replace_join(slot, other)))
 			e = CUDA_ERROR_OUT_OF_MEMORY;
@@ -231,9 +232,9 @@ static bool give_pages(const struct registered *r)
 static int leave(struct registered *r)
 {
 	int e = wire_host_free(r->host, r->bytes);
-	for (int side = LOW; side < SIDES; side++)
+	for (enum side side = LOW; side < SIDES; side++)
 		if (r->joint[side].kept)
-			replace_part(side == LOW ? r->host : r->host + r->bytes - PAGE, r->joint[side].kept);
+			replace_part(slot_at(r, side), r->joint[side].kept);
 	heap_free(r->host, r->bytes);
 	return e;
 }
@@ -299,7 +300,7 @@ int registered_begin(struct range *range, uint64_t from, uint64_t to)
 		free(r);
 		return e;
 	}
-	for (int side = LOW; side < SIDES; side++)
+	for (enum side side = LOW; side < SIDES; side++)
 		if (r->joint[side].of)
 			r->joint[side].of->sharers++;
 	r->next = all.list;
@@ -315,26 +316,26 @@ static void unlink_it(const struct registered *r)
 	*at = r->next;
 }
 
-int registered_end(const struct range *range)
+bool registered_end(const struct range *range, int *result)
 {
 	struct registered *r = all.list, *due;
 	uint64_t host = range->region - (range->base & (PAGE - 1));
-	int result = CUDA_SUCCESS;
+	*result = CUDA_SUCCESS;
 	while (r && r->host != host)
 		r = r->next;
 	if (!r)
-		return CUDA_SUCCESS;
+		return true;
 	r->over = r->sharers;
 	if (r->over)
-		return CUDA_SUCCESS;
+		return true;
 	if (!give_pages(r))
-		return CUDA_ERROR_OUT_OF_MEMORY;
+		return false;
 	unlink_it(r);
 	for (r->next = NULL; r; r = due) {
 		int e = leave(r);
-		result = result ? result : e;
+		*result = *result ? *result : e;
 		due = r->next;
-		for (int side = LOW; side < SIDES; side++) {
+		for (enum side side = LOW; side < SIDES; side++) {
 			struct registered *o = r->joint[side].of;
 			if (!o || --o->sharers || !o->over || !give_pages(o))
 				continue;
@@ -344,5 +345,5 @@ int registered_end(const struct range *range)
 		}
 		free(r);
 	}
-	return result;
+	return true;
 }

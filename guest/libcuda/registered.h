@@ -22,9 +22,9 @@ bool registered_some(uint64_t from, uint64_t to);
 /* Registers the pages [from, to) of a range, which then is in the table. A CUresult. */
 int registered_begin(struct range *range, uint64_t from, uint64_t to);
 /* Makes the pages of a range that has left the table the program's own again, but for those that the program has put others in
- * the place of, or has unmapped: the stack of a thread that has ended, say. A CUresult; CUDA_ERROR_OUT_OF_MEMORY if there is
- * no memory for them, and nothing done. */
-int registered_end(const struct range *range);
+ * the place of, or has unmapped: the stack of a thread that has ended, say. False, and nothing done, if there is no memory for
+ * them; else a CUresult in result. */
+bool registered_end(const struct range *range, int *result);
 
 /* Says in the log why memory cannot be registered. CUDA_ERROR_NOT_SUPPORTED. */
 int registered_refuse(const void *p, uint64_t n, const char *why);

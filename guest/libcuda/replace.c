@@ -114,6 +114,9 @@ static void merge(uint8_t *to, const uint8_t *from, const uint8_t *was, uint64_t
 			to[i] = from[i];
 }
 
+/* A shared mapping of which nothing is moved is doubled. MAP_FAILED if it cannot be. */
+static void *doubled(uint64_t a, uint64_t n) { return mremap(at(a), 0, n, MREMAP_MAYMOVE); }
+
 static bool piece_in(const struct piece *p)
 {
 	/* By this thread alone: others may need memory of this piece to begin. */
@@ -121,8 +124,7 @@ static bool piece_in(const struct piece *p)
 		merge(at(p->region), at(p->at), p->was, p->bytes);
 	else
 		memcpy(at(p->region), at(p->at), p->bytes);
-	/* A shared mapping of which nothing is moved is doubled. */
-	void *twin = mremap(at(p->region), 0, p->bytes, MREMAP_MAYMOVE);
+	void *twin = doubled(p->region, p->bytes);
 	if (twin == MAP_FAILED || madvise(twin, p->bytes, MADV_DOFORK))
 		return false;
 	return put((uint64_t)(uintptr_t)twin, p->at, p->bytes, at(p->region));
@@ -190,9 +192,7 @@ bool replace_return(uint64_t from, uint64_t to, uint64_t region, uint8_t *was) {
 
 void *replace_join(uint64_t slot, uint64_t other)
 {
-	void *kept = mremap(at(slot), 0, PAGE, MREMAP_MAYMOVE), *twin = MAP_FAILED;
-	if (kept != MAP_FAILED)
-		twin = mremap(at(other), 0, PAGE, MREMAP_MAYMOVE);
+	void *kept = doubled(slot, PAGE), *twin = kept != MAP_FAILED ? doubled(other, PAGE) : MAP_FAILED;
 	if (twin != MAP_FAILED && mremap(twin, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, at(slot)) == at(slot))
 		return kept;
 	if (twin != MAP_FAILED)

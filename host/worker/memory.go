@@ -194,16 +194,28 @@ func (m *memory) free(api driver.API, gpu int, physical uint64) (free, total uin
 func (m *memory) addHost(p driver.HostPtr, bytes uint64, owner driver.Context) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if bytes == 0 {
+	if bytes == 0 || m.overlapsHost(p, bytes) {
 		return false
-	}
-	for q, n := range m.host {
-		if uint64(p) < uint64(q)+n && uint64(q) < uint64(p)+bytes {
-			return false
-		}
 	}
 	m.host[p], m.owner[p] = bytes, owner
 	return true
+}
+
+// overlapsHost says whether some of these bytes are registered. The caller holds the lock.
+func (m *memory) overlapsHost(p driver.HostPtr, bytes uint64) bool {
+	for q, n := range m.host {
+		if uint64(p) < uint64(q)+n && uint64(q) < uint64(p)+bytes {
+			return true
+		}
+	}
+	return false
+}
+
+// registered says whether a page of the region is, of which ranges have all or nothing.
+func (m *memory) registered(page driver.HostPtr) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.overlapsHost(page, pageBytes)
 }
 
 // hostBytes is the size of the registered range that starts at p, 0 if there is none.
@@ -241,17 +253,6 @@ func (m *memory) removeHost(p driver.HostPtr) (bytes uint64, ok bool) {
 	delete(m.host, p)
 	delete(m.owner, p)
 	return bytes, ok
-}
-
-// registered says whether a registered range has all of these bytes, or any of them.
-func (m *memory) registered(p driver.HostPtr, bytes uint64) (all, some bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for q, n := range m.host {
-		all = all || p >= q && uint64(p-q) <= n && bytes <= n-uint64(p-q)
-		some = some || uint64(p) < uint64(q)+n && uint64(q) < uint64(p)+bytes
-	}
-	return all, some
 }
 
 // secondAddress is where bytes of a registered range, whole pages, lie too.

@@ -289,10 +289,8 @@ func (s *server) endHost(api driver.API, host driver.HostPtr, bytes uint64) driv
 // onHostJoin has a page of the region that is about to be registered be another that is registered already: the
 // program's memory which they stand for lies in one page.
 func (s *server) onHostJoin(_ driver.API, slot, other driver.HostPtr) driver.Result {
-	_, taken := s.memory.registered(slot, pageBytes)
-	there, _ := s.memory.registered(other, pageBytes)
 	heap := driver.HostPtr(uint64(s.region.base) + wire.HeapOffset(s.region.size))
-	if (slot|other)%pageBytes != 0 || slot < heap || !s.region.contains(slot, pageBytes) || taken || !there {
+	if (slot|other)%pageBytes != 0 || slot < heap || !s.region.contains(slot, pageBytes) || s.memory.registered(slot) || !s.memory.registered(other) {
 		return driver.ErrorInvalidValue
 	}
 	if err := s.region.join(slot, other); err != nil {

@@ -71,12 +71,11 @@ func (t *thread) fill(dst driver.DevicePtr, pitch uint64, value, element uint32,
 	if r != driver.Success {
 		return r
 	}
-	check := func() driver.Result { return o.check(t.d) }
-	if t.d.isCaptured(s) {
-		check = o.checkShape
-	}
-	if r := check(); r != driver.Success || o.height == 0 {
+	if r := o.checkShape(); r != driver.Success || o.height == 0 {
 		return r
+	}
+	if !o.there(t.d) && !t.d.isCaptured(s) {
+		return driver.ErrorInvalidValue
 	}
 	return t.enqueue(h, o)
 }
